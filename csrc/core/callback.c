@@ -1,0 +1,64 @@
+/* callback.c - callbacks for the next iteration.
+ * SPDX-License-Identifier: MIT
+ *
+ * A ring, first in first out. An iteration runs those that were queued when it
+ * began: what they queue themselves waits, so callbacks cannot starve the rest.
+ */
+#include <errno.h>
+
+#include "internal.h"
+
+enum { FIRST_CAPACITY = 16 };
+
+static int grow(zl_loop *loop) {
+  zl__callbacks *q = &loop->callbacks;
+  size_t capacity = q->capacity ? q->capacity * 2 : FIRST_CAPACITY;
+  zl__callback *ring = zl__alloc(loop, capacity * sizeof *ring);
+  if (!ring) {
+    return -ENOMEM;
+  }
+  for (size_t i = 0; i < q->count; i++) {
+    ring[i] = q->ring[(q->head + i) & (q->capacity - 1)];
+  }
+  zl__free(loop, q->ring, q->capacity * sizeof *q->ring);
+  q->ring = ring;
+  q->capacity = capacity;
+  q->head = 0;
+  return 0;
+}
+
+int zl_loop_add_callback(zl_loop *loop, zl_callback_fn fn, void *arg) {
+  zl__callbacks *q = &loop->callbacks;
+  if (q->count == q->capacity) {
+    int rc = grow(loop);
+    if (rc < 0) {
+      return rc;
+    }
+  }
+  q->ring[(q->head + q->count) & (q->capacity - 1)] =
+      (zl__callback){.fn = fn, .arg = arg};
+  q->count++;
+  return 0;
+}
+
+/* Runs those collected. Returns false if the budget ended it before. */
+bool zl__callbacks_run(zl_loop *loop) {
+  zl__callbacks *q = &loop->callbacks;
+  while (q->collected > 0) {
+    if (zl__loop_spent(loop)) {
+      return false;
+    }
+    zl__callback next = q->ring[q->head];
+    q->head = (q->head + 1) & (q->capacity - 1);
+    q->count--;
+    q->collected--;
+    zl__loop_handled(loop);
+    next.fn(loop, next.arg);
+  }
+  return true;
+}
+
+void zl__callbacks_free(zl_loop *loop) {
+  zl__callbacks *q = &loop->callbacks;
+  zl__free(loop, q->ring, q->capacity * sizeof *q->ring);
+}

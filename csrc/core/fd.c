@@ -1,0 +1,104 @@
+/* fd.c - watches of plain descriptors, level-triggered.
+ * SPDX-License-Identifier: MIT
+ */
+#include <errno.h>
+
+#include "internal.h"
+
+struct zl_fd {
+  zl__watch watch;
+  int events;   /* asked for */
+  int reported; /* by the poller, for the present turn */
+  zl_fd_fn fn;
+  void *arg;
+};
+
+static zl_fd *of(zl__watch *watch) {
+  return zl__container(watch, zl_fd, watch);
+}
+
+static void report(zl__watch *watch, int events) {
+  of(watch)->reported = events;
+  zl__watch_dirty(watch);
+}
+
+/* The mask may have been narrowed since the report. */
+static void serve(zl__watch *watch) {
+  zl_fd *fd = of(watch);
+  int events = fd->reported & (fd->events | ZL_ERROR);
+  fd->reported = 0;
+  if (events) {
+    zl__loop_handled(watch->handle.loop);
+    fd->fn(fd, events, fd->arg);
+  }
+}
+
+static void close_handle(zl__handle *handle) {
+  zl_fd_close(zl__container(handle, zl_fd, watch.handle));
+}
+
+static bool alive(const zl__handle *handle) {
+  return zl__container(handle, const zl_fd, watch.handle)->events != 0;
+}
+
+static const zl__handle_kind kind = {
+    .size = sizeof(zl_fd),
+    .close = close_handle,
+    .alive = alive,
+};
+
+static bool valid(int events) {
+  return (events & ~(ZL_READ | ZL_WRITE | ZL_ERROR)) == 0;
+}
+
+int zl_fd_new(zl_loop *loop, int fd, int events, zl_fd_fn fn, void *arg,
+              zl_fd **out) {
+  zl__handle *handle;
+  *out = NULL;
+  if (!valid(events)) {
+    return -EINVAL;
+  }
+  int rc = zl__handle_new(loop, &kind, &handle);
+  if (rc < 0) {
+    return rc;
+  }
+  zl_fd *watch = zl__container(handle, zl_fd, watch.handle);
+  zl__link_init(&watch->watch.ready);
+  watch->watch.serve = serve;
+  watch->watch.report = report;
+  watch->watch.fd = -1;
+  watch->events = events;
+  watch->fn = fn;
+  watch->arg = arg;
+  rc = zl__watch_open(&watch->watch, fd, events, false);
+  if (rc < 0) {
+    zl_fd_close(watch);
+    return rc;
+  }
+  *out = watch;
+  return 0;
+}
+
+int zl_fd_update(zl_fd *watch, int events) {
+  zl_loop *loop = watch->watch.handle.loop;
+  if (!valid(events)) {
+    return -EINVAL;
+  }
+  if (watch->watch.fd < 0) {
+    return -EBADF;
+  }
+  int rc = loop->poller->modify(loop, watch->watch.fd, events,
+                                zl__watch_token(&watch->watch));
+  if (rc == 0) {
+    watch->events = events;
+  }
+  return rc;
+}
+
+void zl_fd_close(zl_fd *watch) {
+  if (!watch || watch->watch.handle.closed) {
+    return;
+  }
+  zl__watch_shut(&watch->watch);
+  zl__handle_bury(&watch->watch.handle);
+}

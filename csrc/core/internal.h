@@ -1,0 +1,330 @@
+/* internal.h - the structs and zl__ names the core's files share.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ZL_INTERNAL_H
+#define ZL_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "list.h"
+#include "zmqloop.h"
+
+/* Debug builds verify every invariant in every iteration. */
+#ifndef ZL_DEBUG
+#define ZL_DEBUG 0
+#endif
+
+/* ---- handles ---------------------------------------------------------- */
+
+/* What every handle begins with. `all` is on loop->handles while the handle is
+ * open and on loop->graveyard from its close until the stack has unwound. */
+typedef struct zl__handle zl__handle;
+
+typedef struct zl__handle_kind {
+  size_t size;
+  void (*close)(zl__handle *handle); /* its zl_X_close() */
+  /* Frees what it owns besides its own memory; may be NULL. */
+  void (*dispose)(zl__handle *handle);
+  /* Is there something it waits for? NULL: not to be asked (timers). */
+  bool (*alive)(const zl__handle *handle);
+} zl__handle_kind;
+
+struct zl__handle {
+  zl__link all;
+  zl_loop *loop;
+  const zl__handle_kind *kind;
+  bool closed;
+};
+
+int zl__handle_new(zl_loop *loop, const zl__handle_kind *kind,
+                   zl__handle **out);
+void zl__handle_bury(zl__handle *handle);
+void zl__handles_free_buried(zl_loop *loop);
+
+/* ---- watches: handles that have a descriptor in the poller ------------- */
+
+typedef struct zl__watch {
+  zl__handle handle;
+  /* On loop->dirty: to be served in the next dispatch. On loop->turn: in this
+   * one. Membership is the state. */
+  zl__link ready;
+  /* Serves the watch once: it is on no list, and may close itself. */
+  void (*serve)(struct zl__watch *watch);
+  /* The poller's report: marks the watch dirty if that means anything. */
+  void (*report)(struct zl__watch *watch, int events);
+  int fd;         /* -1: not in the poller */
+  uint32_t index; /* of its slot; 0: none */
+} zl__watch;
+
+/* Reports carry index and generation, so that one for a closed watch reaches
+ * nobody, even if the descriptor or the slot has been used again. */
+typedef struct zl__slot {
+  zl__watch *watch; /* NULL: free */
+  uint32_t generation;
+  uint32_t next_free;
+} zl__slot;
+
+int zl__watch_open(zl__watch *watch, int fd, int events, bool edge);
+void zl__watch_shut(zl__watch *watch);
+void zl__watch_dirty(zl__watch *watch);
+uint64_t zl__watch_token(const zl__watch *watch);
+void zl__slots_free(zl_loop *loop);
+
+/* ---- poller: the only code that waits ---------------------------------- */
+
+/* Reported for the loop's own wake-up descriptor. No slot has index 0. */
+#define ZL__TOKEN_WAKE 0
+
+typedef struct zl__poller {
+  const char *name;
+  int (*open)(zl_loop *loop);
+  void (*close)(zl_loop *loop);
+  /* edge: report each write to an eventfd once, also if the count has been
+   * read away meanwhile; else level-triggered. */
+  int (*add)(zl_loop *loop, int fd, int events, bool edge, uint64_t token);
+  int (*modify)(zl_loop *loop, int fd, int events, uint64_t token);
+  void (*remove)(zl_loop *loop, int fd);
+  /* Waits at most timeout_ns and calls zl__loop_report() for each event.
+   * Returns 0 or -EINTR. */
+  int (*wait)(zl_loop *loop, int64_t timeout_ns);
+} zl__poller;
+
+extern const zl__poller zl__poller_epoll;
+extern const zl__poller zl__poller_posix;
+
+/* ---- timers ------------------------------------------------------------ */
+
+#define ZL__NOT_IN_HEAP UINT32_MAX
+
+struct zl_timer {
+  zl__handle handle;
+  zl__link due;     /* on loop->due: collected, not yet called */
+  int64_t deadline; /* ZL_FOREVER when at rest */
+  uint64_t start;   /* number of its last start: the order of equal deadlines */
+  uint64_t rank;    /* the start that its key in the heap belongs to */
+  int64_t period;   /* 0: once */
+  zl_timer_fn fn;
+  void *arg;
+  uint32_t index; /* in the heap, or ZL__NOT_IN_HEAP */
+};
+
+/* Invariant: key <= timer->deadline. A timer moved later keeps its key until
+ * the entry comes to the top: re-arming an idle timeout costs one store. */
+typedef struct zl__heap_entry {
+  int64_t key;
+  zl_timer *timer;
+} zl__heap_entry;
+
+typedef struct zl__heap {
+  zl__heap_entry *entries;
+  uint32_t count;
+  uint32_t capacity;
+  uint32_t collected; /* timers on loop->due: room is kept for their return */
+} zl__heap;
+
+int64_t zl__timers_next(zl_loop *loop);
+void zl__timers_collect(zl_loop *loop, int64_t now);
+bool zl__timers_run(zl_loop *loop);
+void zl__timers_free(zl_loop *loop);
+const char *zl__timers_verify(const zl_loop *loop);
+
+/* ---- callbacks --------------------------------------------------------- */
+
+typedef struct zl__callback {
+  zl_callback_fn fn;
+  void *arg;
+} zl__callback;
+
+/* Ring of pending callbacks; capacity is 0 or a power of two. */
+typedef struct zl__callbacks {
+  zl__callback *ring;
+  size_t capacity;
+  size_t head;
+  size_t count;
+  size_t collected; /* how many of them belong to the present iteration */
+} zl__callbacks;
+
+bool zl__callbacks_run(zl_loop *loop);
+void zl__callbacks_free(zl_loop *loop);
+
+/* ---- posts ------------------------------------------------------------- */
+
+typedef struct zl__post {
+  struct zl__post *next;
+  zl_callback_fn fn;
+  void *arg;
+  void (*drop)(void *arg);
+} zl__post;
+
+typedef struct zl__mailbox {
+  _Atomic(zl__post *) head; /* pushed by any thread, newest first */
+  zl__post *taken;          /* the loop's own, oldest first */
+  int wake_read;            /* in the poller, level-triggered */
+  int wake_write;           /* the same descriptor where there is eventfd */
+} zl__mailbox;
+
+int zl__mailbox_open(zl__mailbox *mailbox);
+void zl__mailbox_close(zl__mailbox *mailbox);
+void zl__mailbox_drain_wake(zl__mailbox *mailbox);
+bool zl__mailbox_empty(const zl__mailbox *mailbox);
+void zl__posts_take(zl_loop *loop);
+bool zl__posts_run(zl_loop *loop);
+
+/* ---- sockets ----------------------------------------------------------- */
+
+struct zl_socket {
+  zl__watch watch;
+  void *zmq;    /* the caller's zmq socket */
+  int type;     /* ZMQ_PULL, ... */
+  int interest; /* of an event-mode watch: ZL_READ, ZL_WRITE */
+  /* Some libzmq call on the socket came after the last full check, and may have
+   * taken away a signal: a report with EPOLLOUT alone then means something. */
+  bool used;
+  bool foreign; /* operated by other code too: as if always used */
+  bool dead;    /* terminated or closed: no libzmq call any more */
+  /* While it is served it is on no list: marking it dirty is remembered here
+   * and becomes list membership when the serving ends. */
+  bool serving;
+  bool again;
+  zl__link sweep; /* on loop->sweep: foreign REQ and REP */
+  zl_socket_fn fn;
+  void *arg;
+};
+
+int zl__socket_open(zl_socket *socket, void *zmq, unsigned flags);
+void zl__socket_shut(zl_socket *socket);
+void zl__socket_dirty(zl_socket *socket);
+void zl__socket_die(zl_socket *socket, int rc);
+void zl__socket_serve_begin(zl_socket *socket);
+void zl__socket_serve_end(zl_socket *socket);
+int zl__socket_events(zl_socket *socket);
+bool zl__socket_retry(const zl_socket *socket, int *interrupts);
+void zl__sockets_sweep(zl_loop *loop);
+
+/* ---- streams ----------------------------------------------------------- */
+
+/* A message in the send queue, or the report of one that has left it. */
+typedef struct zl__message {
+  struct zl__message *next;
+  uint64_t token; /* 0: nobody wants to know */
+  int status;     /* what became of it; meaningless while unsent */
+  uint32_t count; /* frames not yet given to libzmq; 0 once it has left */
+  uint32_t capacity;
+  zmq_msg_t frames[];
+} zl__message;
+
+/* First in first out. Those before `unsent` have left and wait to be reported;
+ * `unsent` and what follows wait to be sent. */
+typedef struct zl__queue {
+  zl__message *head;
+  zl__message *tail;
+  zl__message *unsent;
+  size_t unsent_count;
+} zl__queue;
+
+zl__message *zl__message_new(zl_loop *loop, const zl_frame *frames,
+                             size_t count, uint64_t token);
+void zl__message_free(zl_loop *loop, zl__message *message);
+void zl__message_release(zl__message *message);
+void zl__queue_push(zl__queue *queue, zl__message *message, bool unsent);
+void zl__queue_sent(zl_loop *loop, zl__queue *queue, int status);
+zl__message *zl__queue_pop_report(zl__queue *queue);
+void zl__queue_free(zl_loop *loop, zl__queue *queue);
+const char *zl__queue_verify(const zl__queue *queue);
+
+struct zl_stream {
+  zl_socket socket; /* its fn and interest are not used */
+  zl_stream_fn on_recv;
+  void *on_recv_arg;
+  zl_sent_fn on_sent;
+  void *on_sent_arg;
+  zl_stream_error_fn on_error;
+  void *on_error_arg;
+  zl__queue queue;
+  int batch;    /* messages per turn */
+  int left;     /* of this turn or flush */
+  bool drained; /* this turn ended because the socket had no more */
+  bool whole;   /* frames hold a whole message */
+  int count;    /* frames received so far */
+  int capacity;
+  zmq_msg_t *frames;
+  bool flushing; /* in zl_stream_flush(): stopping does not end the turn */
+};
+
+const char *zl__streams_verify(const zl_loop *loop);
+
+/* ---- loop -------------------------------------------------------------- */
+
+/* Where the present iteration is; a budget may end a step in each of them. */
+typedef enum zl__phase {
+  ZL__PHASE_COLLECT,   /* between two iterations */
+  ZL__PHASE_CALLBACKS, /* those collected */
+  ZL__PHASE_TIMERS,    /* those due at collection */
+  ZL__PHASE_WAIT,      /* for events, if there is nothing to do */
+  ZL__PHASE_POSTS,     /* those taken after the wait */
+  ZL__PHASE_READY      /* the watches on loop->turn, each once */
+} zl__phase;
+
+struct zl_loop {
+  zl_alloc_fn alloc;
+  void *alloc_ud;
+  zl_clock_fn clock;
+  void *clock_ud;
+  zl_interrupt_fn interrupt;
+  void *interrupt_ud;
+  pid_t pid;
+
+  const zl__poller *poller;
+  void *poller_state;
+  bool touch; /* mark a socket dirty after every operation on it */
+
+  zl__link handles;   /* all that are open */
+  zl__link graveyard; /* closed, to be freed when the stack has unwound */
+  zl__link dirty;     /* watches to be served in the next dispatch */
+  zl__link turn;      /* watches to be served in this dispatch */
+  zl__link sweep;     /* foreign sockets that change state silently */
+  zl__link due;       /* timers to be called in this iteration */
+  zl__slot *slots;
+  uint32_t slot_count;
+  uint32_t free_slot;
+  uint32_t *owners; /* descriptor -> index of the slot of its watch, or 0 */
+  size_t owner_count;
+
+  zl__heap heap;
+  uint64_t timer_starts;
+  zl__callbacks callbacks;
+  zl__mailbox mailbox;
+
+  zl__phase phase;
+  int depth;       /* frames of the core on the stack that call out */
+  bool running;    /* zl_loop_run() or zl_loop_step() is one of them */
+  bool breaking;   /* zl_loop_break(): return after this callback */
+  bool terminated; /* some socket reported ETERM */
+  bool called;     /* something was called since the last sweep */
+  atomic_bool stopping;
+
+  int handled;         /* in this run or step */
+  int events_left;     /* of the step's budget; INT_MAX: no limit */
+  int64_t budget_ends; /* ZL_FOREVER: no limit */
+};
+
+void *zl__alloc(zl_loop *loop, size_t size);
+void *zl__resize(zl_loop *loop, void *ptr, size_t old_size, size_t new_size);
+void zl__free(zl_loop *loop, void *ptr, size_t size);
+void zl__loop_report(zl_loop *loop, uint64_t token, int events);
+bool zl__loop_spent(const zl_loop *loop);
+void zl__loop_handled(zl_loop *loop);
+bool zl__loop_forked(const zl_loop *loop);
+void zl__loop_enter(zl_loop *loop);
+void zl__loop_leave(zl_loop *loop);
+
+/* ---- clock ------------------------------------------------------------- */
+
+int64_t zl__clock_monotonic(void *unused);
+int64_t zl__time_add(int64_t time_ns, int64_t delay_ns);
+
+#endif /* ZL_INTERNAL_H */

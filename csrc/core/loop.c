@@ -1,0 +1,502 @@
+/* loop.c - the loop: one iteration and its phases, run, step, stop, close.
+ * SPDX-License-Identifier: MIT
+ *
+ * An iteration: read the clock; collect the callbacks queued and the timers
+ * due; call the callbacks, then the timers; wait, unless there is something to
+ * do; take the posts and the ready watches; call the posts; serve each watch
+ * once. Nothing that is queued by a call runs in the same phase, so no class
+ * starves another. A budget may end a step between any two calls: `phase`
+ * remembers where, and the next step resumes there before it waits again.
+ *
+ * After every call out everything is read again; what a call closes leaves its
+ * list, and its memory stays until the stack has unwound.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/* ---- memory ------------------------------------------------------------ */
+
+static void *system_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
+  (void)ud;
+  (void)osize;
+  if (nsize == 0) {
+    free(ptr);
+    return NULL;
+  }
+  return realloc(ptr, nsize);
+}
+
+void *zl__alloc(zl_loop *loop, size_t size) {
+  return loop->alloc(loop->alloc_ud, NULL, 0, size);
+}
+
+void *zl__resize(zl_loop *loop, void *ptr, size_t old_size, size_t new_size) {
+  return loop->alloc(loop->alloc_ud, ptr, old_size, new_size);
+}
+
+void zl__free(zl_loop *loop, void *ptr, size_t size) {
+  if (ptr) {
+    (void)loop->alloc(loop->alloc_ud, ptr, size, 0);
+  }
+}
+
+/* ---- making ------------------------------------------------------------ */
+
+static const zl__poller *find_poller(int backend) {
+#ifdef __linux__
+  if (backend == ZL_BACKEND_DEFAULT || backend == ZL_BACKEND_EPOLL) {
+    return &zl__poller_epoll;
+  }
+#else
+  if (backend == ZL_BACKEND_DEFAULT) {
+    return &zl__poller_posix;
+  }
+#endif
+  return backend == ZL_BACKEND_POLL ? &zl__poller_posix : NULL;
+}
+
+static zl_loop *allocate(const zl_config *config) {
+  zl_alloc_fn alloc = config->alloc ? config->alloc : system_alloc;
+  zl_loop *loop = alloc(config->alloc_ud, NULL, 0, sizeof *loop);
+  if (!loop) {
+    return NULL;
+  }
+  memset(loop, 0, sizeof *loop);
+  loop->alloc = alloc;
+  loop->alloc_ud = config->alloc_ud;
+  loop->clock = config->clock ? config->clock : zl__clock_monotonic;
+  loop->clock_ud = config->clock_ud;
+  loop->interrupt = config->interrupt;
+  loop->interrupt_ud = config->interrupt_ud;
+  loop->pid = getpid();
+  loop->touch = (config->flags & ZL_CONFIG_TOUCH) != 0;
+  loop->events_left = INT_MAX;
+  loop->budget_ends = ZL_FOREVER;
+  loop->mailbox.wake_read = -1;
+  atomic_init(&loop->stopping, false);
+  zl__link_init(&loop->handles);
+  zl__link_init(&loop->graveyard);
+  zl__link_init(&loop->dirty);
+  zl__link_init(&loop->turn);
+  zl__link_init(&loop->sweep);
+  zl__link_init(&loop->due);
+  return loop;
+}
+
+static int open_poller(zl_loop *loop, const zl__poller *poller) {
+  int rc = poller->open(loop);
+  if (rc < 0) {
+    return rc;
+  }
+  loop->poller = poller; /* set: to be closed */
+  rc = zl__mailbox_open(&loop->mailbox);
+  if (rc < 0) {
+    return rc;
+  }
+  return poller->add(loop, loop->mailbox.wake_read, ZL_READ, false,
+                     ZL__TOKEN_WAKE);
+}
+
+int zl_loop_new(const zl_config *config, zl_loop **out) {
+  static const zl_config defaults = {.size = sizeof defaults};
+  *out = NULL;
+  if (!config) {
+    config = &defaults;
+  }
+  if (config->size != sizeof *config || config->backend < ZL_BACKEND_DEFAULT ||
+      config->backend > ZL_BACKEND_POLL) {
+    return -EINVAL;
+  }
+  const zl__poller *poller = find_poller(config->backend);
+  if (!poller) {
+    return -ENOSYS;
+  }
+  zl_loop *loop = allocate(config);
+  if (!loop) {
+    return -ENOMEM;
+  }
+  int rc = open_poller(loop, poller);
+  if (rc < 0) {
+    (void)zl_loop_close(loop);
+    return rc;
+  }
+  *out = loop;
+  return 0;
+}
+
+static void close_handles(zl_loop *loop) {
+  zl__link *link;
+  while ((link = zl__first(&loop->handles))) {
+    zl__handle *handle = zl__container(link, zl__handle, all);
+    handle->kind->close(handle);
+  }
+}
+
+int zl_loop_close(zl_loop *loop) {
+  if (!loop) {
+    return 0;
+  }
+  if (loop->depth > 0) {
+    return -EBUSY;
+  }
+  close_handles(loop);
+  zl__mailbox_close(&loop->mailbox);
+  if (loop->poller) {
+    loop->poller->close(loop);
+  }
+  zl__callbacks_free(loop);
+  zl__timers_free(loop);
+  zl__slots_free(loop);
+  zl__free(loop, loop, sizeof *loop);
+  return 0;
+}
+
+/* ---- what the phases share --------------------------------------------- */
+
+bool zl__loop_forked(const zl_loop *loop) {
+  return loop->pid != getpid();
+}
+
+/* While a frame of the core is on the stack, closed handles keep their memory.
+ */
+void zl__loop_enter(zl_loop *loop) {
+  loop->depth++;
+}
+
+void zl__loop_leave(zl_loop *loop) {
+  loop->depth--;
+  if (loop->depth == 0) {
+    zl__handles_free_buried(loop);
+  }
+}
+
+/* Must the step or run on the stack return before the next call out? */
+bool zl__loop_spent(const zl_loop *loop) {
+  return loop->breaking || loop->events_left <= 0 ||
+         (loop->budget_ends != ZL_FOREVER &&
+          zl_loop_time_ns(loop) >= loop->budget_ends);
+}
+
+/* To be called for each call out. */
+void zl__loop_handled(zl_loop *loop) {
+  loop->called = true;
+  if (loop->handled < ZL_STEP_MORE - 1) {
+    loop->handled++;
+  }
+  if (loop->events_left != INT_MAX) {
+    loop->events_left--;
+  }
+}
+
+/* Called by the poller while it waits: no call out happens here. */
+void zl__loop_report(zl_loop *loop, uint64_t token, int events) {
+  uint32_t index = (uint32_t)(token >> 32);
+  if (token == ZL__TOKEN_WAKE) {
+    zl__mailbox_drain_wake(&loop->mailbox);
+    return;
+  }
+  const zl__slot *slot = &loop->slots[index];
+  if (slot->watch && slot->generation == (uint32_t)token) {
+    slot->watch->report(slot->watch, events);
+  }
+}
+
+static bool stopping(const zl_loop *loop) {
+  return atomic_load_explicit(&loop->stopping, memory_order_acquire);
+}
+
+/* ---- one iteration ------------------------------------------------------ */
+
+static void collect(zl_loop *loop) {
+  loop->callbacks.collected = loop->callbacks.count;
+  if (loop->heap.count > 0) {
+    zl__timers_collect(loop, zl_loop_time_ns(loop));
+  }
+}
+
+/* How long the wait may be: not at all if there is something to do. */
+static int64_t wait_time(zl_loop *loop, int64_t wait_until) {
+  if (loop->callbacks.count > 0 || zl__linked(&loop->dirty) ||
+      !zl__mailbox_empty(&loop->mailbox) || stopping(loop) ||
+      loop->terminated) {
+    return 0;
+  }
+  int64_t next = zl__timers_next(loop);
+  int64_t until = next < wait_until ? next : wait_until;
+  if (until == ZL_FOREVER) {
+    return ZL_FOREVER;
+  }
+  int64_t now = zl_loop_time_ns(loop);
+  return until > now ? until - now : 0;
+}
+
+/* Waits and takes what there is to dispatch. Returns 0 or -EINTR. */
+static int wait(zl_loop *loop, int64_t wait_until) {
+  if (loop->called) {
+    loop->called = false;
+    zl__sockets_sweep(loop);
+  }
+  int rc = loop->poller->wait(loop, wait_time(loop, wait_until));
+  zl__posts_take(loop);
+  zl__splice(&loop->turn, &loop->dirty);
+  if (rc == -EINTR && loop->interrupt &&
+      loop->interrupt(loop, loop->interrupt_ud) != 0) {
+    return -EINTR;
+  }
+  return 0;
+}
+
+/* Serves each watch of this turn once. Returns false if the budget ended it
+ * before. */
+static bool serve_ready(zl_loop *loop) {
+  zl__link *link;
+  while ((link = zl__first(&loop->turn))) {
+    if (zl__loop_spent(loop)) {
+      return false;
+    }
+    zl__watch *watch = zl__container(link, zl__watch, ready);
+    zl__unlink(link);
+    watch->serve(watch);
+  }
+  return true;
+}
+
+/* Goes on where the last one ended. Returns 0 at its end, ZL_STEP_MORE if the
+ * budget ended it before, or an error. */
+static int iterate(zl_loop *loop, int64_t wait_until, bool until_stopped) {
+  if (loop->phase == ZL__PHASE_COLLECT) {
+    collect(loop);
+    loop->phase = ZL__PHASE_CALLBACKS;
+  }
+  if (loop->phase == ZL__PHASE_CALLBACKS) {
+    if (!zl__callbacks_run(loop)) {
+      return ZL_STEP_MORE;
+    }
+    loop->phase = ZL__PHASE_TIMERS;
+  }
+  if (loop->phase == ZL__PHASE_TIMERS) {
+    if (!zl__timers_run(loop)) {
+      return ZL_STEP_MORE;
+    }
+    loop->phase = ZL__PHASE_WAIT;
+  }
+  if (loop->phase == ZL__PHASE_WAIT) {
+    if (until_stopped && stopping(loop)) {
+      loop->phase = ZL__PHASE_COLLECT;
+      return 0;
+    }
+    int rc = wait(loop, wait_until);
+    loop->phase = ZL__PHASE_POSTS;
+    if (rc < 0) {
+      return rc;
+    }
+  }
+  if (loop->phase == ZL__PHASE_POSTS) {
+    if (!zl__posts_run(loop)) {
+      return ZL_STEP_MORE;
+    }
+    loop->phase = ZL__PHASE_READY;
+  }
+  if (!serve_ready(loop)) {
+    return ZL_STEP_MORE;
+  }
+  loop->phase = ZL__PHASE_COLLECT;
+  return 0;
+}
+
+/* ---- run and step ------------------------------------------------------- */
+
+static int begin(zl_loop *loop) {
+  if (zl__loop_forked(loop)) {
+    return -ECHILD;
+  }
+  if (loop->depth > 0) {
+    return -EBUSY;
+  }
+  loop->running = true;
+  loop->terminated = false;
+  loop->handled = 0;
+  zl__loop_enter(loop);
+  return 0;
+}
+
+static void end(zl_loop *loop) {
+  loop->running = false;
+  loop->breaking = false;
+  loop->events_left = INT_MAX;
+  loop->budget_ends = ZL_FOREVER;
+  zl__loop_leave(loop);
+}
+
+/* One call of iterate() with what belongs between two. */
+static int iterate_and_check(zl_loop *loop, int64_t wait_until,
+                             bool until_stopped) {
+  int rc = iterate(loop, wait_until, until_stopped);
+  if (loop->breaking) {
+    return -EINTR;
+  }
+  zl__loop_leave(loop); /* frees what was closed */
+  zl__loop_enter(loop);
+  if (ZL_DEBUG && rc >= 0 && zl_loop_verify(loop, NULL) < 0) {
+    return -ENOTRECOVERABLE;
+  }
+  return rc;
+}
+
+int zl_loop_run(zl_loop *loop, int mode) {
+  int rc = begin(loop);
+  if (rc < 0) {
+    return rc;
+  }
+  while (rc == 0 && !stopping(loop) &&
+         (mode != ZL_RUN_ALIVE || zl_loop_alive(loop))) {
+    rc = iterate_and_check(loop, ZL_FOREVER, true);
+    if (rc == 0 && loop->terminated) {
+      rc = -ETERM;
+    }
+  }
+  atomic_store(&loop->stopping, false);
+  end(loop);
+  return rc;
+}
+
+/* Would another step have something to do at once? */
+static bool pending(zl_loop *loop) {
+  return loop->callbacks.count > 0 || zl__linked(&loop->dirty) ||
+         !zl__mailbox_empty(&loop->mailbox) ||
+         (loop->heap.count > 0 &&
+          zl__timers_next(loop) <= zl_loop_time_ns(loop));
+}
+
+int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
+  int rc = begin(loop);
+  if (rc < 0) {
+    return rc;
+  }
+  int64_t now = zl_loop_time_ns(loop);
+  int64_t until = timeout_ns > 0 ? zl__time_add(now, timeout_ns) : INT64_MIN;
+  if (budget && budget->events > 0) {
+    loop->events_left = budget->events;
+  }
+  if (budget && budget->time_ns > 0) {
+    loop->budget_ends = zl__time_add(now, budget->time_ns);
+  }
+  /* The timer that a wait was for belongs to the next iteration. */
+  do {
+    rc = iterate_and_check(loop, loop->handled > 0 ? INT64_MIN : until, false);
+  } while (rc == 0 && loop->handled == 0 && !loop->terminated &&
+           !stopping(loop) && zl_loop_time_ns(loop) < until);
+  if (rc >= 0) {
+    rc = loop->handled | (rc > 0 || pending(loop) ? ZL_STEP_MORE : 0);
+  }
+  end(loop);
+  return rc;
+}
+
+void zl_loop_stop(zl_loop *loop) {
+  atomic_store_explicit(&loop->stopping, true, memory_order_release);
+  zl_loop_wake(loop);
+}
+
+void zl_loop_break(zl_loop *loop) {
+  loop->breaking = loop->running;
+}
+
+int zl_loop_running(const zl_loop *loop) {
+  return loop->running;
+}
+
+/* ---- questions ---------------------------------------------------------- */
+
+int zl_loop_alive(const zl_loop *loop) {
+  if (loop->callbacks.count > 0 || loop->heap.count > 0 ||
+      zl__linked(&loop->due) || !zl__mailbox_empty(&loop->mailbox)) {
+    return 1;
+  }
+  const zl__link *head = &loop->handles;
+  for (const zl__link *link = head->next; link != head; link = link->next) {
+    const zl__handle *handle = zl__container(link, const zl__handle, all);
+    if (handle->kind->alive && handle->kind->alive(handle)) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+int64_t zl_loop_time_ns(const zl_loop *loop) {
+  return loop->clock(loop->clock_ud);
+}
+
+const char *zl_loop_backend(const zl_loop *loop) {
+  return loop->poller->name;
+}
+
+/* ---- invariants --------------------------------------------------------- */
+
+static const char *verify_handles(const zl_loop *loop) {
+  const zl__link *head = &loop->handles;
+  for (const zl__link *link = head->next; link != head; link = link->next) {
+    if (link->next->prev != link) {
+      return "the handles' links agree";
+    }
+    if (zl__container(link, const zl__handle, all)->closed) {
+      return "a handle on the list is open";
+    }
+  }
+  return NULL;
+}
+
+static const char *verify_slots(const zl_loop *loop) {
+  for (uint32_t i = 1; i < loop->slot_count; i++) {
+    const zl__watch *watch = loop->slots[i].watch;
+    if (watch && (watch->handle.closed || watch->index != i)) {
+      return "a slot's watch is open and knows its slot";
+    }
+    if (watch && watch->fd >= 0 && loop->owners[watch->fd] != i) {
+      return "a watch owns its descriptor";
+    }
+  }
+  return NULL;
+}
+
+static const char *verify_ready(const zl__link *head) {
+  for (const zl__link *link = head->next; link != head; link = link->next) {
+    const zl__watch *watch = zl__container(link, const zl__watch, ready);
+    if (watch->handle.closed || watch->index == 0) {
+      return "a ready watch is open";
+    }
+  }
+  return NULL;
+}
+
+int zl_loop_verify(const zl_loop *loop, const char **what) {
+  const char *broken = verify_handles(loop);
+  if (!broken) {
+    broken = verify_slots(loop);
+  }
+  if (!broken) {
+    broken = verify_ready(&loop->dirty);
+  }
+  if (!broken) {
+    broken = verify_ready(&loop->turn);
+  }
+  if (!broken) {
+    broken = zl__timers_verify(loop);
+  }
+  if (!broken) {
+    broken = zl__streams_verify(loop);
+  }
+  if (!broken && loop->callbacks.collected > loop->callbacks.count) {
+    broken = "the callbacks collected are among those queued";
+  }
+  if (what) {
+    *what = broken;
+  }
+  return broken ? -ENOTRECOVERABLE : 0;
+}

@@ -1,0 +1,160 @@
+/* post.c - callbacks from other threads, and waking the loop.
+ * SPDX-License-Identifier: MIT
+ *
+ * A Treiber stack: a post is one compare-and-swap, the loop takes all with one
+ * exchange and turns them round. "The stack was empty" is exactly the condition
+ * for a wake-up, so no flag can get out of step with it.
+ *
+ * The wake-up descriptor is level-triggered and read when it is reported: a
+ * wake that comes between the read and the next wait ends that wait.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/eventfd.h>
+#endif
+
+#include "internal.h"
+
+#ifdef __linux__
+static int open_pair(zl__mailbox *mailbox) {
+  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0) {
+    return -errno;
+  }
+  mailbox->wake_read = fd;
+  mailbox->wake_write = fd;
+  return 0;
+}
+#else
+static int open_pair(zl__mailbox *mailbox) {
+  int fds[2];
+  if (pipe(fds) < 0) {
+    return -errno;
+  }
+  for (int i = 0; i < 2; i++) {
+    (void)fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+    (void)fcntl(fds[i], F_SETFL, O_NONBLOCK);
+  }
+  mailbox->wake_read = fds[0];
+  mailbox->wake_write = fds[1];
+  return 0;
+}
+#endif
+
+int zl__mailbox_open(zl__mailbox *mailbox) {
+  atomic_init(&mailbox->head, NULL);
+  mailbox->taken = NULL;
+  mailbox->wake_read = -1;
+  mailbox->wake_write = -1;
+  return open_pair(mailbox);
+}
+
+static zl__post *reversed(zl__post *post) {
+  zl__post *result = NULL;
+  while (post) {
+    zl__post *next = post->next;
+    post->next = result;
+    result = post;
+    post = next;
+  }
+  return result;
+}
+
+static void drop_all(zl__post *post) {
+  while (post) {
+    zl__post *next = post->next;
+    if (post->drop) {
+      post->drop(post->arg);
+    }
+    free(post);
+    post = next;
+  }
+}
+
+void zl__mailbox_close(zl__mailbox *mailbox) {
+  if (mailbox->wake_read < 0) {
+    return;
+  }
+  drop_all(mailbox->taken);
+  drop_all(reversed(atomic_exchange(&mailbox->head, NULL)));
+  if (mailbox->wake_write != mailbox->wake_read) {
+    (void)close(mailbox->wake_write);
+  }
+  (void)close(mailbox->wake_read);
+  mailbox->wake_read = -1;
+}
+
+void zl__mailbox_drain_wake(zl__mailbox *mailbox) {
+  uint64_t count;
+  while (read(mailbox->wake_read, &count, sizeof count) > 0) {
+    if (mailbox->wake_write == mailbox->wake_read) {
+      break; /* one read resets an eventfd */
+    }
+  }
+}
+
+/* Has it nothing that zl__posts_take() or zl__posts_run() would find? */
+bool zl__mailbox_empty(const zl__mailbox *mailbox) {
+  return !mailbox->taken &&
+         !atomic_load_explicit(&mailbox->head, memory_order_relaxed);
+}
+
+/* Collects what has been posted, for zl__posts_run(). */
+void zl__posts_take(zl_loop *loop) {
+  zl__mailbox *mailbox = &loop->mailbox;
+  mailbox->taken = reversed(
+      atomic_exchange_explicit(&mailbox->head, NULL, memory_order_acquire));
+}
+
+/* Calls those collected. Returns false if the budget ended it before. */
+bool zl__posts_run(zl_loop *loop) {
+  zl__mailbox *mailbox = &loop->mailbox;
+  while (mailbox->taken) {
+    if (zl__loop_spent(loop)) {
+      return false;
+    }
+    zl__post *post = mailbox->taken;
+    zl_callback_fn fn = post->fn;
+    void *arg = post->arg;
+    mailbox->taken = post->next;
+    free(post);
+    zl__loop_handled(loop);
+    fn(loop, arg);
+  }
+  return true;
+}
+
+int zl_loop_post(zl_loop *loop, zl_callback_fn fn, void *arg,
+                 void (*drop)(void *arg)) {
+  zl__mailbox *mailbox = &loop->mailbox;
+  zl__post *post = malloc(sizeof *post);
+  if (!post) {
+    return -ENOMEM;
+  }
+  *post = (zl__post){.fn = fn, .arg = arg, .drop = drop};
+  post->next = atomic_load_explicit(&mailbox->head, memory_order_relaxed);
+  /* Once the swap has succeeded the post belongs to the loop's thread. */
+  bool was_empty;
+  do {
+    was_empty = post->next == NULL;
+  } while (!atomic_compare_exchange_weak_explicit(&mailbox->head, &post->next,
+                                                  post, memory_order_release,
+                                                  memory_order_relaxed));
+  if (was_empty) {
+    zl_loop_wake(loop);
+  }
+  return 0;
+}
+
+void zl_loop_wake(zl_loop *loop) {
+  int saved = errno;
+  uint64_t one = 1;
+  /* EAGAIN means that a wake-up is pending already. */
+  ssize_t written = write(loop->mailbox.wake_write, &one, sizeof one);
+  (void)written;
+  errno = saved;
+}

@@ -1,0 +1,129 @@
+/* queue.c - messages that wait to be sent, and reports of those that were.
+ * SPDX-License-Identifier: MIT
+ *
+ * One list, in the order of zl_stream_send(): first the messages that have left
+ * and whose senders want to know, then those that wait. A message that leaves
+ * stays in its place until it is reported, so reports come in order.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+static size_t size_of(size_t frames) {
+  return sizeof(zl__message) + frames * sizeof(zmq_msg_t);
+}
+
+static int copy_frame(zmq_msg_t *to, const zl_frame *from) {
+  if (zmq_msg_init_size(to, from->size) < 0) {
+    return -ENOMEM;
+  }
+  if (from->size > 0) {
+    memcpy(zmq_msg_data(to), from->data, from->size);
+  }
+  return 0;
+}
+
+/* A message with copies of the frames; none for the report of one that has
+ * left already. Returns NULL when out of memory. */
+zl__message *zl__message_new(zl_loop *loop, const zl_frame *frames,
+                             size_t count, uint64_t token) {
+  if (count > UINT32_MAX / sizeof(zmq_msg_t)) {
+    return NULL;
+  }
+  zl__message *message = zl__alloc(loop, size_of(count));
+  if (!message) {
+    return NULL;
+  }
+  message->next = NULL;
+  message->token = token;
+  message->status = 0;
+  message->capacity = (uint32_t)count;
+  for (message->count = 0; message->count < count; message->count++) {
+    if (copy_frame(&message->frames[message->count], &frames[message->count]) <
+        0) {
+      zl__message_free(loop, message);
+      return NULL;
+    }
+  }
+  return message;
+}
+
+/* Lets go of the frames. */
+void zl__message_release(zl__message *message) {
+  for (uint32_t i = 0; i < message->count; i++) {
+    (void)zmq_msg_close(&message->frames[i]);
+  }
+  message->count = 0;
+}
+
+void zl__message_free(zl_loop *loop, zl__message *message) {
+  zl__message_release(message);
+  zl__free(loop, message, size_of(message->capacity));
+}
+
+void zl__queue_push(zl__queue *queue, zl__message *message, bool unsent) {
+  if (queue->tail) {
+    queue->tail->next = message;
+  } else {
+    queue->head = message;
+  }
+  queue->tail = message;
+  if (unsent) {
+    queue->unsent_count++;
+    if (!queue->unsent) {
+      queue->unsent = message;
+    }
+  }
+}
+
+static zl__message *pop(zl__queue *queue) {
+  zl__message *message = queue->head;
+  queue->head = message->next;
+  if (!queue->head) {
+    queue->tail = NULL;
+  }
+  return message;
+}
+
+/* The first unsent message has left. */
+void zl__queue_sent(zl_loop *loop, zl__queue *queue, int status) {
+  zl__message *message = queue->unsent;
+  zl__message_release(message);
+  message->status = status;
+  queue->unsent = message->next;
+  queue->unsent_count--;
+  if (message->token == 0 && queue->head == message) {
+    zl__message_free(loop, pop(queue));
+  }
+}
+
+/* The oldest message that has left, for the caller to free, or NULL. */
+zl__message *zl__queue_pop_report(zl__queue *queue) {
+  return queue->head == queue->unsent ? NULL : pop(queue);
+}
+
+void zl__queue_free(zl_loop *loop, zl__queue *queue) {
+  while (queue->head) {
+    zl__message_free(loop, pop(queue));
+  }
+  *queue = (zl__queue){0};
+}
+
+const char *zl__queue_verify(const zl__queue *queue) {
+  size_t unsent = 0;
+  bool seen = false;
+  const zl__message *last = NULL;
+  for (const zl__message *m = queue->head; m; m = m->next) {
+    seen = seen || m == queue->unsent;
+    unsent += seen ? 1 : 0;
+    if (seen != (m->count > 0)) {
+      return "a message has frames exactly while it is unsent";
+    }
+    last = m;
+  }
+  if (unsent != queue->unsent_count) {
+    return "the unsent messages are counted";
+  }
+  return last == queue->tail ? NULL : "the tail is the last message";
+}

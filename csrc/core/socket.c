@@ -1,0 +1,246 @@
+/* socket.c - the readiness of zmq sockets, without ever missing an event.
+ * SPDX-License-Identifier: MIT
+ *
+ * ZMQ_FD tells that commands are waiting, not messages, and any libzmq call may
+ * process them and so take the signal away. Hence:
+ *
+ *  - A dirty socket is looked at before the loop blocks. The look is a full
+ *    check: ZMQ_EVENTS, or a receive that ends in EAGAIN (for messages).
+ *  - `used` is cleared right before each full check and set by every other call
+ *    on the socket. A report with EPOLLIN makes the socket dirty. A report with
+ *    EPOLLOUT alone means that the signal has been read away already: by our
+ *    own check, which has seen everything, unless `used` is set.
+ *  - Some state changes send no signal at all: registration, bind, connect,
+ *    setsockopt, REP after its reply, REQ after the reply it received, a wider
+ *    interest, a callback that ran, a check that stopped early. Each of them
+ *    marks the socket dirty (touch).
+ *
+ * So a socket off the dirty list has been checked after the last local change,
+ * and anything new comes as a command, whose signal is reported.
+ */
+#include <errno.h>
+
+#include "internal.h"
+
+enum { INTERRUPTS_BEFORE_FORK_CHECK = 100 };
+
+static zl_socket *of(zl__watch *watch) {
+  return zl__container(watch, zl_socket, watch);
+}
+
+/* After a libzmq call has failed: is it to be repeated? In a forked child
+ * libzmq answers EINTR for ever. */
+bool zl__socket_retry(const zl_socket *socket, int *interrupts) {
+  if (zmq_errno() != EINTR) {
+    return false;
+  }
+  (*interrupts)++;
+  return *interrupts % INTERRUPTS_BEFORE_FORK_CHECK != 0 ||
+         !zl__loop_forked(socket->watch.handle.loop);
+}
+
+/* A full check. Returns ZL_READ and ZL_WRITE as they are so, or an error. */
+int zl__socket_events(zl_socket *socket) {
+  int events = 0;
+  size_t size = sizeof events;
+  int interrupts = 0;
+  socket->used = false;
+  socket->again = false;
+  while (zmq_getsockopt(socket->zmq, ZMQ_EVENTS, &events, &size) < 0) {
+    if (!zl__socket_retry(socket, &interrupts)) {
+      return -zmq_errno();
+    }
+  }
+  return (events & ZMQ_POLLIN ? ZL_READ : 0) |
+         (events & ZMQ_POLLOUT ? ZL_WRITE : 0);
+}
+
+void zl__socket_dirty(zl_socket *socket) {
+  if (socket->dead || socket->watch.handle.closed) {
+    return;
+  }
+  if (socket->serving) {
+    socket->again = true;
+  } else {
+    zl__watch_dirty(&socket->watch);
+  }
+}
+
+/* No libzmq call after this one; no report either: a terminated socket gets
+ * commands that nobody can take away. */
+void zl__socket_die(zl_socket *socket, int rc) {
+  socket->dead = true;
+  zl__unlink(&socket->sweep);
+  zl__watch_shut(&socket->watch);
+  if (rc == -ETERM) {
+    socket->watch.handle.loop->terminated = true;
+  }
+}
+
+void zl__socket_serve_begin(zl_socket *socket) {
+  socket->serving = true;
+  socket->again = false;
+}
+
+void zl__socket_serve_end(zl_socket *socket) {
+  socket->serving = false;
+  if (socket->again) {
+    zl__socket_dirty(socket);
+  }
+}
+
+static void report(zl__watch *watch, int events) {
+  zl_socket *socket = of(watch);
+  bool meaningful = (events & ~ZL_WRITE) != 0 || socket->used ||
+                    socket->foreign || watch->handle.loop->touch;
+  if (meaningful) {
+    zl__socket_dirty(socket);
+  }
+}
+
+static void call(zl_socket *socket, int events) {
+  zl__loop_handled(socket->watch.handle.loop);
+  socket->fn(socket, events, socket->arg);
+}
+
+static void serve(zl__watch *watch) {
+  zl_socket *socket = of(watch);
+  zl__socket_serve_begin(socket);
+  int events = zl__socket_events(socket);
+  if (events < 0) {
+    zl__socket_die(socket, events);
+    call(socket, ZL_ERROR);
+  } else if (events & socket->interest) {
+    call(socket, events & socket->interest);
+    socket->again = true;
+  }
+  zl__socket_serve_end(socket);
+}
+
+/* REQ and REP change state silently, and foreign code does not tell: they are
+ * looked at in every iteration in which something was called. */
+void zl__sockets_sweep(zl_loop *loop) {
+  zl__link *head = &loop->sweep;
+  for (zl__link *link = head->next; link != head; link = link->next) {
+    zl__socket_dirty(zl__container(link, zl_socket, sweep));
+  }
+}
+
+static int get_int(void *zmq, int option, int *value) {
+  size_t size = sizeof *value;
+  int rc;
+  do {
+    rc = zmq_getsockopt(zmq, option, value, &size);
+  } while (rc < 0 && zmq_errno() == EINTR);
+  return rc < 0 ? -zmq_errno() : 0;
+}
+
+/* Shared with streams. The handle must be new. On failure the caller closes. */
+int zl__socket_open(zl_socket *socket, void *zmq, unsigned flags) {
+  int fd;
+  zl__link_init(&socket->watch.ready);
+  zl__link_init(&socket->sweep);
+  socket->watch.fd = -1;
+  socket->watch.report = report;
+  socket->zmq = zmq;
+  socket->foreign = (flags & ZL_FOREIGN) != 0;
+  if (flags & ~(unsigned)ZL_FOREIGN) {
+    return -EINVAL;
+  }
+  int rc = get_int(zmq, ZMQ_TYPE, &socket->type);
+  if (rc < 0) {
+    return rc;
+  }
+  rc = get_int(zmq, ZMQ_FD, &fd);
+  if (rc < 0) {
+    return rc == -EINVAL ? -ENOTSUP : rc; /* thread-safe types have no FD */
+  }
+  rc = zl__watch_open(&socket->watch, fd, 0, true);
+  if (rc < 0) {
+    return rc;
+  }
+  if (socket->foreign && (socket->type == ZMQ_REQ || socket->type == ZMQ_REP)) {
+    zl__append(&socket->watch.handle.loop->sweep, &socket->sweep);
+  }
+  zl__socket_dirty(socket); /* messages may be waiting already */
+  return 0;
+}
+
+void zl__socket_shut(zl_socket *socket) {
+  zl__unlink(&socket->sweep);
+  zl__watch_shut(&socket->watch);
+  zl__handle_bury(&socket->watch.handle);
+}
+
+static void close_handle(zl__handle *handle) {
+  zl_socket_close(zl__container(handle, zl_socket, watch.handle));
+}
+
+static bool alive(const zl__handle *handle) {
+  const zl_socket *socket =
+      zl__container(handle, const zl_socket, watch.handle);
+  return socket->interest != 0 && !socket->dead;
+}
+
+static const zl__handle_kind kind = {
+    .size = sizeof(zl_socket),
+    .close = close_handle,
+    .alive = alive,
+};
+
+static bool valid(int events) {
+  return (events & ~(ZL_READ | ZL_WRITE | ZL_ERROR)) == 0;
+}
+
+int zl_socket_new(zl_loop *loop, void *zmq_socket, int events, unsigned flags,
+                  zl_socket_fn fn, void *arg, zl_socket **out) {
+  zl__handle *handle;
+  *out = NULL;
+  if (!valid(events)) {
+    return -EINVAL;
+  }
+  int rc = zl__handle_new(loop, &kind, &handle);
+  if (rc < 0) {
+    return rc;
+  }
+  zl_socket *socket = zl__container(handle, zl_socket, watch.handle);
+  socket->watch.serve = serve;
+  socket->interest = events & (ZL_READ | ZL_WRITE);
+  socket->fn = fn;
+  socket->arg = arg;
+  rc = zl__socket_open(socket, zmq_socket, flags);
+  if (rc < 0) {
+    zl_socket_close(socket);
+    return rc;
+  }
+  *out = socket;
+  return 0;
+}
+
+int zl_socket_update(zl_socket *watch, int events) {
+  if (!valid(events)) {
+    return -EINVAL;
+  }
+  watch->interest = events & (ZL_READ | ZL_WRITE);
+  zl__socket_dirty(watch);
+  return 0;
+}
+
+void zl_socket_used(zl_socket *watch) {
+  watch->used = true;
+  if (watch->watch.handle.loop->touch) {
+    zl__socket_dirty(watch);
+  }
+}
+
+void zl_socket_touch(zl_socket *watch) {
+  watch->used = true;
+  zl__socket_dirty(watch);
+}
+
+void zl_socket_close(zl_socket *watch) {
+  if (!watch || watch->watch.handle.closed) {
+    return;
+  }
+  zl__socket_shut(watch);
+}

@@ -1,0 +1,585 @@
+/* stream.c - receiving and sending whole messages on a zmq socket.
+ * SPDX-License-Identifier: MIT
+ *
+ * Receiving. A turn calls the receive callback once; it takes messages by
+ * zl_stream_peek() and zl_stream_pop(). The loop, not the callback, knows when
+ * the turn is over. A message that was peeked at and not popped is held and
+ * comes back in the next turn, so an error between the two loses nothing. The
+ * receive that ends in EAGAIN is the full check of socket.c.
+ *
+ * Sending. Always DONTWAIT. What libzmq does not take now waits in the queue;
+ * EAGAIN and EFSM mean "not yet". libzmq throttles the processing of commands,
+ * so half of its EAGAINs at a high-water mark of 1 are false: one question for
+ * ZMQ_EVENTS, which is not throttled, tells, and is the full check that lets
+ * the loop wait for the signal.
+ *
+ * In a turn sending comes after receiving: what a receive has taken away of the
+ * signals for sending, the send that follows finds.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "internal.h"
+
+enum { DEFAULT_BATCH = 64, MAX_BATCH = 65535, FIRST_FRAMES = 4 };
+
+static zl_stream *of(zl__watch *watch) {
+  return zl__container(watch, zl_stream, socket.watch);
+}
+
+static zl_loop *loop_of(const zl_stream *stream) {
+  return stream->socket.watch.handle.loop;
+}
+
+static bool over(const zl_stream *stream) {
+  return stream->socket.dead || stream->socket.watch.handle.closed;
+}
+
+static void fail(zl_stream *stream, int rc) {
+  if (stream->on_error) {
+    zl__loop_handled(loop_of(stream));
+    stream->on_error(stream, rc, stream->on_error_arg);
+  }
+}
+
+/* The socket is of no use any more. */
+static void die(zl_stream *stream, int rc) {
+  zl__socket_die(&stream->socket, rc);
+  fail(stream, rc);
+}
+
+/* ---- receiving -------------------------------------------------------- */
+
+static int reserve_frame(zl_stream *stream) {
+  if (stream->count < stream->capacity) {
+    return 0;
+  }
+  if (stream->capacity > INT_MAX / 2) {
+    return -ENOMEM;
+  }
+  int capacity = stream->capacity ? stream->capacity * 2 : FIRST_FRAMES;
+  size_t size = sizeof *stream->frames;
+  /* Moving a zmq_msg_t by its bytes is what libzmq's own queues do. */
+  zmq_msg_t *frames =
+      zl__resize(loop_of(stream), stream->frames,
+                 (size_t)stream->capacity * size, (size_t)capacity * size);
+  if (!frames) {
+    return -ENOMEM;
+  }
+  stream->frames = frames;
+  stream->capacity = capacity;
+  return 0;
+}
+
+/* Receives one frame behind those there are. Returns 1 if it is the last of its
+ * message, 0 if more follow, or an error. */
+static int receive_frame(zl_stream *stream) {
+  zl_socket *socket = &stream->socket;
+  int interrupts = 0;
+  int rc = reserve_frame(stream);
+  if (rc < 0) {
+    return rc;
+  }
+  zmq_msg_t *frame = &stream->frames[stream->count];
+  (void)zmq_msg_init(frame);
+  /* If it ends in EAGAIN it was a full check. */
+  socket->used = false;
+  socket->again = false;
+  while (zmq_msg_recv(frame, socket->zmq, ZMQ_DONTWAIT) < 0) {
+    if (!zl__socket_retry(socket, &interrupts)) {
+      rc = -zmq_errno();
+      (void)zmq_msg_close(frame);
+      return rc;
+    }
+  }
+  stream->count++;
+  return !zmq_msg_more(frame);
+}
+
+static int receive_message(zl_stream *stream) {
+  int rc;
+  do {
+    rc = receive_frame(stream);
+  } while (rc == 0);
+  if (rc > 0) {
+    stream->whole = true;
+    stream->drained = false;
+    /* REQ may send again now, and nothing will signal it. */
+    if (stream->socket.type == ZMQ_REQ) {
+      stream->socket.again = true;
+    }
+  }
+  return rc;
+}
+
+static bool turn_over(const zl_stream *stream) {
+  const zl_loop *loop = loop_of(stream);
+  bool stopping = atomic_load_explicit(&loop->stopping, memory_order_relaxed);
+  return over(stream) || stream->left <= 0 || zl__loop_spent(loop) ||
+         (stopping && !stream->flushing && stream->left < stream->batch);
+}
+
+/* peek without asking whether the turn is over */
+static int hold_message(zl_stream *stream) {
+  int rc = stream->whole ? 1 : receive_message(stream);
+  if (rc > 0) {
+    return stream->count;
+  }
+  if (rc == -ENOMEM) {
+    return rc;
+  }
+  /* EFSM: a REP that owes a reply, a REQ that has not asked. */
+  stream->drained = true;
+  if (rc != -EAGAIN && rc != -EFSM) {
+    die(stream, rc);
+  }
+  return 0;
+}
+
+int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames) {
+  *frames = NULL;
+  if (!stream->on_recv || turn_over(stream)) {
+    return 0;
+  }
+  int rc = hold_message(stream);
+  *frames = rc > 0 ? stream->frames : NULL;
+  return rc;
+}
+
+static void close_frames(zl_stream *stream) {
+  for (int i = 0; i < stream->count; i++) {
+    (void)zmq_msg_close(&stream->frames[i]);
+  }
+  stream->count = 0;
+  stream->whole = false;
+}
+
+void zl_stream_pop(zl_stream *stream) {
+  close_frames(stream);
+  stream->left--;
+  zl__loop_handled(loop_of(stream));
+}
+
+static void receive_turn(zl_stream *stream) {
+  stream->left = stream->batch;
+  stream->drained = false;
+  stream->on_recv(stream, stream->on_recv_arg);
+  if (!stream->drained) {
+    stream->socket.again = true;
+  }
+}
+
+/* ---- sending ---------------------------------------------------------- */
+
+/* Gives libzmq one frame: a copy of *frame, or the contents of *message. */
+static int send_frame(zl_socket *socket, const zl_frame *frame,
+                      zmq_msg_t *message, int flags) {
+  int interrupts = 0;
+  int rc;
+  socket->used = true;
+  do {
+    rc = message ? zmq_msg_send(message, socket->zmq, flags)
+                 : zmq_send(socket->zmq, frame->data, frame->size, flags);
+  } while (rc < 0 && zl__socket_retry(socket, &interrupts));
+  return rc < 0 ? -zmq_errno() : 0;
+}
+
+/* The peer went away after the first frames of a message: libzmq has dropped
+ * those and, in the types that balance load, drops what follows up to the end
+ * of the message. Ends it, so that the message can be sent again whole. */
+static void abandon_message(zl_socket *socket, bool more) {
+  static const zl_frame empty = {.data = "", .size = 0};
+  bool balances = socket->type == ZMQ_PUSH || socket->type == ZMQ_DEALER ||
+                  socket->type == ZMQ_REQ;
+  if (more && balances) {
+    (void)send_frame(socket, &empty, NULL, ZMQ_DONTWAIT);
+  }
+}
+
+/* One attempt at a message from the caller's bytes. Returns 0 or an error. */
+static int try_frames(zl_socket *socket, const zl_frame *frames, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    bool more = i + 1 < count;
+    int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
+    int rc = send_frame(socket, &frames[i], NULL, flags);
+    if (rc < 0) {
+      if (i > 0) {
+        abandon_message(socket, more);
+      }
+      return rc;
+    }
+  }
+  return 0;
+}
+
+/* One attempt at a queued message. Its frames are sent as copies, which share
+ * the bytes, until the last: if it fails the message is still whole. */
+static int try_message(zl_socket *socket, zl__message *message) {
+  for (uint32_t i = 0; i < message->count; i++) {
+    bool more = i + 1 < message->count;
+    int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
+    zmq_msg_t copy;
+    (void)zmq_msg_init(&copy);
+    int rc = zmq_msg_copy(&copy, &message->frames[i]) < 0
+                 ? -ENOMEM
+                 : send_frame(socket, NULL, &copy, flags);
+    if (rc < 0) {
+      (void)zmq_msg_close(&copy);
+      if (i > 0) {
+        abandon_message(socket, more);
+      }
+      return rc;
+    }
+  }
+  return 0;
+}
+
+static bool not_yet(int rc) {
+  return rc == -EAGAIN || rc == -EFSM || rc == -ENOMEM;
+}
+
+/* After "not yet": is a second attempt worth it? After it nothing is, before
+ * the next signal. */
+static bool writable_after_all(zl_stream *stream) {
+  int events = zl__socket_events(&stream->socket);
+  if (events >= 0 && (events & ZL_READ)) {
+    zl__socket_dirty(&stream->socket);
+  }
+  return events >= 0 && (events & ZL_WRITE);
+}
+
+/* REP may receive again now, and nothing will signal it. */
+static void after_attempt(zl_stream *stream) {
+  if (stream->socket.type == ZMQ_REP || loop_of(stream)->touch) {
+    zl__socket_dirty(&stream->socket);
+  }
+}
+
+static int attempt(zl_stream *stream, const zl_frame *frames, size_t count,
+                   zl__message *message) {
+  zl_socket *socket = &stream->socket;
+  int rc = message ? try_message(socket, message)
+                   : try_frames(socket, frames, count);
+  if (not_yet(rc) && writable_after_all(stream)) {
+    rc = message ? try_message(socket, message)
+                 : try_frames(socket, frames, count);
+  }
+  if (!not_yet(rc)) {
+    after_attempt(stream);
+  }
+  return rc;
+}
+
+/* Sends the first queued message. Returns false if the socket cannot take it
+ * now. A message that libzmq refuses is reported and does not block the rest.
+ */
+static bool send_first(zl_stream *stream) {
+  zl_loop *loop = loop_of(stream);
+  bool silent = stream->queue.unsent->token == 0;
+  int rc = attempt(stream, NULL, 0, stream->queue.unsent);
+  if (rc == -ENOMEM) {
+    zl__socket_dirty(&stream->socket); /* no signal tells of free memory */
+  }
+  if (not_yet(rc)) {
+    return false;
+  }
+  if (rc == -ETERM || rc == -ENOTSOCK) {
+    die(stream, rc);
+    return false;
+  }
+  zl__queue_sent(loop, &stream->queue, rc);
+  if (rc < 0 && silent) {
+    fail(stream, rc);
+  }
+  return true;
+}
+
+static void send_queued(zl_stream *stream) {
+  while (!over(stream) && stream->queue.unsent && send_first(stream)) {
+  }
+}
+
+/* Calls on_sent for the messages that had left when the turn began. */
+static void report_sent(zl_stream *stream) {
+  const zl__message *last = stream->queue.unsent;
+  while (!stream->socket.watch.handle.closed && stream->queue.head != last &&
+         !zl__loop_spent(loop_of(stream))) {
+    zl__message *message = zl__queue_pop_report(&stream->queue);
+    uint64_t token = message->token;
+    int status = message->status;
+    zl__message_free(loop_of(stream), message);
+    if (token != 0 && stream->on_sent) {
+      zl__loop_handled(loop_of(stream));
+      stream->on_sent(stream, token, status, stream->on_sent_arg);
+    }
+  }
+}
+
+static bool has_reports(const zl_stream *stream) {
+  return stream->queue.head != stream->queue.unsent;
+}
+
+static int enqueue(zl_stream *stream, const zl_frame *frames, size_t count,
+                   uint64_t token) {
+  zl__message *message = zl__message_new(loop_of(stream), frames, count, token);
+  if (!message) {
+    return -ENOMEM;
+  }
+  zl__queue_push(&stream->queue, message, true);
+  return ZL_QUEUED;
+}
+
+/* With nothing queued before it. The report is made before the attempt: what
+ * libzmq has taken must be reported. */
+static int send_now_or_enqueue(zl_stream *stream, const zl_frame *frames,
+                               size_t count, uint64_t token) {
+  zl_loop *loop = loop_of(stream);
+  zl__message *report = NULL;
+  if (token != 0) {
+    report = zl__message_new(loop, NULL, 0, token);
+    if (!report) {
+      return -ENOMEM;
+    }
+  }
+  int rc = attempt(stream, frames, count, NULL);
+  if (rc == 0 && report) {
+    zl__queue_push(&stream->queue, report, false);
+    zl__socket_dirty(&stream->socket);
+  } else if (report) {
+    zl__message_free(loop, report);
+  }
+  return not_yet(rc) ? enqueue(stream, frames, count, token) : rc;
+}
+
+int zl_stream_send(zl_stream *stream, const zl_frame *frames, size_t count,
+                   uint64_t token) {
+  if (count == 0) {
+    return -EINVAL;
+  }
+  if (over(stream)) {
+    return -ENOTSOCK;
+  }
+  return stream->queue.unsent
+             ? enqueue(stream, frames, count, token)
+             : send_now_or_enqueue(stream, frames, count, token);
+}
+
+size_t zl_stream_queued(const zl_stream *stream) {
+  return stream->queue.unsent_count;
+}
+
+/* ---- a turn in the loop ------------------------------------------------ */
+
+/* Nothing to receive or send for: only lets libzmq process its commands. */
+static void look(zl_stream *stream) {
+  int events = zl__socket_events(&stream->socket);
+  if (events < 0) {
+    die(stream, events);
+  }
+}
+
+static void serve(zl__watch *watch) {
+  zl_stream *stream = of(watch);
+  zl__socket_serve_begin(&stream->socket);
+  report_sent(stream);
+  if (!over(stream) && stream->on_recv) {
+    receive_turn(stream);
+  }
+  if (!over(stream) && stream->queue.unsent) {
+    send_queued(stream);
+  } else if (!over(stream) && !stream->on_recv) {
+    look(stream);
+  }
+  if (has_reports(stream)) {
+    stream->socket.again = true;
+  }
+  zl__socket_serve_end(&stream->socket);
+}
+
+/* ---- flush ------------------------------------------------------------- */
+
+static void discard(zl_stream *stream) {
+  while (stream->left > 0 && !over(stream) && hold_message(stream) > 0) {
+    zl_stream_pop(stream);
+  }
+}
+
+/* Returns the number of messages received. */
+static int flush_received(zl_stream *stream, int limit) {
+  stream->left = limit;
+  if (stream->on_recv) {
+    stream->on_recv(stream, stream->on_recv_arg);
+  } else {
+    discard(stream);
+  }
+  return limit - stream->left;
+}
+
+static int flush_queued(zl_stream *stream, int limit) {
+  int sent = 0;
+  while (sent < limit && !over(stream) && stream->queue.unsent &&
+         send_first(stream)) {
+    sent++;
+  }
+  return sent;
+}
+
+/* Alternates, since callbacks queue replies and replies let peers go on. */
+static int flush_all(zl_stream *stream, int events, int limit) {
+  zl_loop *loop = loop_of(stream);
+  int total = 0;
+  int handled;
+  do {
+    handled = 0;
+    if ((events & ZL_READ) && !over(stream)) {
+      handled += flush_received(stream, limit - total);
+    }
+    if ((events & ZL_WRITE) && !over(stream)) {
+      handled += flush_queued(stream, limit - total - handled);
+    }
+    total += handled;
+  } while (handled > 0 && total < limit && !over(stream) && !loop->breaking);
+  return total;
+}
+
+int zl_stream_flush(zl_stream *stream, int events, int limit) {
+  zl_loop *loop = loop_of(stream);
+  /* It may be called from within a turn or flush of the same stream, and a
+   * step's budget does not limit what its caller asks for. */
+  int left = stream->left;
+  bool flushing = stream->flushing;
+  int events_left = loop->events_left;
+  int64_t budget_ends = loop->budget_ends;
+  zl__loop_enter(loop);
+  loop->events_left = INT_MAX;
+  loop->budget_ends = ZL_FOREVER;
+  stream->flushing = true;
+  int total = flush_all(stream, events, limit < 0 ? INT_MAX : limit);
+  stream->flushing = flushing;
+  stream->left = left;
+  loop->events_left = events_left;
+  loop->budget_ends = budget_ends;
+  zl__socket_dirty(&stream->socket);
+  zl__loop_leave(loop);
+  return total;
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+static void close_handle(zl__handle *handle) {
+  (void)zl_stream_close(zl__container(handle, zl_stream, socket.watch.handle));
+}
+
+static void dispose(zl__handle *handle) {
+  zl_stream *stream = zl__container(handle, zl_stream, socket.watch.handle);
+  zl__free(handle->loop, stream->frames,
+           (size_t)stream->capacity * sizeof *stream->frames);
+}
+
+static bool alive(const zl__handle *handle) {
+  const zl_stream *stream =
+      zl__container(handle, const zl_stream, socket.watch.handle);
+  return !stream->socket.dead && (stream->on_recv || stream->queue.head);
+}
+
+static const zl__handle_kind kind = {
+    .size = sizeof(zl_stream),
+    .close = close_handle,
+    .dispose = dispose,
+    .alive = alive,
+};
+
+int zl_stream_new(zl_loop *loop, void *zmq_socket, unsigned flags,
+                  zl_stream **out) {
+  zl__handle *handle;
+  *out = NULL;
+  int rc = zl__handle_new(loop, &kind, &handle);
+  if (rc < 0) {
+    return rc;
+  }
+  zl_stream *stream = zl__container(handle, zl_stream, socket.watch.handle);
+  stream->batch = DEFAULT_BATCH;
+  stream->socket.watch.serve = serve;
+  rc = zl__socket_open(&stream->socket, zmq_socket, flags);
+  if (rc < 0) {
+    stream->socket.dead = true;
+    (void)zl_stream_close(stream);
+    return rc;
+  }
+  *out = stream;
+  return 0;
+}
+
+void zl_stream_on_recv(zl_stream *stream, zl_stream_fn fn, void *arg) {
+  stream->on_recv = fn;
+  stream->on_recv_arg = arg;
+  if (fn) {
+    zl__socket_dirty(&stream->socket);
+  }
+}
+
+void zl_stream_on_sent(zl_stream *stream, zl_sent_fn fn, void *arg) {
+  stream->on_sent = fn;
+  stream->on_sent_arg = arg;
+}
+
+void zl_stream_on_error(zl_stream *stream, zl_stream_error_fn fn, void *arg) {
+  stream->on_error = fn;
+  stream->on_error_arg = arg;
+}
+
+int zl_stream_set_batch(zl_stream *stream, int messages) {
+  if (messages < 1 || messages > MAX_BATCH) {
+    return -EINVAL;
+  }
+  stream->batch = messages;
+  return 0;
+}
+
+void zl_stream_used(zl_stream *stream) {
+  zl_socket_used(&stream->socket);
+}
+
+void zl_stream_touch(zl_stream *stream) {
+  zl_socket_touch(&stream->socket);
+}
+
+/* What libzmq refuses counts as unsent too. */
+static size_t send_last(zl_stream *stream) {
+  size_t refused = 0;
+  while (!stream->socket.dead && stream->queue.unsent) {
+    int rc = attempt(stream, NULL, 0, stream->queue.unsent);
+    if (not_yet(rc) || rc == -ETERM || rc == -ENOTSOCK || rc == -EINTR) {
+      break;
+    }
+    refused += rc < 0 ? 1 : 0;
+    zl__queue_sent(loop_of(stream), &stream->queue, rc);
+  }
+  return refused + stream->queue.unsent_count;
+}
+
+size_t zl_stream_close(zl_stream *stream) {
+  if (!stream || stream->socket.watch.handle.closed) {
+    return 0;
+  }
+  size_t unsent = send_last(stream);
+  zl__queue_free(loop_of(stream), &stream->queue);
+  close_frames(stream);
+  zl__socket_shut(&stream->socket);
+  return unsent;
+}
+
+const char *zl__streams_verify(const zl_loop *loop) {
+  const zl__link *head = &loop->handles;
+  const char *broken = NULL;
+  for (const zl__link *link = head->next; link != head && !broken;
+       link = link->next) {
+    const zl__handle *handle = zl__container(link, const zl__handle, all);
+    if (handle->kind == &kind) {
+      broken = zl__queue_verify(
+          &zl__container(handle, const zl_stream, socket.watch.handle)->queue);
+    }
+  }
+  return broken;
+}

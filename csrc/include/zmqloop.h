@@ -1,0 +1,371 @@
+/* zmqloop.h - event loop, timers, descriptors and ZeroMQ streams for one
+ * thread. SPDX-License-Identifier: MIT
+ *
+ * Ownership  zl_X_new() gives the caller a handle, zl_X_close() takes it back.
+ *            A handle may be closed anywhere on the loop's thread, inside its
+ *            own callback too; after close returns no callback of it runs and
+ *            the pointer is dead. zl_loop_close() closes what is left.
+ * Errors     int functions return 0 or a count, and on failure a negative
+ *            errno; libzmq's own numbers (-ETERM, -EFSM) are among them.
+ *            Nothing aborts, nothing is printed, errno is not a channel.
+ * Time       int64_t nanoseconds, `_ns` in the name, on the loop's clock
+ *            (CLOCK_MONOTONIC unless the configuration has another).
+ * Threads    a loop and its handles belong to one thread. Only zl_loop_post(),
+ *            zl_loop_wake() and zl_loop_stop() may be called from others.
+ * Callbacks  take `void *arg` last. The pointer is borrowed: it must outlive
+ *            the handle. In a callback everything is allowed but running,
+ *            stepping or closing the loop that calls it.
+ * Sockets    are the caller's: the loop watches and uses a zmq socket, and
+ *            never closes it.
+ */
+#ifndef ZMQLOOP_H
+#define ZMQLOOP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <zmq.h>
+
+#if ZMQ_VERSION < ZMQ_MAKE_VERSION(4, 3, 0)
+#error "zmqloop needs libzmq 4.3 or later"
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ZL_VERSION_MAJOR 0
+#define ZL_VERSION_MINOR 1
+#define ZL_VERSION_PATCH 0
+#define ZL_VERSION       "0.1.0"
+
+#ifndef ZL_API
+#if defined(__GNUC__)
+#define ZL_API __attribute__((visibility("default")))
+#else
+#define ZL_API
+#endif
+#endif
+
+typedef struct zl_loop zl_loop;     /* what waits, and calls */
+typedef struct zl_timer zl_timer;   /* calls at a time, once or on a grid */
+typedef struct zl_fd zl_fd;         /* watches a plain descriptor */
+typedef struct zl_socket zl_socket; /* watches the readiness of a zmq socket */
+typedef struct zl_stream zl_stream; /* receives and sends on a zmq socket */
+
+/* Readiness, the numbers of PyZMQ's and Tornado's IOLoop. ZL_ERROR is a mask:
+ * a report may carry either bit of it, and needs not be asked for. */
+enum {
+  ZL_NONE = 0,
+  ZL_READ = 0x001,
+  ZL_WRITE = 0x004,
+  ZL_ERROR = 0x018 /* error 0x008, hang-up 0x010 */
+};
+
+/* No limit of time: for zl_loop_step() and as "no deadline". */
+#define ZL_FOREVER INT64_MAX
+
+/* ---- errors ----------------------------------------------------------- */
+
+/* Text for people, for a negative return code, such as "address already in
+ * use". Never NULL, never to be freed. Any thread. */
+ZL_API const char *zl_strerror(int rc);
+
+/* Name to branch on, such as "EADDRINUSE"; "EUNKNOWN" for a number the table
+ * lacks. Never NULL, never to be freed. Any thread. */
+ZL_API const char *zl_errname(int rc);
+
+/* ---- loop ------------------------------------------------------------- */
+
+/* The shape of lua_Alloc: (ud, NULL, 0, n) allocates, (ud, p, old, 0) frees and
+ * returns NULL, else resizes; NULL when out of memory. Called on the loop's
+ * thread only. */
+typedef void *(*zl_alloc_fn)(void *ud, void *ptr, size_t osize, size_t nsize);
+
+/* Present time in nanoseconds since any fixed point. */
+typedef int64_t (*zl_clock_fn)(void *ud);
+
+/* A signal interrupted a wait. Returns 0 to go on, or another value to make
+ * zl_loop_run() or zl_loop_step() return -EINTR. */
+typedef int (*zl_interrupt_fn)(zl_loop *loop, void *ud);
+
+enum {
+  ZL_BACKEND_DEFAULT = 0, /* epoll where the system has it, else poll */
+  ZL_BACKEND_EPOLL,
+  ZL_BACKEND_POLL
+};
+
+enum {
+  /* Look at a socket after every operation, instead of relying on epoll to
+   * report what libzmq has read away (docs/design.md, "Readiness"). The poll
+   * backend always does; epoll does where its self test fails. */
+  ZL_CONFIG_TOUCH = 1
+};
+
+typedef struct zl_config {
+  size_t size;       /* sizeof(zl_config): lets the struct grow */
+  int backend;       /* ZL_BACKEND_... */
+  unsigned flags;    /* ZL_CONFIG_... */
+  zl_alloc_fn alloc; /* NULL: realloc and free */
+  void *alloc_ud;
+  zl_clock_fn clock; /* NULL: CLOCK_MONOTONIC */
+  void *clock_ud;
+  zl_interrupt_fn interrupt; /* NULL: go on waiting */
+  void *interrupt_ud;
+} zl_config;
+
+/* Creates a loop; config may be NULL. Opens descriptors, all close-on-exec.
+ * Returns 0, -EINVAL (size or backend), -ENOMEM, -EMFILE, -ENFILE or -ENOSYS (a
+ * backend this system lacks); on failure *out is NULL. */
+ZL_API int zl_loop_new(const zl_config *config, zl_loop **out);
+
+/* Closes every handle still open, drops pending posts and frees the loop. NULL
+ * is allowed. In a forked child it frees the memory and leaves the parent
+ * alone. Returns 0, or -EBUSY inside a callback of this loop. */
+ZL_API int zl_loop_close(zl_loop *loop);
+
+enum {
+  ZL_RUN_FOREVER = 0, /* until zl_loop_stop() */
+  ZL_RUN_ALIVE        /* also return when nothing is left to wait for */
+};
+
+/* Runs iterations until stopped. Returns 0 when stopped or (ZL_RUN_ALIVE) when
+ * zl_loop_alive() is 0; -ETERM when a watched socket's context was terminated;
+ * -EINTR when the interrupt callback asked for it or zl_loop_break() was
+ * called; -EBUSY inside a callback of this loop; -ECHILD in a forked child;
+ * -ENOMEM; in builds with ZL_DEBUG -ENOTRECOVERABLE when zl_loop_verify()
+ * fails. The loop can be run again after each of them but the last two. */
+ZL_API int zl_loop_run(zl_loop *loop, int mode);
+
+/* What one step may use up; 0 means no limit. */
+typedef struct zl_budget {
+  int events;      /* callbacks, timers, posts, descriptor events, messages */
+  int64_t time_ns; /* looked at before each of them */
+} zl_budget;
+
+/* Added to the result of zl_loop_step(): work is pending, step again soon. */
+#define ZL_STEP_MORE 0x40000000
+
+/* Runs what is due, waiting at most timeout_ns (0: not at all, ZL_FOREVER) for
+ * the first thing to do. budget may be NULL. When the budget is used up the
+ * rest of the iteration waits for the next step or run, which resumes there.
+ * Returns the number of things handled, with ZL_STEP_MORE added when work is
+ * pending; else as zl_loop_run(), without -ETERM. */
+ZL_API int zl_loop_step(zl_loop *loop, int64_t timeout_ns,
+                        const zl_budget *budget);
+
+/* Makes zl_loop_run() return at the end of the present iteration. When the loop
+ * does not run, the next zl_loop_run() returns at once and uses the flag up.
+ * Async-signal-safe; any thread. */
+ZL_API void zl_loop_stop(zl_loop *loop);
+
+/* Makes the run or step on the stack return -EINTR as soon as the callback now
+ * running has returned; the rest of the iteration is resumed by the next one.
+ * From a callback only. */
+ZL_API void zl_loop_break(zl_loop *loop);
+
+/* Nonzero while zl_loop_run() or zl_loop_step() is on the stack. */
+ZL_API int zl_loop_running(const zl_loop *loop);
+
+/* Nonzero while a callback, timer, descriptor, socket or stream is active. */
+ZL_API int zl_loop_alive(const zl_loop *loop);
+
+/* Present time, read afresh. */
+ZL_API int64_t zl_loop_time_ns(const zl_loop *loop);
+
+/* "epoll" or "poll". */
+ZL_API const char *zl_loop_backend(const zl_loop *loop);
+
+typedef void (*zl_callback_fn)(zl_loop *loop, void *arg);
+
+/* Queues fn for the next iteration, first in first out. Returns 0 or -ENOMEM.
+ * What is pending when the loop is closed is forgotten. */
+ZL_API int zl_loop_add_callback(zl_loop *loop, zl_callback_fn fn, void *arg);
+
+/* Like zl_loop_add_callback(), from any thread: first in first out per thread,
+ * one wake-up for many. drop(arg) is called instead of fn, on the loop's
+ * thread, when the loop is closed first; it may be NULL. The loop must outlive
+ * the call. Returns 0 or -ENOMEM. Uses malloc, not the loop's allocator. */
+ZL_API int zl_loop_post(zl_loop *loop, zl_callback_fn fn, void *arg,
+                        void (*drop)(void *arg));
+
+/* Ends the present or the next wait. Async-signal-safe; any thread. */
+ZL_API void zl_loop_wake(zl_loop *loop);
+
+/* Checks every structural invariant; O(handles). Returns 0, or -ENOTRECOVERABLE
+ * with *what set to the invariant that is broken; what may be NULL. */
+ZL_API int zl_loop_verify(const zl_loop *loop, const char **what);
+
+/* ---- timers ----------------------------------------------------------- */
+
+/* missed: periods skipped since the last call, 0 for a timer without one. */
+typedef void (*zl_timer_fn)(zl_timer *timer, uint64_t missed, void *arg);
+
+/* Creates a timer at rest. Returns 0 or -ENOMEM; on failure *out is NULL. */
+ZL_API int zl_timer_new(zl_loop *loop, zl_timer_fn fn, void *arg,
+                        zl_timer **out);
+
+/* Starts, or restarts, the timer: fn is called at or after deadline_ns on the
+ * loop's clock, never before. period_ns 0: once; else again at each deadline_ns
+ * + k * period_ns, missed ones skipped and counted. Timers of one deadline fire
+ * in the order of their starts; one started by a timer or callback waits for
+ * the next iteration. Returns 0, -EINVAL (period_ns < 0) or -ENOMEM, which
+ * leaves the timer at rest. */
+ZL_API int zl_timer_start_at(zl_timer *timer, int64_t deadline_ns,
+                             int64_t period_ns);
+
+/* zl_timer_start_at() with the present time, read afresh, plus delay_ns. */
+ZL_API int zl_timer_start(zl_timer *timer, int64_t delay_ns, int64_t period_ns);
+
+/* zl_timer_start() with the period of the last start. */
+ZL_API int zl_timer_again(zl_timer *timer, int64_t delay_ns);
+
+/* Puts the timer to rest; it can be started again. */
+ZL_API void zl_timer_cancel(zl_timer *timer);
+
+/* Nonzero when started and not yet fired (or periodic) and not cancelled. */
+ZL_API int zl_timer_active(const zl_timer *timer);
+
+/* The deadline; ZL_FOREVER when at rest. */
+ZL_API int64_t zl_timer_deadline_ns(const zl_timer *timer);
+
+/* Cancels the timer and gives it back. NULL is allowed. */
+ZL_API void zl_timer_close(zl_timer *timer);
+
+/* ---- plain descriptors ------------------------------------------------ */
+
+/* events: what was asked for and is so, plus bits of ZL_ERROR. */
+typedef void (*zl_fd_fn)(zl_fd *watch, int events, void *arg);
+
+/* Watches fd, level-triggered, for ZL_READ and ZL_WRITE. Returns 0, -EEXIST
+ * (watched by this loop already), -EBADF, -EPERM (epoll: a regular file),
+ * -EINVAL (events) or -ENOMEM; on failure *out is NULL. */
+ZL_API int zl_fd_new(zl_loop *loop, int fd, int events, zl_fd_fn fn, void *arg,
+                     zl_fd **out);
+
+/* Replaces the mask. Returns 0, -EINVAL, or what the system says (-EBADF). */
+ZL_API int zl_fd_update(zl_fd *watch, int events);
+
+/* Ends the watch and gives it back; the descriptor stays open. An event that
+ * is already pending is not delivered. NULL is allowed. */
+ZL_API void zl_fd_close(zl_fd *watch);
+
+/* ---- readiness of zmq sockets ----------------------------------------- */
+
+enum {
+  /* The socket is also used by code that does not call zl_socket_used(). */
+  ZL_FOREIGN = 1
+};
+
+/* events: ZL_READ, ZL_WRITE; or ZL_ERROR once, when the socket's context was
+ * terminated or the socket was closed, after which the watch is dead. */
+typedef void (*zl_socket_fn)(zl_socket *watch, int events, void *arg);
+
+/* Watches a zmq socket: level semantics, so fn is called once per iteration for
+ * as long as it is ready. A socket has one watch or stream at a time. Returns
+ * 0, -EEXIST (watched by this loop already), -ENOTSOCK, -ETERM, -ENOTSUP (a
+ * thread-safe type, which has no descriptor), -EINVAL (events or flags) or
+ * -ENOMEM; on failure *out is NULL. */
+ZL_API int zl_socket_new(zl_loop *loop, void *zmq_socket, int events,
+                         unsigned flags, zl_socket_fn fn, void *arg,
+                         zl_socket **out);
+
+/* Replaces the mask. Returns 0 or -EINVAL. */
+ZL_API int zl_socket_update(zl_socket *watch, int events);
+
+/* To be called after every libzmq call on a watched socket made by other code,
+ * sends, receives and option reads included: the call may have taken away the
+ * signal the loop waits for. Cheap. */
+ZL_API void zl_socket_used(zl_socket *watch);
+
+/* The same after calls that change readiness without any signal: bind, connect,
+ * zmq_setsockopt, a reply sent by REP, a reply received by REQ. */
+ZL_API void zl_socket_touch(zl_socket *watch);
+
+/* Ends the watch and gives it back; call it before zmq_close(). NULL is
+ * allowed. */
+ZL_API void zl_socket_close(zl_socket *watch);
+
+/* ---- streams ---------------------------------------------------------- */
+
+/* One frame to send; the bytes are borrowed for the call. */
+typedef struct zl_frame {
+  const void *data;
+  size_t size;
+} zl_frame;
+
+/* Called with messages to receive: take them with zl_stream_peek() and
+ * zl_stream_pop() until peek returns 0, or leave them for the next turn. */
+typedef void (*zl_stream_fn)(zl_stream *stream, void *arg);
+
+/* A message that was sent with a token has left the queue: status 0 when libzmq
+ * took it, else the negative errno with which it was refused. */
+typedef void (*zl_sent_fn)(zl_stream *stream, uint64_t token, int status,
+                           void *arg);
+
+/* rc: -ETERM or -ENOTSOCK, once, after which nothing is received or sent; or
+ * the errno of a message without token that libzmq refused. */
+typedef void (*zl_stream_error_fn)(zl_stream *stream, int rc, void *arg);
+
+/* Puts a stream on a zmq socket. It receives nothing until zl_stream_on_recv().
+ * Results as zl_socket_new(). */
+ZL_API int zl_stream_new(zl_loop *loop, void *zmq_socket, unsigned flags,
+                         zl_stream **out);
+
+/* Sets the callbacks; NULL unsets one. Without a receive callback the stream is
+ * paused: messages stay in the socket, held back by its high-water mark. */
+ZL_API void zl_stream_on_recv(zl_stream *stream, zl_stream_fn fn, void *arg);
+ZL_API void zl_stream_on_sent(zl_stream *stream, zl_sent_fn fn, void *arg);
+ZL_API void zl_stream_on_error(zl_stream *stream, zl_stream_error_fn fn,
+                               void *arg);
+
+/* Looks at the next message, receiving it if none is held: a whole multipart
+ * message or nothing. Returns its number of frames with *frames pointing to
+ * them, or 0 at the end of the turn: nothing there, the batch or the step's
+ * budget used up, stopped, paused or closed. -ENOMEM leaves the message for the
+ * next turn. The frames belong to the stream and live until zl_stream_pop().
+ * Only inside the receive callback. */
+ZL_API int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames);
+
+/* Lets go of the message that peek returned: it counts as delivered. */
+ZL_API void zl_stream_pop(zl_stream *stream);
+
+/* zl_stream_send(): the message waits in the stream's queue. */
+#define ZL_QUEUED 1
+
+/* Sends a message of count >= 1 frames, whole or not at all, never blocking:
+ * now, if nothing is queued before it and the socket can take it, else it is
+ * copied into the queue, and the loop sends it as soon as the socket can. A
+ * token other than 0 is reported to on_sent from the loop, in order. Returns 0,
+ * ZL_QUEUED, -EINVAL (count), -ENOMEM, or what libzmq refused it with
+ * (-EHOSTUNREACH, -ENOTSUP, -ETERM): then it is neither sent nor queued. */
+ZL_API int zl_stream_send(zl_stream *stream, const zl_frame *frames,
+                          size_t count, uint64_t token);
+
+/* Receives and delivers (ZL_READ), and sends what is queued (ZL_WRITE), without
+ * waiting, until neither is possible or limit messages were handled; limit < 0:
+ * no limit. Without a receive callback messages are read and thrown away.
+ * Returns the number of messages handled. */
+ZL_API int zl_stream_flush(zl_stream *stream, int events, int limit);
+
+/* Messages accepted by zl_stream_send() that libzmq has not yet taken. */
+ZL_API size_t zl_stream_queued(const zl_stream *stream);
+
+/* Messages received per turn, 1 to 65535 (default 64). 0 or -EINVAL. */
+ZL_API int zl_stream_set_batch(zl_stream *stream, int messages);
+
+/* As zl_socket_used() and zl_socket_touch(), for code that uses the stream's
+ * socket directly. */
+ZL_API void zl_stream_used(zl_stream *stream);
+ZL_API void zl_stream_touch(zl_stream *stream);
+
+/* Hands libzmq what it will take of the queue, ends the stream and gives it
+ * back; the caller closes the zmq socket afterwards. NULL is allowed. Returns
+ * the number of messages that were not sent. */
+ZL_API size_t zl_stream_close(zl_stream *stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ZMQLOOP_H */
