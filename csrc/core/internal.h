@@ -244,6 +244,8 @@ struct zl_stream {
   void *on_sent_arg;
   zl_stream_error_fn on_error;
   void *on_error_arg;
+  zl_stream_fn on_drained;
+  void *on_drained_arg;
   zl__queue queue;
   int batch;    /* messages per turn */
   int left;     /* of this turn or flush */
@@ -303,6 +305,7 @@ struct zl_loop {
   int depth;       /* frames of the core on the stack that call out */
   bool running;    /* zl_loop_run() or zl_loop_step() is one of them */
   bool breaking;   /* zl_loop_break(): return after this callback */
+  bool woken;      /* by zl_loop_wake(), in this run or step */
   bool terminated; /* some socket reported ETERM */
   bool called;     /* something was called since the last sweep */
   atomic_bool stopping;

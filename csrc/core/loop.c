@@ -199,6 +199,7 @@ void zl__loop_report(zl_loop *loop, uint64_t token, int events) {
   uint32_t index = (uint32_t)(token >> 32);
   if (token == ZL__TOKEN_WAKE) {
     zl__mailbox_drain_wake(&loop->mailbox);
+    loop->woken = true;
     return;
   }
   const zl__slot *slot = &loop->slots[index];
@@ -267,9 +268,21 @@ static bool serve_ready(zl_loop *loop) {
   return true;
 }
 
+/* In place of a mode of zl_loop_run(). */
+enum { ONE_STEP = -1 };
+
+/* A step that has handled something has done what its caller would wait for,
+ * and for a run the last thing alive may just have gone. */
+static int64_t may_wait_until(const zl_loop *loop, int64_t wait_until,
+                              int mode) {
+  bool done = mode == ONE_STEP ? loop->handled > 0
+                               : mode == ZL_RUN_ALIVE && !zl_loop_alive(loop);
+  return done ? INT64_MIN : wait_until;
+}
+
 /* Goes on where the last one ended. Returns 0 at its end, ZL_STEP_MORE if the
  * budget ended it before, or an error. */
-static int iterate(zl_loop *loop, int64_t wait_until, bool until_stopped) {
+static int iterate(zl_loop *loop, int64_t wait_until, int mode) {
   if (loop->phase == ZL__PHASE_COLLECT) {
     collect(loop);
     loop->phase = ZL__PHASE_CALLBACKS;
@@ -287,11 +300,14 @@ static int iterate(zl_loop *loop, int64_t wait_until, bool until_stopped) {
     loop->phase = ZL__PHASE_WAIT;
   }
   if (loop->phase == ZL__PHASE_WAIT) {
-    if (until_stopped && stopping(loop)) {
+    if (loop->breaking) {
+      return ZL_STEP_MORE;
+    }
+    if (mode != ONE_STEP && stopping(loop)) {
       loop->phase = ZL__PHASE_COLLECT;
       return 0;
     }
-    int rc = wait(loop, wait_until);
+    int rc = wait(loop, may_wait_until(loop, wait_until, mode));
     loop->phase = ZL__PHASE_POSTS;
     if (rc < 0) {
       return rc;
@@ -321,6 +337,7 @@ static int begin(zl_loop *loop) {
   }
   loop->running = true;
   loop->terminated = false;
+  loop->woken = false;
   loop->handled = 0;
   zl__loop_enter(loop);
   return 0;
@@ -335,9 +352,8 @@ static void end(zl_loop *loop) {
 }
 
 /* One call of iterate() with what belongs between two. */
-static int iterate_and_check(zl_loop *loop, int64_t wait_until,
-                             bool until_stopped) {
-  int rc = iterate(loop, wait_until, until_stopped);
+static int iterate_and_check(zl_loop *loop, int64_t wait_until, int mode) {
+  int rc = iterate(loop, wait_until, mode);
   if (loop->breaking) {
     return -EINTR;
   }
@@ -356,7 +372,7 @@ int zl_loop_run(zl_loop *loop, int mode) {
   }
   while (rc == 0 && !stopping(loop) &&
          (mode != ZL_RUN_ALIVE || zl_loop_alive(loop))) {
-    rc = iterate_and_check(loop, ZL_FOREVER, true);
+    rc = iterate_and_check(loop, ZL_FOREVER, mode);
     if (rc == 0 && loop->terminated) {
       rc = -ETERM;
     }
@@ -389,8 +405,8 @@ int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
   }
   /* The timer that a wait was for belongs to the next iteration. */
   do {
-    rc = iterate_and_check(loop, loop->handled > 0 ? INT64_MIN : until, false);
-  } while (rc == 0 && loop->handled == 0 && !loop->terminated &&
+    rc = iterate_and_check(loop, until, ONE_STEP);
+  } while (rc == 0 && loop->handled == 0 && !loop->terminated && !loop->woken &&
            !stopping(loop) && zl_loop_time_ns(loop) < until);
   if (rc >= 0) {
     rc = loop->handled | (rc > 0 || pending(loop) ? ZL_STEP_MORE : 0);
