@@ -1,0 +1,572 @@
+/* test_timer.c - order, lateness and lifetime of timers.
+ * SPDX-License-Identifier: MIT
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/clock.h"
+#include "test.h"
+
+enum { MAX_CALLS = 64 };
+
+/* What was called, as letters; each timer's arg is a `probe`. */
+typedef struct record {
+  char calls[MAX_CALLS];
+  int count;
+} record;
+
+typedef struct probe {
+  record *record;
+  char letter;
+  uint64_t missed;
+  zl_timer *timer;
+  /* What its callback does. */
+  zl_timer *cancels;
+  zl_timer *closes;
+  zl_timer *starts;
+  int64_t delay;
+} probe;
+
+static void note(record *r, char letter) {
+  CHECK(r->count < MAX_CALLS - 1);
+  r->calls[r->count] = letter;
+  r->count++;
+  r->calls[r->count] = '\0';
+}
+
+static void on_timer(zl_timer *timer, uint64_t missed, void *arg) {
+  probe *p = arg;
+  CHECK(timer == p->timer);
+  p->missed = missed;
+  note(p->record, p->letter);
+  if (p->cancels) {
+    zl_timer_cancel(p->cancels);
+  }
+  if (p->closes) {
+    zl_timer_close(p->closes);
+    p->closes = NULL;
+  }
+  if (p->starts) {
+    CHECK_INT(zl_timer_start(p->starts, p->delay, 0), 0);
+  }
+}
+
+static void new_probes(zl_loop *loop, record *r, probe *probes, int count) {
+  memset(r, 0, sizeof *r);
+  for (int i = 0; i < count; i++) {
+    memset(&probes[i], 0, sizeof probes[i]);
+    probes[i].record = r;
+    probes[i].letter = (char)('a' + i);
+    CHECK_INT(zl_timer_new(loop, on_timer, &probes[i], &probes[i].timer), 0);
+    CHECK(!zl_timer_active(probes[i].timer));
+  }
+}
+
+/* Moves the clock and steps once; returns the letters called since the last
+ * time. */
+static const char *calls_at(zl_loop *loop, virtual_clock *clock, record *r,
+                            int64_t now) {
+  r->count = 0;
+  r->calls[0] = '\0';
+  clock->now = now;
+  CHECK(zl_loop_step(loop, 0, NULL) >= 0);
+  verify_loop(loop);
+  return r->calls;
+}
+
+#define CHECK_CALLS(now, letters)                                              \
+  CHECK(!strcmp(calls_at(loop, &clock, &r, now), letters))
+
+static void test_timer_fires_by_deadline(void) {
+  virtual_clock clock = {100};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[3];
+  new_probes(loop, &r, p, 3);
+  CHECK_INT(zl_timer_start(p[0].timer, 30, 0), 0);
+  CHECK_INT(zl_timer_start(p[1].timer, 10, 0), 0);
+  CHECK_INT(zl_timer_start_at(p[2].timer, 120, 0), 0);
+  CHECK_INT(zl_timer_deadline_ns(p[0].timer), 130);
+  CHECK_CALLS(109, "");
+  CHECK_CALLS(110, "b");
+  CHECK(!zl_timer_active(p[1].timer));
+  CHECK_INT(zl_timer_deadline_ns(p[1].timer), ZL_FOREVER);
+  CHECK(zl_timer_active(p[0].timer));
+  CHECK_CALLS(200, "ca");
+  CHECK_CALLS(300, "");
+  CHECK(!zl_loop_alive(loop));
+  close_loop(loop);
+}
+
+static void test_timer_fires_in_start_order(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[7];
+  static const int order[7] = {4, 1, 6, 0, 5, 2, 3};
+  new_probes(loop, &r, p, 7);
+  for (int i = 0; i < 7; i++) {
+    CHECK_INT(zl_timer_start_at(p[order[i]].timer, 50, 0), 0);
+  }
+  CHECK_CALLS(50, "ebgafcd");
+  close_loop(loop);
+}
+
+static void test_timer_restarted_moves_behind_its_equals(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[4];
+  new_probes(loop, &r, p, 4);
+  for (int i = 0; i < 4; i++) {
+    CHECK_INT(zl_timer_start_at(p[i].timer, 50, 0), 0);
+  }
+  CHECK_INT(zl_timer_start_at(p[0].timer, 50, 0), 0);
+  verify_loop(loop);
+  CHECK_CALLS(60, "bcda");
+  close_loop(loop);
+}
+
+static void test_timer_started_in_a_pass_waits_for_the_next(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[3];
+  new_probes(loop, &r, p, 3);
+  p[0].starts = p[2].timer; /* another one, at once */
+  p[1].starts = p[1].timer; /* itself, at once */
+  p[1].delay = -5;
+  CHECK_INT(zl_timer_start(p[0].timer, 1, 0), 0);
+  CHECK_INT(zl_timer_start(p[1].timer, 2, 0), 0);
+  CHECK_CALLS(10, "ab");
+  CHECK_CALLS(10, "bc");
+  p[1].starts = NULL;
+  CHECK_CALLS(10, "b");
+  CHECK_CALLS(10, "");
+  close_loop(loop);
+}
+
+static void test_timer_restarted_by_an_earlier_one_waits(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[3];
+  new_probes(loop, &r, p, 3);
+  p[0].starts = p[1].timer; /* both are due in the same pass */
+  for (int i = 0; i < 3; i++) {
+    CHECK_INT(zl_timer_start(p[i].timer, 1, 0), 0);
+  }
+  CHECK_CALLS(10, "ac");
+  CHECK_CALLS(10, "b");
+  close_loop(loop);
+}
+
+static void test_timer_cancelled_by_an_earlier_one_of_its_batch(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[3];
+  new_probes(loop, &r, p, 3);
+  p[0].cancels = p[1].timer;
+  for (int i = 0; i < 3; i++) {
+    CHECK_INT(zl_timer_start(p[i].timer, 1, 0), 0);
+  }
+  CHECK_CALLS(10, "ac");
+  CHECK(!zl_timer_active(p[1].timer));
+  CHECK_CALLS(20, "");
+  close_loop(loop);
+}
+
+static void test_timer_cancels_itself(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[2];
+  new_probes(loop, &r, p, 2);
+  p[0].cancels = p[0].timer;
+  p[1].cancels = p[1].timer;
+  CHECK_INT(zl_timer_start(p[0].timer, 1, 5), 0);
+  CHECK_INT(zl_timer_start(p[1].timer, 1, 0), 0);
+  CHECK_CALLS(10, "ab");
+  CHECK(!zl_timer_active(p[0].timer));
+  CHECK_CALLS(100, "");
+  close_loop(loop);
+}
+
+static void test_timer_close_in_own_callback(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[2];
+  new_probes(loop, &r, p, 2);
+  p[0].closes = p[0].timer;
+  p[1].closes = p[1].timer;
+  CHECK_INT(zl_timer_start(p[0].timer, 1, 5), 0);
+  CHECK_INT(zl_timer_start(p[1].timer, 1, 0), 0);
+  CHECK_CALLS(10, "ab");
+  CHECK_CALLS(100, "");
+  CHECK(!zl_loop_alive(loop));
+  close_loop(loop);
+}
+
+static void test_timer_close_of_a_due_neighbour(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[3];
+  new_probes(loop, &r, p, 3);
+  p[0].closes = p[1].timer;
+  p[2].closes = p[0].timer; /* one that has been called already */
+  for (int i = 0; i < 3; i++) {
+    CHECK_INT(zl_timer_start(p[i].timer, 1, 0), 0);
+  }
+  CHECK_CALLS(10, "ac");
+  close_loop(loop);
+}
+
+static void test_timer_stays_on_its_grid(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[1];
+  new_probes(loop, &r, p, 1);
+  CHECK_INT(zl_timer_start_at(p[0].timer, 100, 10), 0);
+  CHECK_CALLS(99, "");
+  CHECK_CALLS(103, "a");
+  CHECK_INT(p[0].missed, 0);
+  CHECK_INT(zl_timer_deadline_ns(p[0].timer), 110);
+  CHECK_CALLS(110, "a");
+  CHECK_INT(p[0].missed, 0);
+  CHECK_CALLS(119, "");
+  CHECK_CALLS(165, "a"); /* in place of 120, 130, 140, 150 and 160 */
+  CHECK_INT(p[0].missed, 4);
+  CHECK_INT(zl_timer_deadline_ns(p[0].timer), 170);
+  CHECK_CALLS(180, "a");
+  CHECK_INT(p[0].missed, 1);
+  CHECK_INT(zl_timer_deadline_ns(p[0].timer), 190);
+  CHECK(zl_timer_active(p[0].timer));
+  close_loop(loop);
+}
+
+static void test_timer_again_keeps_its_period(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[1];
+  new_probes(loop, &r, p, 1);
+  CHECK_INT(zl_timer_start(p[0].timer, 5, 10), 0);
+  zl_timer_cancel(p[0].timer);
+  clock.now = 100;
+  CHECK_INT(zl_timer_again(p[0].timer, 3), 0);
+  CHECK_CALLS(102, "");
+  CHECK_CALLS(103, "a");
+  CHECK_CALLS(113, "a");
+  close_loop(loop);
+}
+
+static void test_timer_moved_later_and_earlier(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[4];
+  new_probes(loop, &r, p, 4);
+  for (int i = 0; i < 4; i++) {
+    CHECK_INT(zl_timer_start_at(p[i].timer, 10 + i, 0), 0);
+  }
+  CHECK_INT(zl_timer_start_at(p[0].timer, 30, 0), 0);
+  CHECK_INT(zl_timer_start_at(p[0].timer, 40, 0), 0);
+  CHECK_INT(zl_timer_start_at(p[3].timer, 5, 0), 0);
+  verify_loop(loop);
+  CHECK_INT(zl_timer_deadline_ns(p[0].timer), 40);
+  CHECK_CALLS(5, "d");
+  CHECK_CALLS(20, "bc");
+  CHECK_INT(zl_timer_start_at(p[0].timer, 25, 0), 0);
+  CHECK_CALLS(24, "");
+  CHECK_CALLS(25, "a");
+  CHECK_CALLS(99, "");
+  close_loop(loop);
+}
+
+/* A restart gives a timer a later place among those of its deadline, in the
+ * heap as well, though its entry there stays for the time being. */
+static void test_timer_moved_later_does_not_disturb_its_equals(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[12];
+  new_probes(loop, &r, p, 12);
+  for (int i = 0; i < 12; i++) {
+    CHECK_INT(zl_timer_start_at(p[i].timer, 10, 0), 0);
+  }
+  for (int i = 0; i < 3; i++) {
+    CHECK_INT(zl_timer_start_at(p[i].timer, 20, 0), 0);
+    verify_loop(loop);
+  }
+  CHECK_CALLS(10, "defghijkl");
+  CHECK_CALLS(20, "abc");
+  close_loop(loop);
+}
+
+static void test_timer_of_a_far_deadline_does_not_overflow(void) {
+  virtual_clock clock = {1000};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[2];
+  new_probes(loop, &r, p, 2);
+  CHECK_INT(zl_timer_start(p[0].timer, ZL_FOREVER, 0), 0);
+  CHECK_INT(zl_timer_deadline_ns(p[0].timer), ZL_FOREVER);
+  CHECK(zl_timer_active(p[0].timer));
+  CHECK_INT(zl_timer_start(p[1].timer, 1, ZL_FOREVER), 0);
+  CHECK_CALLS(1001, "b");
+  CHECK_CALLS(INT64_MAX / 2, "");
+  CHECK_INT(zl_timer_start_at(p[1].timer, INT64_MIN, 0), 0);
+  CHECK_CALLS(INT64_MAX / 2, "b");
+  close_loop(loop);
+}
+
+static void test_timer_refuses_a_negative_period(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[1];
+  new_probes(loop, &r, p, 1);
+  CHECK_INT(zl_timer_start(p[0].timer, 1, -1), -EINVAL);
+  CHECK(!zl_timer_active(p[0].timer));
+  CHECK_INT(zl_timer_start_at(p[0].timer, 1, -1), -EINVAL);
+  CHECK_CALLS(10, "");
+  close_loop(loop);
+}
+
+static void test_timer_cancel_and_close_of_nothing(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  record r;
+  probe p[1];
+  new_probes(loop, &r, p, 1);
+  zl_timer_cancel(p[0].timer);
+  zl_timer_cancel(p[0].timer);
+  zl_timer_close(NULL);
+  zl_timer_close(p[0].timer);
+  close_loop(loop);
+}
+
+static void test_timer_only_one_removed_then_run(void) {
+  zl_loop *loop = new_loop();
+  record r;
+  probe p[1];
+  new_probes(loop, &r, p, 1);
+  CHECK_INT(zl_timer_start(p[0].timer, 3600 * SECONDS, 0), 0);
+  CHECK(zl_loop_alive(loop));
+  zl_timer_cancel(p[0].timer);
+  CHECK(!zl_loop_alive(loop));
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_ALIVE), 0);
+  CHECK_INT(zl_timer_start(p[0].timer, 3600 * SECONDS, 0), 0);
+  zl_timer_close(p[0].timer);
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_ALIVE), 0);
+  CHECK_INT(r.count, 0);
+  close_loop(loop);
+}
+
+/* ---- the real clock ---------------------------------------------------- */
+
+typedef struct punctual {
+  int64_t deadline;
+  int fired;
+} punctual;
+
+static zl_loop *punctual_loop;
+
+static void on_punctual(zl_timer *timer, uint64_t missed, void *arg) {
+  punctual *p = arg;
+  CHECK(zl_loop_time_ns(punctual_loop) >= p->deadline);
+  (void)timer;
+  (void)missed;
+  p->fired++;
+}
+
+static void test_timer_is_never_early(void) {
+  static const int64_t delays[] = {
+      0, 1, 999, 50000, 999999, 1000001, 1500000, 2999999, 7654321, 12000000};
+  enum { COUNT = sizeof delays / sizeof *delays };
+  punctual p[COUNT];
+  static const int backends[] = {ZL_BACKEND_DEFAULT, ZL_BACKEND_POLL};
+  for (int b = 0; b < 2; b++) {
+    zl_config config = {.size = sizeof config, .backend = backends[b]};
+    CHECK_INT(zl_loop_new(&config, &punctual_loop), 0);
+    for (int i = 0; i < COUNT; i++) {
+      zl_timer *timer;
+      p[i].fired = 0;
+      CHECK_INT(zl_timer_new(punctual_loop, on_punctual, &p[i], &timer), 0);
+      p[i].deadline = zl_loop_time_ns(punctual_loop) + delays[i];
+      CHECK_INT(zl_timer_start(timer, delays[i], 0), 0);
+      CHECK(zl_timer_deadline_ns(timer) >= p[i].deadline);
+    }
+    CHECK_INT(zl_loop_run(punctual_loop, ZL_RUN_ALIVE), 0);
+    for (int i = 0; i < COUNT; i++) {
+      CHECK_INT(p[i].fired, 1);
+    }
+    close_loop(punctual_loop);
+  }
+}
+
+/* ---- random operations against a sorted array --------------------------- */
+
+enum { POOL = 61, OPERATIONS = 100000, SPAN = 40 };
+
+typedef struct model_timer {
+  zl_timer *timer;
+  int active;
+  int due; /* in the present pass */
+  int64_t deadline;
+  int64_t period;
+  uint64_t start;
+} model_timer;
+
+static struct {
+  virtual_clock clock;
+  zl_loop *loop;
+  model_timer timers[POOL];
+  uint64_t starts;
+  unsigned long seed;
+  int fired;
+} model;
+
+static int dice(int sides) {
+  model.seed = model.seed * 6364136223846793005UL + 1442695040888963407UL;
+  return (int)((model.seed >> 33) % (unsigned long)sides);
+}
+
+static void model_start(model_timer *t, int64_t deadline, int64_t period) {
+  CHECK_INT(zl_timer_start_at(t->timer, deadline, period), 0);
+  t->active = 1;
+  t->due = 0;
+  t->deadline = deadline;
+  t->period = period;
+  t->start = model.starts++;
+}
+
+static void model_cancel(model_timer *t) {
+  zl_timer_cancel(t->timer);
+  t->active = 0;
+  t->due = 0;
+}
+
+static void model_operation(void) {
+  model_timer *t = &model.timers[dice(POOL)];
+  int64_t now = model.clock.now;
+  switch (dice(6)) {
+  case 0: model_cancel(t); break;
+  case 1: model_start(t, now + dice(SPAN), 1 + dice(SPAN)); break;
+  case 2: model_start(t, now - dice(SPAN), 0); break;
+  case 3: /* later, if it is active */
+    model_start(t, (t->active ? t->deadline : now) + dice(SPAN), 0);
+    break;
+  default: model_start(t, now + dice(SPAN), 0); break;
+  }
+}
+
+static int by_deadline_and_start(const void *a, const void *b) {
+  const model_timer *x = *(model_timer *const *)a;
+  const model_timer *y = *(model_timer *const *)b;
+  if (x->deadline != y->deadline) {
+    return x->deadline < y->deadline ? -1 : 1;
+  }
+  return x->start < y->start ? -1 : 1;
+}
+
+/* The first of those due that has not been called. */
+static model_timer *model_next(void) {
+  model_timer *sorted[POOL];
+  size_t count = 0;
+  for (int i = 0; i < POOL; i++) {
+    if (model.timers[i].due) {
+      sorted[count++] = &model.timers[i];
+    }
+  }
+  qsort(sorted, count, sizeof(model_timer *), by_deadline_and_start);
+  return count ? sorted[0] : NULL;
+}
+
+static void on_model(zl_timer *timer, uint64_t missed, void *arg) {
+  model_timer *t = arg;
+  int64_t now = model.clock.now;
+  CHECK(t == model_next());
+  CHECK(timer == t->timer);
+  CHECK(t->active && now >= t->deadline);
+  t->due = 0;
+  model.fired++;
+  if (t->period) {
+    int64_t skipped = (now - t->deadline) / t->period;
+    CHECK_INT(missed, skipped);
+    t->deadline += (skipped + 1) * t->period;
+    t->start = model.starts++;
+    CHECK_INT(zl_timer_deadline_ns(timer), t->deadline);
+  } else {
+    CHECK_INT(missed, 0);
+    t->active = 0;
+  }
+  if (dice(3) == 0) {
+    model_operation();
+  }
+}
+
+static void model_pass(void) {
+  model.clock.now += dice(SPAN / 2);
+  for (int i = 0; i < POOL; i++) {
+    model_timer *t = &model.timers[i];
+    t->due = t->active && t->deadline <= model.clock.now;
+  }
+  CHECK(zl_loop_step(model.loop, 0, NULL) >= 0);
+  CHECK(!model_next());
+}
+
+static void test_timer_agrees_with_a_sorted_array(void) {
+  memset(&model, 0, sizeof model);
+  model.seed = 20240229;
+  model.loop = virtual_loop(&model.clock);
+  for (int i = 0; i < POOL; i++) {
+    CHECK_INT(zl_timer_new(model.loop, on_model, &model.timers[i],
+                           &model.timers[i].timer),
+              0);
+  }
+  for (int i = 0; i < OPERATIONS; i++) {
+    model_operation();
+    if (dice(4) == 0) {
+      verify_loop(model.loop);
+    }
+    if (dice(8) == 0) {
+      model_pass();
+    }
+    model_timer *t = &model.timers[dice(POOL)];
+    CHECK_INT(zl_timer_active(t->timer), t->active);
+    CHECK_INT(zl_timer_deadline_ns(t->timer),
+              t->active ? t->deadline : ZL_FOREVER);
+  }
+  CHECK(model.fired > OPERATIONS / 10);
+  close_loop(model.loop);
+}
+
+static const zl_test tests[] = {
+    TEST(test_timer_fires_by_deadline),
+    TEST(test_timer_fires_in_start_order),
+    TEST(test_timer_restarted_moves_behind_its_equals),
+    TEST(test_timer_started_in_a_pass_waits_for_the_next),
+    TEST(test_timer_restarted_by_an_earlier_one_waits),
+    TEST(test_timer_cancelled_by_an_earlier_one_of_its_batch),
+    TEST(test_timer_cancels_itself),
+    TEST(test_timer_close_in_own_callback),
+    TEST(test_timer_close_of_a_due_neighbour),
+    TEST(test_timer_stays_on_its_grid),
+    TEST(test_timer_again_keeps_its_period),
+    TEST(test_timer_moved_later_and_earlier),
+    TEST(test_timer_moved_later_does_not_disturb_its_equals),
+    TEST(test_timer_of_a_far_deadline_does_not_overflow),
+    TEST(test_timer_refuses_a_negative_period),
+    TEST(test_timer_cancel_and_close_of_nothing),
+    TEST(test_timer_only_one_removed_then_run),
+    TEST(test_timer_is_never_early),
+    TEST(test_timer_agrees_with_a_sorted_array),
+};
+
+TEST_MAIN(tests)
