@@ -292,6 +292,9 @@ static bool send_first(zl_stream *stream) {
   if (rc < 0 && silent) {
     fail(stream, rc);
   }
+  if (!over(stream) && !stream->queue.unsent && stream->on_drained) {
+    stream->on_drained(stream, stream->on_drained_arg);
+  }
   return true;
 }
 
@@ -527,6 +530,11 @@ void zl_stream_on_sent(zl_stream *stream, zl_sent_fn fn, void *arg) {
 void zl_stream_on_error(zl_stream *stream, zl_stream_error_fn fn, void *arg) {
   stream->on_error = fn;
   stream->on_error_arg = arg;
+}
+
+void zl_stream_on_drained(zl_stream *stream, zl_stream_fn fn, void *arg) {
+  stream->on_drained = fn;
+  stream->on_drained_arg = arg;
 }
 
 int zl_stream_set_batch(zl_stream *stream, int messages) {

@@ -319,6 +319,10 @@ ZL_API void zl_stream_on_sent(zl_stream *stream, zl_sent_fn fn, void *arg);
 ZL_API void zl_stream_on_error(zl_stream *stream, zl_stream_error_fn fn,
                                void *arg);
 
+/* Called, from the loop or a flush, when the last message that waited in the
+ * queue has left it. */
+ZL_API void zl_stream_on_drained(zl_stream *stream, zl_stream_fn fn, void *arg);
+
 /* Looks at the next message, receiving it if none is held: a whole multipart
  * message or nothing. Returns its number of frames with *frames pointing to
  * them, or 0 at the end of the turn: nothing there, the batch or the step's
