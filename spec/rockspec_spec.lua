@@ -1,0 +1,45 @@
+-- The rockspec lists by hand what CMake finds by itself.
+describe("the rockspec", function()
+  local rockspec = {}
+  local chunk
+  if setfenv then -- luacheck: ignore
+    chunk = assert(loadfile("zmqloop-scm-1.rockspec"))
+    setfenv(chunk, rockspec) -- luacheck: ignore
+  else
+    chunk = assert(loadfile("zmqloop-scm-1.rockspec", "t", rockspec)) -- luacheck: ignore
+  end
+  chunk()
+
+  -- The lines a command prints, as the keys of a set.
+  local function lines(command)
+    local set = {}
+    local pipe = assert(io.popen(command))
+    for line in pipe:lines() do set[line] = true end
+    pipe:close()
+    assert(next(set), command .. " printed nothing")
+    return set
+  end
+
+  local modules = rockspec.build.modules
+
+  it("lists the C files that CMake builds, each once", function()
+    local listed = {}
+    for _, path in ipairs(modules["zmqloop.core"].sources) do
+      assert.is_nil(listed[path], path)
+      listed[path] = true
+    end
+    assert.same(lines("ls csrc/core/*.c csrc/lua/*.c"), listed)
+  end)
+
+  it("lists the Lua modules under the names they are required by", function()
+    local listed, found = {}, {}
+    for name, path in pairs(modules) do
+      if type(path) == "string" then listed[path] = name end
+    end
+    for path in pairs(lines("find lua/zmqloop -name '*.lua' ! -path '*/meta/*'")) do
+      local name = path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", ".")
+      found[path] = name
+    end
+    assert.same(found, listed)
+  end)
+end)

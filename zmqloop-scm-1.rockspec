@@ -1,0 +1,72 @@
+rockspec_format = "3.0"
+package = "zmqloop"
+version = "scm-1"
+
+source = {
+  url = "git+https://example.org/zmqloop.git", -- `luarocks make` fetches nothing
+}
+
+description = {
+  summary = "Event loop, timers and ZeroMQ streams",
+  detailed = [[
+    An event loop for ZeroMQ in C, scripted in Lua: callbacks, timers,
+    descriptors, and streams that queue what they cannot send yet. The names
+    are those of PyZMQ's eventloop. Needs libzmq 4.3 or newer with its headers
+    (Debian: libzmq3-dev).
+  ]],
+  license = "MIT",
+  labels = {"zeromq", "async", "eventloop", "messaging"},
+}
+
+dependencies = {"lua >= 5.1, < 5.6"}
+
+external_dependencies = {
+  ZMQ = {header = "zmq.h", library = "zmq"},
+}
+
+build = {
+  type = "builtin",
+  modules = {
+    ["zmqloop"] = "lua/zmqloop/init.lua",
+    ["zmqloop.ioloop"] = "lua/zmqloop/ioloop.lua",
+    ["zmqloop.zmq"] = "lua/zmqloop/zmq.lua",
+    ["zmqloop.zmqstream"] = "lua/zmqloop/zmqstream.lua",
+    ["zmqloop.core"] = {
+      -- spec/rockspec_spec.lua compares this with what is there
+      sources = {
+        "csrc/core/callback.c",
+        "csrc/core/clock.c",
+        "csrc/core/error.c",
+        "csrc/core/fd.c",
+        "csrc/core/loop.c",
+        "csrc/core/poll_epoll.c",
+        "csrc/core/poll_posix.c",
+        "csrc/core/post.c",
+        "csrc/core/queue.c",
+        "csrc/core/socket.c",
+        "csrc/core/stream.c",
+        "csrc/core/timer.c",
+        "csrc/core/watch.c",
+        "csrc/lua/call.c",
+        "csrc/lua/compat.c",
+        "csrc/lua/context.c",
+        "csrc/lua/error.c",
+        "csrc/lua/loop.c",
+        "csrc/lua/module.c",
+        "csrc/lua/options.c",
+        "csrc/lua/socket.c",
+        "csrc/lua/stream.c",
+        "csrc/lua/timer.c",
+      },
+      incdirs = {"csrc/include", "$(ZMQ_INCDIR)"},
+      libdirs = {"$(ZMQ_LIBDIR)"},
+      libraries = {"zmq", "pthread"},
+    },
+  },
+  copy_directories = {},
+}
+
+test = {
+  type = "command",
+  command = "scripts/test",
+}
