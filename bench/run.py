@@ -115,7 +115,8 @@ def finish(processes):
         time.sleep(0.02)
     for p in processes:
         if p.poll():
-            raise Wrong('%s: exit status %d: %s' % (p.args[0], p.poll(), p.stderr.read().strip().split('\n')[0]))
+            error = p.stderr.read().strip().split('\n')[0]
+            raise Wrong('%s: exit status %d: %s' % (p.args[0], p.poll(), error))
     return [json.loads(p.stdout.read()) for p in processes]
 
 
@@ -125,29 +126,27 @@ def free_port():
         return s.getsockname()[1]
 
 
-def run(line, scale, directory):
-    """Runs a line's peer under its load; returns what both printed."""
+def run(line, count, directory, under=()):
+    """Runs a line's peer (`under` a tool) and its load; returns what both printed."""
     workload = WORKLOADS[line.workload]
     endpoint = 'ipc://%s/echo' % directory
     if workload.transport == 'tcp':
         endpoint = 'tcp://127.0.0.1:%d' % free_port()
-    count = max(200, int(line.count * scale))
     checked = max(100, count // 20)
     arguments = [endpoint, str(SIZE), str(checked), str(count)]
+    peer = [*under, *PEERS[line.peer], workload.task, *arguments, str(line.idle)]
+    load = [os.path.join(DRIVERS, 'load'), workload.load, *arguments]
     load_core = LOAD_CORE if workload.split else PEER_CORE
-    processes = [
-        start(PEERS[line.peer] + [workload.task] + arguments + [str(line.idle)], PEER_CORE),
-        start([os.path.join(DRIVERS, 'load'), workload.load] + arguments, load_core),
-    ]
+    processes = [start(peer, PEER_CORE), start(load, load_core)]
     try:
-        result, load = finish(processes)
+        result, sent = finish(processes)
     finally:
         for p in processes:
             p.kill()
             p.communicate()
-    if result['messages'] != count or load['messages'] != count:
-        raise Wrong('%d sent, %d arrived of %d' % (load['messages'], result['messages'], count))
-    return dict(load, **result, rate=count / result['seconds'])
+    if result['messages'] != count or sent['messages'] != count:
+        raise Wrong('%d sent, %d arrived of %d' % (sent['messages'], result['messages'], count))
+    return {**sent, **result, 'rate': count / result['seconds']}
 
 
 def spread(values, form):
@@ -193,19 +192,20 @@ def print_table(rows):
 
 def run_case(name, repetitions, scale, directory):
     """Runs and prints a case; returns the number of wrong runs."""
-    title, lines = CASES[name][0], list(CASES[name][1]())
+    title, lines = CASES[name][0], CASES[name][1]()
+    print('\n%s: %s; medians of %d repetitions' % (name, title, repetitions), flush=True)
     runs = {line.name: [] for line in lines}
     wrong = 0
     for repetition in range(repetitions):
         # Lines that are compared stay neighbours; which comes first alternates.
         for line in lines if repetition % 2 == 0 else reversed(lines):
             try:
-                runs[line.name].append(run(line, scale, directory))
+                count = max(200, int(line.count * scale))
+                runs[line.name].append(run(line, count, directory))
             except Wrong as error:
                 runs[line.name].append(None)
                 wrong += 1
                 print('WRONG %s: %s' % (line.name, error), file=sys.stderr)
-    print('\n%s: %s; medians of %d repetitions' % (name, title, repetitions))
     print_table(table(lines, runs))
     os.makedirs(os.path.join(HERE, 'results'), exist_ok=True)
     with open(os.path.join(HERE, 'results', name + '.json'), 'w') as f:
