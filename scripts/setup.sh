@@ -37,8 +37,8 @@ need_library() { # pkg-config-name package
 
 # A compiler alone does not mean that there are headers to compile with.
 need_compiler() {
-  command -v cc >/dev/null || missing gcc
-  [ -e /usr/include/stdlib.h ] || missing libc6-dev
+  need_command cc gcc
+  echo '#include <stdlib.h>' | cc -E - >/dev/null 2>&1 || missing libc6-dev
   need_command make make
   need_command cmake cmake
   need_command pkg-config pkg-config
