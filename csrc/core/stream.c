@@ -129,9 +129,14 @@ static int hold_message(zl_stream *stream) {
   if (rc == -ENOMEM) {
     return rc;
   }
-  /* EFSM: a REP that owes a reply, a REQ that has not asked. */
   stream->drained = true;
-  if (rc != -EAGAIN && rc != -EFSM) {
+  /* A REP that owes a reply, a REQ that has not asked, a type that never
+   * receives: libzmq refuses before it looks at its commands, and one of them
+   * may be the end of the context. */
+  if (rc == -EFSM || rc == -ENOTSUP) {
+    rc = zl__socket_events(&stream->socket);
+  }
+  if (rc < 0 && rc != -EAGAIN) {
     die(stream, rc);
   }
   return 0;
@@ -312,6 +317,7 @@ static void report_sent(zl_stream *stream) {
     uint64_t token = message->token;
     int status = message->status;
     zl__message_free(loop_of(stream), message);
+    zl__queue_drop_silent(loop_of(stream), &stream->queue);
     if (token != 0 && stream->on_sent) {
       zl__loop_handled(loop_of(stream));
       stream->on_sent(stream, token, status, stream->on_sent_arg);
@@ -370,6 +376,10 @@ int zl_stream_send(zl_stream *stream, const zl_frame *frames, size_t count,
 
 size_t zl_stream_queued(const zl_stream *stream) {
   return stream->queue.unsent_count;
+}
+
+int zl_stream_busy(const zl_stream *stream) {
+  return stream->queue.head != NULL;
 }
 
 /* ---- a turn in the loop ------------------------------------------------ */
