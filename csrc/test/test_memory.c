@@ -1,0 +1,322 @@
+/* test_memory.c - out of memory at each request for it.
+ * SPDX-License-Identifier: MIT
+ *
+ * One scenario uses all there is. It is repeated with the first, the second,
+ * ... request for memory refused, until none is: either that one only, and the
+ * call is made again; or all from there on, until the scenario has been gone
+ * through, when there is memory again. Whatever was accepted must happen, and
+ * nothing may leak.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/alloc.h"
+#include "support/clock.h"
+#include "support/sockets.h"
+#include "test.h"
+
+/* Enough of each to make every table grow. */
+enum { TIMERS = 40, CALLBACKS = 40, WATCHES = 20, MESSAGES = 30, FRAMES = 9 };
+
+typedef struct world {
+  test_alloc memory;
+  bool again; /* calls that were refused are made again */
+  zl_loop *loop;
+  zl_stream *sender;
+  zl_stream *receiver;
+  int refusals;
+  int timers;    /* started */
+  int callbacks; /* added */
+  int accepted;  /* messages */
+  int reports;   /* of them, asked for */
+  int watches;
+  int timers_fired;
+  int callbacks_called;
+  int received;
+  int reported;
+  int watches_called;
+} world;
+
+/* Did the call succeed? Memory is the only excuse. */
+static bool done(world *w, int rc) {
+  if (rc >= 0) {
+    return true;
+  }
+  CHECK_INT(rc, -ENOMEM);
+  w->refusals++;
+  if (w->loop) {
+    verify_loop(w->loop);
+  }
+  return false;
+}
+
+/* Makes the call, once more if it was refused and that is the rule. */
+#define TRY(call) (done(w, call) || (w->again && (CHECK_INT(call, 0), true)))
+
+static void on_callback(zl_loop *loop, void *arg) {
+  (void)loop;
+  ((world *)arg)->callbacks_called++;
+}
+
+static void on_timer(zl_timer *timer, uint64_t missed, void *arg) {
+  (void)missed;
+  ((world *)arg)->timers_fired++;
+  zl_timer_close(timer);
+}
+
+static void on_fd(zl_fd *watch, int events, void *arg) {
+  (void)events;
+  ((world *)arg)->watches_called++;
+  zl_fd_close(watch);
+}
+
+static void check_message(const world *w, zmq_msg_t *frames, int count) {
+  CHECK_INT(count, FRAMES);
+  for (int i = 0; i < FRAMES; i++) {
+    int number;
+    CHECK_INT(zmq_msg_size(&frames[i]), sizeof number);
+    memcpy(&number, zmq_msg_data(&frames[i]), sizeof number);
+    CHECK_INT(number, w->received);
+  }
+}
+
+static void on_recv(zl_stream *stream, void *arg) {
+  world *w = arg;
+  zmq_msg_t *frames;
+  int count;
+  while ((count = zl_stream_peek(stream, &frames)) > 0) {
+    check_message(w, frames, count);
+    zl_stream_pop(stream);
+    w->received++;
+  }
+  CHECK(!frames);
+  (void)done(w, count);
+}
+
+static void on_sent(zl_stream *stream, uint64_t token, int status, void *arg) {
+  world *w = arg;
+  (void)stream;
+  w->reported++;
+  CHECK_INT(token, w->reported);
+  CHECK_INT(status, 0);
+}
+
+static void make_timers(world *w) {
+  for (int i = 0; i < TIMERS; i++) {
+    zl_timer *timer;
+    if (!TRY(zl_timer_new(w->loop, on_timer, w, &timer))) {
+      CHECK(!timer);
+      continue;
+    }
+    if (TRY(zl_timer_start(timer, 0, 0))) {
+      w->timers++;
+    } else {
+      CHECK(!zl_timer_active(timer));
+      zl_timer_close(timer);
+    }
+  }
+}
+
+static void make_callbacks(world *w) {
+  for (int i = 0; i < CALLBACKS; i++) {
+    w->callbacks += TRY(zl_loop_add_callback(w->loop, on_callback, w));
+  }
+}
+
+/* Both ends of pipes that hold a byte. */
+static void make_watches(world *w, const int *ends) {
+  for (int i = 0; i < WATCHES; i++) {
+    zl_fd *watch;
+    if (TRY(zl_fd_new(w->loop, ends[2 * i], ZL_READ, on_fd, w, &watch))) {
+      w->watches++;
+    } else {
+      CHECK(!watch);
+    }
+  }
+}
+
+static int send_number(world *w, uint64_t token) {
+  zl_frame frames[FRAMES];
+  for (int i = 0; i < FRAMES; i++) {
+    frames[i] = (zl_frame){&w->accepted, sizeof w->accepted};
+  }
+  return zl_stream_send(w->sender, frames, FRAMES, token);
+}
+
+static void send_messages(world *w) {
+  for (int i = 0; w->sender && i < MESSAGES; i++) {
+    uint64_t token = i % 2 ? (uint64_t)w->reports + 1 : 0;
+    int rc = send_number(w, token);
+    if (!done(w, rc) && w->again) {
+      rc = send_number(w, token);
+      CHECK(rc >= 0);
+    }
+    if (rc >= 0) {
+      w->accepted++;
+      w->reports += token != 0;
+    }
+  }
+}
+
+static void step(world *w) {
+  (void)done(w, zl_loop_step(w->loop, 0, NULL));
+  verify_loop(w->loop);
+}
+
+static void run_the_rest(world *w) {
+  w->memory.fail_from = 0;
+  while (w->timers_fired < w->timers || w->callbacks_called < w->callbacks ||
+         (w->receiver && w->received < w->accepted) ||
+         (w->receiver && w->reported < w->reports) ||
+         w->watches_called < w->watches) {
+    CHECK(zl_loop_step(w->loop, ZL_FOREVER, NULL) >= 0);
+    verify_loop(w->loop);
+  }
+  CHECK_INT(w->timers_fired, w->timers);
+  CHECK_INT(w->callbacks_called, w->callbacks);
+  CHECK_INT(w->watches_called, w->watches);
+}
+
+static void use_everything(world *w, const int *ends) {
+  void *context = zmq_ctx_new();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  set_option(push, ZMQ_SNDHWM, 3);
+  set_option(pull, ZMQ_RCVHWM, 3);
+  make_timers(w);
+  make_callbacks(w);
+  make_watches(w, ends);
+  if (TRY(zl_stream_new(w->loop, push, 0, &w->sender))) {
+    zl_stream_on_sent(w->sender, on_sent, w);
+  }
+  send_messages(w);
+  step(w);
+  if (TRY(zl_stream_new(w->loop, pull, 0, &w->receiver))) {
+    zl_stream_on_recv(w->receiver, on_recv, w);
+  }
+  join_sockets(INPROC, pull, push);
+  if (w->sender) {
+    zl_stream_touch(w->sender);
+  }
+  for (int i = 0; i < 3; i++) {
+    step(w);
+  }
+  send_messages(w);
+  step(w);
+  run_the_rest(w);
+  if (w->receiver) {
+    CHECK_INT(w->received, w->accepted);
+    CHECK_INT(w->reported, w->reports);
+  }
+  zl_stream_close(w->receiver);
+  /* Without a receiver libzmq's buffers hold some and the queue the rest. */
+  size_t unsent = zl_stream_close(w->sender);
+  CHECK(unsent <= (size_t)w->accepted && (unsent == 0 || !w->receiver));
+  close_socket(pull);
+  close_socket(push);
+  end_context(context);
+}
+
+static int new_loop_of(world *w, int backend) {
+  zl_config config = {.size = sizeof config,
+                      .backend = backend,
+                      .alloc = test_alloc_fn,
+                      .alloc_ud = &w->memory};
+  int rc = zl_loop_new(&config, &w->loop);
+  CHECK(rc == 0 || (!w->loop && w->memory.bytes == 0));
+  return rc;
+}
+
+/* Returns whether anything was refused. */
+static bool refuse_from(long request, long count, int backend,
+                        const int *ends) {
+  world this_world;
+  world *w = &this_world;
+  memset(w, 0, sizeof *w);
+  w->memory.fail_from = request;
+  w->memory.fail_count = count;
+  w->again = count == 1;
+  if (TRY(new_loop_of(w, backend))) {
+    use_everything(w, ends);
+    close_loop(w->loop);
+  }
+  CHECK_INT(w->memory.bytes, 0);
+  CHECK_INT(w->memory.blocks, 0);
+  CHECK((w->memory.failed > 0) == (w->refusals > 0));
+  return w->memory.failed > 0;
+}
+
+static void refuse_each(long count, int backend) {
+  int ends[2 * WATCHES];
+  long request = 1;
+  for (int i = 0; i < WATCHES; i++) {
+    CHECK_INT(pipe(&ends[2 * i]), 0);
+    CHECK_INT(write(ends[2 * i + 1], "", 1), 1);
+  }
+  while (refuse_from(request, count, backend, ends)) {
+    request++;
+  }
+  CHECK(request > TIMERS + WATCHES + MESSAGES);
+  for (int i = 0; i < 2 * WATCHES; i++) {
+    (void)close(ends[i]);
+  }
+}
+
+static void test_memory_one_request_refused(void) {
+  refuse_each(1, ZL_BACKEND_DEFAULT);
+}
+
+static void test_memory_one_request_refused_on_poll(void) {
+  refuse_each(1, ZL_BACKEND_POLL);
+}
+
+static void test_memory_all_requests_refused_from_one_on(void) {
+  refuse_each(LONG_MAX, ZL_BACKEND_DEFAULT);
+}
+
+static void test_memory_all_requests_refused_on_poll(void) {
+  refuse_each(LONG_MAX, ZL_BACKEND_POLL);
+}
+
+/* After warm-up messages cost no memory, and a closed loop returns all. */
+static void test_memory_receiving_needs_none(void) {
+  world this_world;
+  world *w = &this_world;
+  memset(w, 0, sizeof *w);
+  CHECK_INT(new_loop_of(w, ZL_BACKEND_DEFAULT), 0);
+  void *context = zmq_ctx_new();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  join_sockets(INPROC, pull, push);
+  CHECK_INT(zl_stream_new(w->loop, push, 0, &w->sender), 0);
+  CHECK_INT(zl_stream_new(w->loop, pull, 0, &w->receiver), 0);
+  zl_stream_on_recv(w->receiver, on_recv, w);
+  long warm = 0;
+  for (int i = 0; i < 1000; i++) {
+    CHECK_INT(send_number(w, 0), 0);
+    w->accepted++;
+    step(w);
+    warm = i == 0 ? w->memory.requests : warm;
+  }
+  CHECK_INT(w->received, 1000);
+  CHECK_INT(w->memory.requests, warm);
+  close_loop(w->loop);
+  CHECK_INT(w->memory.bytes, 0);
+  close_socket(pull);
+  close_socket(push);
+  end_context(context);
+}
+
+static const zl_test tests[] = {
+    TEST(test_memory_one_request_refused),
+    TEST(test_memory_one_request_refused_on_poll),
+    TEST(test_memory_all_requests_refused_from_one_on),
+    TEST(test_memory_all_requests_refused_on_poll),
+    TEST(test_memory_receiving_needs_none),
+};
+
+TEST_MAIN(tests)
