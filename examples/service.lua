@@ -38,6 +38,6 @@ zmqloop.PeriodicCallback(function()
   print(("%d requests answered"):format(answered))
 end, 200):start()
 
-print(requests_endpoint, heartbeat_endpoint)
+print(requests_endpoint .. " " .. heartbeat_endpoint)
 loop:start()
 print(("stopped after %d requests"):format(answered))
