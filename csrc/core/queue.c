@@ -93,7 +93,12 @@ void zl__queue_sent(zl_loop *loop, zl__queue *queue, int status) {
   message->status = status;
   queue->unsent = message->next;
   queue->unsent_count--;
-  if (message->token == 0 && queue->head == message) {
+  zl__queue_drop_silent(loop, queue);
+}
+
+/* Frees those at the head that have left and need no report. */
+void zl__queue_drop_silent(zl_loop *loop, zl__queue *queue) {
+  while (queue->head != queue->unsent && queue->head->token == 0) {
     zl__message_free(loop, pop(queue));
   }
 }

@@ -308,11 +308,16 @@ static void send_queued(zl_stream *stream) {
   }
 }
 
-/* Calls on_sent for the messages that had left when the turn began. */
+static bool has_reports(const zl_stream *stream) {
+  return stream->queue.head != stream->queue.unsent;
+}
+
+/* Calls on_sent, for a batch at most: it may send and so make new reports. */
 static void report_sent(zl_stream *stream) {
-  const zl__message *last = stream->queue.unsent;
-  while (!stream->socket.watch.handle.closed && stream->queue.head != last &&
-         !zl__loop_spent(loop_of(stream))) {
+  for (int left = stream->batch;
+       left > 0 && !stream->socket.watch.handle.closed && has_reports(stream) &&
+       !zl__loop_spent(loop_of(stream));
+       left--) {
     zl__message *message = zl__queue_pop_report(&stream->queue);
     uint64_t token = message->token;
     int status = message->status;
@@ -323,10 +328,6 @@ static void report_sent(zl_stream *stream) {
       stream->on_sent(stream, token, status, stream->on_sent_arg);
     }
   }
-}
-
-static bool has_reports(const zl_stream *stream) {
-  return stream->queue.head != stream->queue.unsent;
 }
 
 static int enqueue(zl_stream *stream, const zl_frame *frames, size_t count,

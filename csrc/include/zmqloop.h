@@ -355,6 +355,9 @@ ZL_API int zl_stream_flush(zl_stream *stream, int events, int limit);
 /* Messages accepted by zl_stream_send() that libzmq has not yet taken. */
 ZL_API size_t zl_stream_queued(const zl_stream *stream);
 
+/* Nonzero while messages wait in the queue or to be reported. */
+ZL_API int zl_stream_busy(const zl_stream *stream);
+
 /* Messages received per turn, 1 to 65535 (default 64). 0 or -EINVAL. */
 ZL_API int zl_stream_set_batch(zl_stream *stream, int messages);
 

@@ -1,0 +1,265 @@
+/* binding.h - what the files of the binding share.
+ * SPDX-License-Identifier: MIT
+ *
+ * Objects. A full userdata whose struct begins with a pointer to its class.
+ * Type checks compare that pointer, not metatables, since loops and streams
+ * have one of their own each: its __index is the object's table of fields,
+ * behind which stands the class. Lua values that an object needs are in its
+ * uservalue, a table, so that the collector sees through cycles.
+ *
+ * Handles. Timers, handlers and streams have a core handle while they are of
+ * use to the loop; `core` NULL means closed or at rest. The loop keeps the
+ * active ones alive (zlua_anchor) and knows all that have a core handle, to
+ * take it from them when it is closed first.
+ *
+ * Calls. Every call from the core into Lua is protected. Its slots (enum
+ * zlua_slot) are on the stack of the C function that entered the core, so that
+ * making the call allocates nothing.
+ */
+#ifndef ZLUA_BINDING_H
+#define ZLUA_BINDING_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "compat.h"
+#include "zmqloop.h"
+
+typedef struct zlua_class {
+  const char *name; /* for messages: "stream" */
+  size_t size;
+} zlua_class;
+
+extern const zlua_class zlua_class_context;
+extern const zlua_class zlua_class_socket;
+extern const zlua_class zlua_class_loop;
+extern const zlua_class zlua_class_timer;
+extern const zlua_class zlua_class_handler;
+extern const zlua_class zlua_class_stream;
+
+typedef struct zlua_loop zlua_loop;
+
+/* ---- objects: object.c ----------------------------------------------------
+ */
+
+void *zlua_new_object(lua_State *L, const zlua_class *class);
+void zlua_new_class(lua_State *L, const zlua_class *class,
+                    const luaL_Reg *methods, const luaL_Reg *metamethods);
+void zlua_set_metatable(lua_State *L, const zlua_class *class);
+void zlua_set_own_metatable(lua_State *L, const zlua_class *class,
+                            int class_index);
+void *zlua_test_object(lua_State *L, int index, const zlua_class *class);
+void *zlua_check_self(lua_State *L, const zlua_class *class,
+                      const char *method);
+
+/* ---- arguments and results: argument.c ------------------------------------
+ */
+
+int zlua_argument_error(lua_State *L, const char *method, int argument,
+                        const char *what);
+int zlua_type_error(lua_State *L, const char *method, int argument, int index,
+                    const char *expected);
+bool zlua_is_callable(lua_State *L, int index);
+void zlua_check_callable(lua_State *L, const char *method, int argument,
+                         int index);
+int64_t zlua_check_integer(lua_State *L, const char *method, int argument,
+                           int index, int64_t minimum, int64_t maximum);
+int64_t zlua_check_seconds(lua_State *L, const char *method, int argument,
+                           int index);
+int64_t zlua_check_deadline(lua_State *L, const char *method, int argument,
+                            int index);
+int zlua_check_events(lua_State *L, const char *method, int argument,
+                      int index);
+int zlua_fail(lua_State *L, int rc);
+int zlua_fail_at(lua_State *L, int rc, const char *where);
+int zlua_raise(lua_State *L, int rc);
+
+/* ---- handles --------------------------------------------------------------
+ */
+
+/* What timers, handlers and streams begin with. */
+typedef struct zlua_handle {
+  const zlua_class *class;
+  zlua_loop *loop;              /* NULL: it has no core handle */
+  struct zlua_handle *previous; /* among those of the loop */
+  struct zlua_handle *next;
+  int anchor; /* its place in the loop's table of active handles; 0: none */
+} zlua_handle;
+
+void zlua_link(zlua_loop *loop, zlua_handle *handle);
+void zlua_unlink(zlua_handle *handle);
+void zlua_anchor(lua_State *L, zlua_handle *handle, int index);
+void zlua_unanchor(lua_State *L, zlua_handle *handle, int active_index);
+void zlua_timer_detach(zlua_handle *handle);
+void zlua_handler_detach(zlua_handle *handle);
+void zlua_stream_detach(zlua_handle *handle);
+
+/* ---- loop: loop.c ---------------------------------------------------------
+ */
+
+/* The uservalue of a loop. */
+enum {
+  ZLUA_LOOP_ACTIVE = 1, /* active handles, by anchor */
+  ZLUA_LOOP_CALLBACKS,  /* pending callbacks, a queue from first to last */
+  ZLUA_LOOP_ARGUMENTS,  /* {n, ...} of those that have some, same places */
+  ZLUA_LOOP_HANDLERS,   /* descriptor number and registered object -> handler */
+  ZLUA_LOOP_STATE       /* what calls leave: enum zlua_left */
+};
+
+/* Fields of the table at ZLUA_LOOP_STATE. */
+enum {
+  ZLUA_LEFT_CALLBACK = 1, /* the callback being called */
+  ZLUA_LEFT_ERROR,        /* to be raised by the method that entered the core */
+  ZLUA_LEFT_ON_ERROR      /* what the user gave to on_error() */
+};
+
+struct zlua_loop {
+  const zlua_class *class;
+  zl_loop *core;       /* NULL: closed, or not yet open */
+  lua_State *L;        /* the state that has entered the core; NULL: none has */
+  int slots;           /* where on its stack the slots begin */
+  bool failed;         /* ZLUA_LEFT_ERROR is to be raised */
+  bool raises;         /* on_error("raise") */
+  bool sigint_handled; /* SIGINT had a handler when the loop was entered */
+  zlua_handle *handles;
+  lua_Integer first_callback; /* places in ZLUA_LOOP_CALLBACKS */
+  lua_Integer next_callback;
+};
+
+zlua_loop *zlua_check_loop(lua_State *L, int index, const char *method,
+                           int argument);
+void zlua_push_active(lua_State *L, int loop_index);
+
+/* ---- protected calls: call.c -----------------------------------------------
+ */
+
+/* On the stack of the C function that has entered the core. */
+typedef enum zlua_slot {
+  ZLUA_SLOT_LOOP,
+  ZLUA_SLOT_ACTIVE,
+  ZLUA_SLOT_STATE,
+  ZLUA_SLOT_HANDLER, /* of errors: takes the traceback */
+  ZLUA_SLOT_CALL_CALLBACK,
+  ZLUA_SLOT_CALL_TIMER,
+  ZLUA_SLOT_CALL_HANDLER,
+  ZLUA_SLOT_CALL_RECV,
+  ZLUA_SLOT_CALL_SENT,
+  ZLUA_SLOT_CALL_CLOSED,
+  ZLUA_SLOT_CALL_ERROR,  /* hands an error to the user */
+  ZLUA_SLOT_NOTHING,     /* gives the host's hooks an occasion */
+  ZLUA_SLOT_INTERRUPTED, /* the text of an interrupt */
+  ZLUA_SLOTS
+} zlua_slot;
+
+/* An entry into the core; they nest. */
+typedef struct zlua_entry {
+  lua_State *L;
+  int slots;
+} zlua_entry;
+
+void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
+                zlua_entry *before);
+int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before);
+bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle);
+void zlua_calling(lua_State *L, int state_index, int callback_index);
+int zlua_on_interrupt(zl_loop *core, void *loop);
+void zlua_let_hooks_run(lua_State *L);
+void zlua_make_calls(lua_State *L);
+
+int zlua_call_callback(lua_State *L);
+int zlua_call_timer(lua_State *L);
+int zlua_call_handler(lua_State *L);
+int zlua_call_recv(lua_State *L);
+int zlua_call_sent(lua_State *L);
+int zlua_call_closed(lua_State *L);
+
+/* ---- contexts and sockets ---------------------------------------------------
+ */
+
+typedef struct zlua_socket zlua_socket;
+typedef struct zlua_stream zlua_stream;
+typedef struct zlua_handler zlua_handler;
+typedef struct zlua_exit zlua_exit;
+
+typedef struct zlua_context {
+  const zlua_class *class;
+  void *zmq;            /* NULL: terminated */
+  zlua_exit *exit;      /* who ends it when it is collected */
+  zlua_socket *sockets; /* open ones */
+  bool lingers; /* some socket was closed with messages unsent, perhaps */
+  pid_t pid;    /* of the process that made it */
+} zlua_context;
+
+/* Frames that libzmq has given and Lua has not yet got: an error in between
+ * loses nothing. */
+typedef struct zlua_inbox {
+  zmq_msg_t *frames;
+  int first;
+  int count;
+  int capacity;
+} zlua_inbox;
+
+struct zlua_socket {
+  const zlua_class *class;
+  void *zmq; /* NULL: closed, or not yet open */
+  int type;
+  zlua_context *context; /* kept by the uservalue */
+  zlua_socket *previous; /* among those of the context */
+  zlua_socket *next;
+  zlua_stream *stream;   /* on it, or NULL */
+  zlua_handler *handler; /* registered for it, or NULL */
+  zlua_inbox inbox;
+};
+
+zlua_context *zlua_check_context(lua_State *L, const char *method);
+zlua_socket *zlua_check_socket(lua_State *L, int index, const char *method,
+                               int argument);
+void zlua_socket_used(const zlua_socket *socket);
+void zlua_socket_touch(const zlua_socket *socket);
+void zlua_socket_set_user(lua_State *L, int index, int user_index);
+void zlua_push_socket(lua_State *L, int index, const zlua_socket *socket);
+void zlua_socket_close(lua_State *L, int index, const int *linger);
+void zlua_socket_drop(zlua_socket *socket);
+int zlua_socket_set(lua_State *L);
+int zlua_socket_get(lua_State *L);
+int zlua_context_set(lua_State *L);
+int zlua_context_get(lua_State *L);
+void zlua_push_options(lua_State *L);
+void zlua_option_constants(lua_State *L);
+
+/* exit.c */
+void zlua_open_exit(lua_State *L);
+zlua_exit *zlua_exit_of(lua_State *L);
+void zlua_exit_hold(zlua_exit *exit);
+void zlua_exit_release(zlua_exit *exit);
+void zlua_exit_retire(zlua_exit *exit, void *zmq_context, bool lingers);
+
+/* inbox.c */
+int zlua_inbox_fill(zlua_inbox *inbox, void *zmq, int flags, bool whole);
+void zlua_inbox_push_frame(lua_State *L, zlua_inbox *inbox);
+void zlua_inbox_push_list(lua_State *L, zlua_inbox *inbox);
+void zlua_inbox_close(zlua_inbox *inbox);
+
+/* Counts the frames of the list at index, and checks them all. */
+size_t zlua_check_message(lua_State *L, const char *method, int index);
+
+/* Streams and handlers, as sockets see them. */
+void zlua_stream_used(const zlua_stream *stream);
+void zlua_stream_touch(const zlua_stream *stream);
+void zlua_stream_close(lua_State *L, int index);
+void zlua_handler_used(const zlua_handler *handler);
+void zlua_handler_touch(const zlua_handler *handler);
+void zlua_handler_close(lua_State *L, int index);
+
+/* ---- opening
+ * ----------------------------------------------------------------- */
+
+void zlua_open_context(lua_State *L);
+void zlua_open_socket(lua_State *L);
+void zlua_open_loop(lua_State *L);
+void zlua_open_timer(lua_State *L);
+void zlua_open_handler(lua_State *L);
+void zlua_open_stream(lua_State *L);
+
+#endif /* ZLUA_BINDING_H */

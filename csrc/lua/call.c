@@ -1,0 +1,258 @@
+/* call.c - calls from the core into Lua.
+ * SPDX-License-Identifier: MIT
+ *
+ * No Lua error crosses a frame of the core: each call is protected, and what it
+ * needs lies ready in slots on the stack. An error goes to the loop's
+ * handle_callback_exception() or to what on_error() was given. Where that is
+ * "raise", or fails itself, the core is made to return and the method that
+ * entered it raises the error.
+ *
+ * Ctrl-C. The interpreter's handler of SIGINT resets the signal and installs a
+ * hook, which raises in whatever Lua function comes next. That may be a
+ * callback: its error is then no error of the callback, but the user's wish.
+ */
+#define _GNU_SOURCE
+#include "binding.h"
+
+#include <signal.h>
+#include <string.h>
+
+/* The key of the functions of the slots in the registry. */
+static const char calls_key;
+
+/* ---- entering and leaving the core --------------------------------------- */
+
+static bool sigint_has_handler(void) {
+  struct sigaction action;
+  return sigaction(SIGINT, NULL, &action) == 0 &&
+         action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+}
+
+/* [-0, +ZLUA_SLOTS] lays out the slots. May raise, before anything happened. */
+void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
+                zlua_entry *before) {
+  luaL_checkstack(L, ZLUA_SLOTS + LUA_MINSTACK, "too many nested calls");
+  int slots = lua_gettop(L) + 1;
+  lua_pushvalue(L, loop_index);     /* ZLUA_SLOT_LOOP */
+  zlua_getuservalue(L, loop_index); /* uservalue */
+  lua_rawgeti(L, -1, ZLUA_LOOP_ACTIVE);
+  lua_rawgeti(L, -2, ZLUA_LOOP_STATE);
+  lua_remove(L, -3); /* ZLUA_SLOT_ACTIVE, ZLUA_SLOT_STATE */
+  zlua_getregistry(L, &calls_key);
+  int calls = lua_gettop(L);
+  for (int slot = ZLUA_SLOT_HANDLER; slot < ZLUA_SLOTS; slot++) {
+    lua_rawgeti(L, calls, slot);
+  }
+  lua_remove(L, calls);
+  *before = (zlua_entry){.L = loop->L, .slots = loop->slots};
+  if (!before->L) {
+    loop->sigint_handled = sigint_has_handler();
+  }
+  loop->L = L;
+  loop->slots = slots;
+}
+
+/* [-ZLUA_SLOTS, +0] takes the slots away. Raises what is to be raised when the
+ * outermost entry ends; an inner one lets the core return first. */
+int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before) {
+  int state = loop->slots + ZLUA_SLOT_STATE;
+  bool raise = loop->failed && !before->L;
+  if (raise) {
+    loop->failed = false;
+    lua_rawgeti(L, state, ZLUA_LEFT_ERROR);
+    lua_pushnil(L);
+    lua_rawseti(L, state, ZLUA_LEFT_ERROR);
+  }
+  int slots = loop->slots;
+  loop->L = before->L;
+  loop->slots = before->slots;
+  if (raise) {
+    return lua_error(L);
+  }
+  lua_settop(L, slots - 1);
+  return 0;
+}
+
+/* ---- errors ---------------------------------------------------------------
+ */
+
+/* [-1, +0] keeps the error on the top for zlua_leave(); the first one counts.
+ */
+static void raise_later(zlua_loop *loop) {
+  lua_State *L = loop->L;
+  if (loop->failed) {
+    lua_pop(L, 1);
+  } else {
+    loop->failed = true;
+    lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_ERROR);
+  }
+  zl_loop_break(loop->core);
+}
+
+/* Has SIGINT been reset since the loop was entered, as the interpreters do when
+ * it comes? */
+static bool was_interrupted(zlua_loop *loop) {
+  if (!loop->sigint_handled || sigint_has_handler()) {
+    return false;
+  }
+  loop->sigint_handled = false;
+  return true;
+}
+
+/* [-1, +0] an error of a callback, at the top. */
+static void report(zlua_loop *loop) {
+  lua_State *L = loop->L;
+  if (!loop->core) {
+    lua_pop(L, 1); /* closed by the callback, with all who might care */
+  } else if (loop->raises || was_interrupted(loop)) {
+    raise_later(loop);
+  } else {
+    lua_pushvalue(L, loop->slots + ZLUA_SLOT_CALL_ERROR);
+    lua_insert(L, -2);
+    lua_pushvalue(L, loop->slots + ZLUA_SLOT_LOOP);
+    lua_pushvalue(L, loop->slots + ZLUA_SLOT_STATE); /* f, err, loop, state */
+    if (lua_pcall(L, 3, 0, loop->slots + ZLUA_SLOT_HANDLER) != 0) {
+      raise_later(loop);
+    }
+  }
+}
+
+/* Calls the function in the slot with (active, state, handle, loop). Returns
+ * whether it returned; if not its error has been dealt with. */
+bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
+  lua_State *L = loop->L;
+  lua_pushvalue(L, loop->slots + (int)slot);
+  lua_pushvalue(L, loop->slots + ZLUA_SLOT_ACTIVE);
+  lua_pushvalue(L, loop->slots + ZLUA_SLOT_STATE);
+  lua_pushlightuserdata(L, handle);
+  lua_pushvalue(L, loop->slots + ZLUA_SLOT_LOOP);
+  if (lua_pcall(L, 4, 0, loop->slots + ZLUA_SLOT_HANDLER) == 0) {
+    return true;
+  }
+  report(loop);
+  return false;
+}
+
+/* [-0, +0] notes which callback is about to be called, for report(). */
+void zlua_calling(lua_State *L, int state_index, int callback_index) {
+  lua_pushvalue(L, callback_index);
+  lua_rawseti(L, state_index, ZLUA_LEFT_CALLBACK);
+}
+
+/* (err) -> err. A handler of errors has one result, so the traceback travels in
+ * the table that is its first upvalue, shared with call_error(). */
+static int take_traceback(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(2)); /* debug.traceback */
+  if (lua_isfunction(L, -1)) {
+    if (lua_type(L, 1) == LUA_TSTRING) {
+      lua_pushvalue(L, 1);
+    } else if (luaL_callmeta(L, 1, "__tostring")) {
+      /* its text */
+    } else {
+      lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    }
+    lua_pushinteger(L, 2);
+    lua_call(L, 2, 1);
+    lua_rawseti(L, lua_upvalueindex(1), 1); /* traceback */
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* (err, loop, state): to on_error's function or the loop's method. */
+static int call_error(lua_State *L) {
+  lua_rawgeti(L, 3, ZLUA_LEFT_ON_ERROR); /* 4: function, or nil */
+  if (lua_isnil(L, 4)) {
+    lua_getfield(L, 2, "handle_callback_exception");
+    lua_pushvalue(L, 2); /* err, loop, state, nil, method, loop */
+  }
+  lua_rawgeti(L, 3, ZLUA_LEFT_CALLBACK);
+  lua_pushvalue(L, 1);
+  lua_rawgeti(L, lua_upvalueindex(1), 1); /* ..., callback, err, traceback */
+  lua_pushnil(L);
+  lua_rawseti(L, lua_upvalueindex(1), 1);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1); /* no memory for one */
+    lua_pushvalue(L, 1);
+  }
+  lua_call(L, lua_isnil(L, 4) ? 4 : 3, 0);
+  return 0;
+}
+
+/* ---- interrupts -------------------------------------------------------------
+ */
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* A signal interrupted a wait outside of the loop: calling any function lets a
+ * hook that its handler has set raise. */
+void zlua_let_hooks_run(lua_State *L) {
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+}
+
+/* The same in the loop's wait, where nothing may raise. */
+int zlua_on_interrupt(zl_loop *core, void *arg) {
+  zlua_loop *loop = arg;
+  lua_State *L = loop->L;
+  (void)core;
+  lua_pushvalue(L, loop->slots + ZLUA_SLOT_NOTHING);
+  if (lua_pcall(L, 0, 0, 0) != 0) {
+    raise_later(loop);
+    return 1;
+  }
+  /* The hook may belong to another coroutine than the one we run on. */
+  if (was_interrupted(loop)) {
+    lua_pushvalue(L, loop->slots + ZLUA_SLOT_INTERRUPTED);
+    raise_later(loop);
+    return 1;
+  }
+  return 0;
+}
+
+/* ---- opening ----------------------------------------------------------------
+ */
+
+static void push_traceback(lua_State *L) {
+  lua_getglobal(L, "debug");
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "traceback");
+    lua_remove(L, -2);
+  } else {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+}
+
+/* Makes the functions of the slots, once per state. */
+void zlua_make_calls(lua_State *L) {
+  lua_newtable(L); /* calls */
+  lua_newtable(L); /* calls, what take_traceback leaves */
+  lua_pushvalue(L, -1);
+  push_traceback(L);
+  lua_pushcclosure(L, take_traceback, 2);
+  lua_rawseti(L, -3, ZLUA_SLOT_HANDLER);
+  lua_pushcclosure(L, call_error, 1); /* calls, closure */
+  lua_rawseti(L, -2, ZLUA_SLOT_CALL_ERROR);
+  lua_pushcfunction(L, zlua_call_callback);
+  lua_rawseti(L, -2, ZLUA_SLOT_CALL_CALLBACK);
+  lua_pushcfunction(L, zlua_call_timer);
+  lua_rawseti(L, -2, ZLUA_SLOT_CALL_TIMER);
+  lua_pushcfunction(L, zlua_call_handler);
+  lua_rawseti(L, -2, ZLUA_SLOT_CALL_HANDLER);
+  lua_pushcfunction(L, zlua_call_recv);
+  lua_rawseti(L, -2, ZLUA_SLOT_CALL_RECV);
+  lua_pushcfunction(L, zlua_call_sent);
+  lua_rawseti(L, -2, ZLUA_SLOT_CALL_SENT);
+  lua_pushcfunction(L, zlua_call_closed);
+  lua_rawseti(L, -2, ZLUA_SLOT_CALL_CLOSED);
+  lua_pushcfunction(L, nothing);
+  lua_rawseti(L, -2, ZLUA_SLOT_NOTHING);
+  lua_pushliteral(L, "interrupted!");
+  lua_rawseti(L, -2, ZLUA_SLOT_INTERRUPTED);
+  zlua_setregistry(L, &calls_key);
+}

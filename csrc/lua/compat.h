@@ -1,0 +1,80 @@
+/* compat.h - what the five Luas spell differently, under names of our own.
+ * SPDX-License-Identifier: MIT
+ *
+ * Own names, because LuaJIT has some of the later functions and lacks others: a
+ * module built against the headers of 5.1 then loads in LuaJIT too.
+ */
+#ifndef ZLUA_COMPAT_H
+#define ZLUA_COMPAT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+
+#if LUA_VERSION_NUM < 502
+
+/* Every userdata gets its own table: by default it has that of its maker. */
+#define zlua_setuservalue(L, index) ((void)lua_setfenv(L, index))
+#define zlua_getuservalue(L, index) lua_getfenv(L, index)
+#define zlua_rawlen(L, index)       lua_objlen(L, index)
+#define zlua_newuserdata(L, size)   lua_newuserdata(L, size)
+
+static inline int zlua_absindex(lua_State *L, int index) {
+  return index > 0 || index <= LUA_REGISTRYINDEX ? index
+                                                 : lua_gettop(L) + index + 1;
+}
+
+#elif LUA_VERSION_NUM < 504
+
+#define zlua_setuservalue(L, index) lua_setuservalue(L, index)
+#define zlua_getuservalue(L, index) ((void)lua_getuservalue(L, index))
+#define zlua_rawlen(L, index)       lua_rawlen(L, index)
+#define zlua_newuserdata(L, size)   lua_newuserdata(L, size)
+#define zlua_absindex(L, index)     lua_absindex(L, index)
+
+#else
+
+#define zlua_setuservalue(L, index) ((void)lua_setiuservalue(L, index, 1))
+#define zlua_getuservalue(L, index) ((void)lua_getiuservalue(L, index, 1))
+#define zlua_rawlen(L, index)       lua_rawlen(L, index)
+#define zlua_newuserdata(L, size)   lua_newuserdatauv(L, size, 1)
+#define zlua_absindex(L, index)     lua_absindex(L, index)
+
+#endif
+
+/* [-0, +1] pushes registry[key]. */
+static inline void zlua_getregistry(lua_State *L, const void *key) {
+  lua_pushlightuserdata(L, (void *)(size_t)key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+}
+
+/* [-1, +0] registry[key] = value on top of the stack. */
+static inline void zlua_setregistry(lua_State *L, const void *key) {
+  lua_pushlightuserdata(L, (void *)(size_t)key);
+  lua_insert(L, -2);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+/* [-0, +0] sets each function of the list in the table at the top. */
+static inline void zlua_setfuncs(lua_State *L, const luaL_Reg *list) {
+  for (; list->name; list++) {
+    lua_pushcfunction(L, list->func);
+    lua_setfield(L, -2, list->name);
+  }
+}
+
+/* Is the value a number without fraction that fits lua_Integer? */
+static inline bool zlua_isinteger(lua_State *L, int index) {
+#if LUA_VERSION_NUM >= 503
+  int is_integer = 0;
+  if (lua_type(L, index) == LUA_TNUMBER) {
+    (void)lua_tointegerx(L, index, &is_integer);
+  }
+  return is_integer != 0;
+#else
+  return lua_type(L, index) == LUA_TNUMBER &&
+         (lua_Number)lua_tointeger(L, index) == lua_tonumber(L, index);
+#endif
+}
+
+#endif /* ZLUA_COMPAT_H */

@@ -1,0 +1,170 @@
+/* context.c - class Context.
+ * SPDX-License-Identifier: MIT
+ *
+ * A socket keeps its context: a context is collected after the last of its
+ * sockets, or with them. What then remains to be done exit.c does.
+ */
+#define _GNU_SOURCE
+#include "binding.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+const zlua_class zlua_class_context = {.name = "Context",
+                                       .size = sizeof(zlua_context)};
+
+zlua_context *zlua_check_context(lua_State *L, const char *method) {
+  zlua_context *context = zlua_check_self(L, &zlua_class_context, method);
+  if (!context->zmq) {
+    luaL_error(L, "context is closed");
+  }
+  return context;
+}
+
+/* new_context() -> context | nil, message, name */
+static int new_context(lua_State *L) {
+  zlua_context *context = zlua_new_object(L, &zlua_class_context);
+  zlua_set_metatable(L, &zlua_class_context);
+  context->exit = zlua_exit_of(L);
+  if (!context->exit) {
+    return luaL_error(L, "the Lua state is being closed");
+  }
+  zlua_exit_hold(context->exit);
+  context->pid = getpid();
+  context->zmq = zmq_ctx_new();
+  return context->zmq ? 1 : zlua_fail(L, -zmq_errno());
+}
+
+/* shutdown(): blocking calls and loops on its sockets end with ETERM. */
+static int context_shutdown(lua_State *L) {
+  zlua_context *context = zlua_check_context(L, "shutdown");
+  if (zmq_ctx_shutdown(context->zmq) < 0) {
+    return zlua_fail(L, -zmq_errno());
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* [-0, +n] terminates the context, all of whose sockets are closed. Waits for
+ * what lingers. */
+static int terminate(lua_State *L, zlua_context *context) {
+  while (zmq_ctx_term(context->zmq) < 0) {
+    if (zmq_errno() != EINTR) {
+      return zlua_fail(L, -zmq_errno());
+    }
+    zlua_let_hooks_run(L);
+  }
+  context->zmq = NULL;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* term() -> true | nil, message, name. A context with open sockets in this
+ * state, which is one thread, would wait for itself: it is shut down instead.
+ * Terminating twice is silent. */
+static int context_term(lua_State *L) {
+  zlua_context *context = zlua_check_self(L, &zlua_class_context, "term");
+  if (!context->zmq) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  if (context->sockets) {
+    (void)zmq_ctx_shutdown(context->zmq);
+    return zlua_fail_at(L, -EBUSY, "sockets of the context are open");
+  }
+  return terminate(L, context);
+}
+
+/* destroy([linger]): closes its sockets, then terminates it. */
+static int context_destroy(lua_State *L) {
+  zlua_context *context = zlua_check_self(L, &zlua_class_context, "destroy");
+  int linger = 0;
+  bool has_linger = !lua_isnoneornil(L, 2);
+  if (has_linger) {
+    linger = (int)zlua_check_integer(L, "destroy", 1, 2, -1, INT32_MAX);
+  }
+  lua_settop(L, 1);
+  zlua_getuservalue(L, 1); /* 2: its sockets, weak keys */
+  while (context->sockets) {
+    zlua_push_socket(L, 2, context->sockets);
+    if (lua_isnil(L, -1)) {
+      zlua_socket_drop(context->sockets); /* about to be collected */
+    } else {
+      zlua_socket_close(L, 3, has_linger ? &linger : NULL);
+    }
+    lua_settop(L, 2);
+  }
+  if (!context->zmq) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  return terminate(L, context);
+}
+
+/* In a forked child the context is the parent's: it is left alone. */
+static int context_gc(lua_State *L) {
+  zlua_context *context = zlua_test_object(L, 1, &zlua_class_context);
+  if (!context || !context->exit) {
+    return 0;
+  }
+  while (context->sockets) {
+    zlua_socket_drop(context->sockets);
+  }
+  if (context->zmq && context->pid == getpid()) {
+    zlua_exit_retire(context->exit, context->zmq, context->lingers);
+  }
+  context->zmq = NULL;
+  zlua_exit_release(context->exit);
+  context->exit = NULL;
+  return 0;
+}
+
+static int context_closed(lua_State *L) {
+  const zlua_context *context =
+      zlua_check_self(L, &zlua_class_context, "closed");
+  lua_pushboolean(L, context->zmq == NULL);
+  return 1;
+}
+
+/* handle() -> the void * of libzmq as light userdata */
+static int context_handle(lua_State *L) {
+  lua_pushlightuserdata(L, zlua_check_context(L, "handle")->zmq);
+  return 1;
+}
+
+static int context_tostring(lua_State *L) {
+  const zlua_context *context =
+      zlua_check_self(L, &zlua_class_context, "tostring");
+  int count = 0;
+  for (const zlua_socket *s = context->sockets; s; s = s->next) {
+    count++;
+  }
+  if (!context->zmq) {
+    lua_pushliteral(L, "Context (closed)");
+  } else {
+    lua_pushfstring(L, "Context (%d sockets): %p", count,
+                    (const void *)context);
+  }
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"shutdown", context_shutdown}, {"term", context_term},
+    {"destroy", context_destroy},   {"closed", context_closed},
+    {"handle", context_handle},     {"set", zlua_context_set},
+    {"get", zlua_context_get},      {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", context_gc},
+    {"__tostring", context_tostring},
+    {NULL, NULL},
+};
+
+/* [-0, +0] module table on the top. */
+void zlua_open_context(lua_State *L) {
+  zlua_new_class(L, &zlua_class_context, methods, metamethods);
+  lua_setfield(L, -2, "Context");
+  lua_pushcfunction(L, new_context);
+  lua_setfield(L, -2, "new_context");
+}

@@ -1,0 +1,198 @@
+/* exit.c - ending contexts without blocking, and without losing what was sent.
+ * SPDX-License-Identifier: MIT
+ *
+ * zmq_ctx_term() waits until the last message has been sent or its linger is
+ * over. A finalizer must not wait, and a script that ends right after a send
+ * must not lose the message. So a collected context with sockets that may
+ * linger is ended by a thread of its own, and when the state is closed all of
+ * these together are waited for, for a second at most. The bound is on the
+ * state, not on the context: however many there are, an exit takes no longer.
+ *
+ * The thread runs code of this library while Lua may unload it; a library that
+ * starts such a thread stays loaded.
+ */
+#define _GNU_SOURCE
+#include "binding.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SECONDS_AT_EXIT = 1 };
+
+/* Shared by a Lua state, its contexts and the threads that end them. */
+struct zlua_exit {
+  pthread_mutex_t mutex;
+  pthread_cond_t ended;
+  int references;
+  int ending;               /* threads at work */
+  bool closing;             /* the Lua state is being closed */
+  struct timespec deadline; /* then */
+};
+
+typedef struct retirement {
+  zlua_exit *exit;
+  void *context;
+} retirement;
+
+typedef struct exit_object {
+  const zlua_class *class;
+  zlua_exit *exit;
+} exit_object;
+
+static const zlua_class class_exit = {.name = "exit",
+                                      .size = sizeof(exit_object)};
+
+static const char exit_key;
+
+void zlua_exit_hold(zlua_exit *exit) {
+  (void)pthread_mutex_lock(&exit->mutex);
+  exit->references++;
+  (void)pthread_mutex_unlock(&exit->mutex);
+}
+
+void zlua_exit_release(zlua_exit *exit) {
+  (void)pthread_mutex_lock(&exit->mutex);
+  bool last = --exit->references == 0;
+  (void)pthread_mutex_unlock(&exit->mutex);
+  if (last) {
+    (void)pthread_cond_destroy(&exit->ended);
+    (void)pthread_mutex_destroy(&exit->mutex);
+    free(exit);
+  }
+}
+
+static void term(void *context) {
+  while (zmq_ctx_term(context) < 0 && zmq_errno() == EINTR) {
+  }
+}
+
+static void *end_context(void *arg) {
+  retirement it = *(retirement *)arg;
+  free(arg);
+  term(it.context);
+  (void)pthread_mutex_lock(&it.exit->mutex);
+  it.exit->ending--;
+  (void)pthread_cond_broadcast(&it.exit->ended);
+  (void)pthread_mutex_unlock(&it.exit->mutex);
+  zlua_exit_release(it.exit);
+  return NULL;
+}
+
+/* Keeps this library, and with it libzmq, from being unloaded. */
+static void stay_loaded(void) {
+  Dl_info info;
+  if (dladdr((const void *)&exit_key, &info) && info.dli_fname) {
+    (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+  }
+}
+
+/* No signal of the host is for this thread. */
+static int start_detached(retirement *it) {
+  sigset_t all;
+  sigset_t former;
+  pthread_t thread;
+  (void)sigfillset(&all);
+  (void)pthread_sigmask(SIG_SETMASK, &all, &former);
+  int rc = pthread_create(&thread, NULL, end_context, it);
+  (void)pthread_sigmask(SIG_SETMASK, &former, NULL);
+  if (rc == 0) {
+    (void)pthread_detach(thread);
+  }
+  return rc;
+}
+
+/* With the mutex held. */
+static void wait_at_exit(zlua_exit *exit) {
+  while (exit->ending > 0 && pthread_cond_timedwait(&exit->ended, &exit->mutex,
+                                                    &exit->deadline) == 0) {
+  }
+}
+
+/* Ends a context that nobody holds, all of its sockets being closed. lingers:
+ * some may still have messages to send. Without a thread, or the memory for
+ * one, the context is left alone: better than to block. */
+void zlua_exit_retire(zlua_exit *exit, void *zmq_context, bool lingers) {
+  if (!lingers) {
+    term(zmq_context);
+    return;
+  }
+  retirement *it = malloc(sizeof *it);
+  if (!it) {
+    return;
+  }
+  *it = (retirement){.exit = exit, .context = zmq_context};
+  stay_loaded();
+  (void)pthread_mutex_lock(&exit->mutex);
+  exit->references++;
+  exit->ending++;
+  if (start_detached(it) != 0) {
+    exit->references--;
+    exit->ending--;
+    free(it);
+  } else if (exit->closing) {
+    wait_at_exit(exit);
+  }
+  (void)pthread_mutex_unlock(&exit->mutex);
+}
+
+/* The state is being closed. Objects that are finalized later find it so. */
+static int exit_gc(lua_State *L) {
+  exit_object *object = zlua_test_object(L, 1, &class_exit);
+  zlua_exit *exit = object ? object->exit : NULL;
+  if (!exit) {
+    return 0;
+  }
+  object->exit = NULL;
+  (void)pthread_mutex_lock(&exit->mutex);
+  exit->closing = true;
+  (void)clock_gettime(CLOCK_MONOTONIC, &exit->deadline);
+  exit->deadline.tv_sec += SECONDS_AT_EXIT;
+  wait_at_exit(exit);
+  (void)pthread_mutex_unlock(&exit->mutex);
+  zlua_exit_release(exit);
+  return 0;
+}
+
+static zlua_exit *make(void) {
+  pthread_condattr_t attributes;
+  zlua_exit *exit = calloc(1, sizeof *exit);
+  if (!exit) {
+    return NULL;
+  }
+  exit->references = 1;
+  (void)pthread_condattr_init(&attributes);
+  (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  (void)pthread_mutex_init(&exit->mutex, NULL);
+  (void)pthread_cond_init(&exit->ended, &attributes);
+  (void)pthread_condattr_destroy(&attributes);
+  return exit;
+}
+
+/* The state's. Made when the module is opened: Lua finalizes what is older
+ * later, so that contexts come first. */
+zlua_exit *zlua_exit_of(lua_State *L) {
+  zlua_getregistry(L, &exit_key);
+  const exit_object *object = zlua_test_object(L, -1, &class_exit);
+  lua_pop(L, 1);
+  return object ? object->exit : NULL;
+}
+
+/* [-0, +0] */
+void zlua_open_exit(lua_State *L) {
+  static const luaL_Reg metamethods[] = {{"__gc", exit_gc}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{NULL, NULL}};
+  zlua_new_class(L, &class_exit, methods, metamethods);
+  lua_pop(L, 1);
+  exit_object *object = zlua_new_object(L, &class_exit);
+  zlua_set_metatable(L, &class_exit);
+  object->exit = make();
+  if (!object->exit) {
+    zlua_raise(L, -ENOMEM);
+  }
+  zlua_setregistry(L, &exit_key);
+}

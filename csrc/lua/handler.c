@@ -1,0 +1,367 @@
+/* handler.c - add_handler(): descriptors and sockets by their readiness.
+ * SPDX-License-Identifier: MIT
+ *
+ * A handler is registered under its descriptor's number and under the object it
+ * was registered with, so that either removes it, and an object whose number
+ * can no longer be asked for does so too.
+ */
+#include "binding.h"
+
+#include <errno.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+struct zlua_handler {
+  zlua_handle handle;
+  zl_fd *fd;        /* of a descriptor, or NULL */
+  zl_socket *watch; /* of a zmq socket, or NULL */
+  zlua_socket *socket;
+  int number; /* the descriptor's */
+};
+
+enum { HANDLER_LOOP = 1, HANDLER_OBJECT, HANDLER_CALLBACK };
+
+const zlua_class zlua_class_handler = {.name = "handler",
+                                       .size = sizeof(zlua_handler)};
+
+void zlua_handler_detach(zlua_handle *handle) {
+  zlua_handler *handler = (zlua_handler *)handle;
+  zl_fd_close(handler->fd);
+  zl_socket_close(handler->watch);
+  handler->fd = NULL;
+  handler->watch = NULL;
+  handle->anchor = 0;
+  if (handler->socket) {
+    handler->socket->handler = NULL;
+    handler->socket = NULL;
+  }
+  zlua_unlink(handle);
+}
+
+void zlua_handler_used(const zlua_handler *handler) {
+  zl_socket_used(handler->watch);
+}
+
+void zlua_handler_touch(const zlua_handler *handler) {
+  zl_socket_touch(handler->watch);
+}
+
+/* ---- what can be registered ------------------------------------------------
+ */
+
+/* The number of a Lua file's descriptor, or -1 if it is closed. */
+static int number_of_file(lua_State *L, int index) {
+#if LUA_VERSION_NUM >= 502
+  const luaL_Stream *stream = lua_touserdata(L, index);
+  return stream->closef ? fileno(stream->f) : -1;
+#else
+  FILE *const *file = lua_touserdata(L, index);
+  return *file ? fileno(*file) : -1;
+#endif
+}
+
+static bool is_file(lua_State *L, int index) {
+  bool same = false;
+  if (lua_type(L, index) == LUA_TUSERDATA && lua_getmetatable(L, index)) {
+    luaL_getmetatable(L, LUA_FILEHANDLE);
+    same = lua_rawequal(L, -1, -2) != 0;
+    lua_pop(L, 2);
+  }
+  return same;
+}
+
+/* [-0, +1] pushes the first method of the object that gives a number; returns
+ * false, and pushes nothing, if it has none. */
+static bool push_number_method(lua_State *L, int index) {
+  static const char *const names[] = {"fileno", "getfd", "pollfd"};
+  bool indexable = lua_istable(L, index);
+  if (!indexable && luaL_getmetafield(L, index, "__index")) {
+    lua_pop(L, 1);
+    indexable = lua_type(L, index) == LUA_TUSERDATA;
+  }
+  for (size_t i = 0; indexable && i < sizeof names / sizeof *names; i++) {
+    lua_getfield(L, index, names[i]);
+    if (zlua_is_callable(L, -1)) {
+      return true;
+    }
+    lua_pop(L, 1);
+  }
+  return false;
+}
+
+/* The descriptor that the argument at index stands for. */
+static int check_number(lua_State *L, const char *method, int index) {
+  int number;
+  if (lua_type(L, index) == LUA_TNUMBER) {
+    return (int)zlua_check_integer(L, method, 1, index, 0, INT32_MAX);
+  }
+  if (is_file(L, index)) {
+    number = number_of_file(L, index);
+  } else if (push_number_method(L, index)) {
+    lua_pushvalue(L, index);
+    lua_call(L, 1, 1);
+    number = zlua_isinteger(L, -1) ? (int)lua_tointeger(L, -1) : -1;
+    lua_pop(L, 1);
+  } else {
+    return zlua_type_error(
+        L, method, 1, index,
+        "descriptor, socket or object with fileno, getfd or pollfd");
+  }
+  if (number < 0) {
+    zlua_argument_error(L, method, 1, "object has no descriptor: closed?");
+  }
+  return number;
+}
+
+/* [-0, +1] pushes the table of the loop's handlers. */
+static void push_handlers(lua_State *L, int loop_index) {
+  zlua_getuservalue(L, loop_index);
+  lua_rawgeti(L, -1, ZLUA_LOOP_HANDLERS);
+  lua_remove(L, -2);
+}
+
+/* [-0, +1] pushes the handler registered for the value at index, or nil. May
+ * call a method of the object to get its number. */
+static zlua_handler *push_handler(lua_State *L, const char *method, int index) {
+  push_handlers(L, 1);
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  if (lua_isnil(L, -1) && lua_type(L, index) != LUA_TNUMBER &&
+      !zlua_test_object(L, index, &zlua_class_socket)) {
+    lua_pop(L, 1);
+    lua_rawgeti(L, -1, check_number(L, method, index));
+  }
+  lua_remove(L, -2);
+  return zlua_test_object(L, -1, &zlua_class_handler);
+}
+
+/* ---- calls
+ * ------------------------------------------------------------------- */
+
+typedef struct event {
+  zlua_handler *handler;
+  int events;
+} event;
+
+static void on_event(zlua_handler *handler, int events) {
+  event it = {.handler = handler, .events = events};
+  (void)zlua_call(handler->handle.loop, ZLUA_SLOT_CALL_HANDLER, &it);
+}
+
+static void on_fd(zl_fd *fd, int events, void *arg) {
+  (void)fd;
+  on_event(arg, events);
+}
+
+static void on_socket(zl_socket *watch, int events, void *arg) {
+  (void)watch;
+  on_event(arg, events);
+}
+
+/* (active, state, event, loop): fn(what was registered, events) */
+int zlua_call_handler(lua_State *L) {
+  const event *it = lua_touserdata(L, 3);
+  lua_rawgeti(L, 1, it->handler->handle.anchor); /* 5: kept here */
+  zlua_getuservalue(L, 5);                       /* 6 */
+  lua_rawgeti(L, 6, HANDLER_CALLBACK);           /* 7 */
+  zlua_calling(L, 2, 7);
+  lua_rawgeti(L, 6, HANDLER_OBJECT);
+  lua_pushinteger(L, it->events);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+/* ---- registration
+ * ---------------------------------------------------------------- */
+
+/* [-0, +0] handlers[key] = value, of the loop at loop_index. */
+static void set_handler(lua_State *L, int loop_index, int key_index,
+                        int value_index) {
+  key_index = zlua_absindex(L, key_index);
+  value_index = zlua_absindex(L, value_index);
+  push_handlers(L, loop_index);
+  lua_pushvalue(L, key_index);
+  lua_pushvalue(L, value_index);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* [-0, +0] takes the handler at index off the loop and off its tables. Closing
+ * the core handle comes first: it cannot fail. */
+static void unregister(lua_State *L, int index, zlua_handler *handler) {
+  if (!handler->handle.loop) {
+    return;
+  }
+  bool has_number = handler->fd != NULL;
+  int anchor = handler->handle.anchor;
+  int top = lua_gettop(L);
+  index = zlua_absindex(L, index);
+  zlua_handler_detach(&handler->handle);
+  handler->handle.anchor = anchor;
+  lua_pushnil(L);
+  zlua_getuservalue(L, index);
+  lua_rawgeti(L, -1, HANDLER_LOOP);
+  int loop = top + 3;
+  lua_rawgeti(L, -2, HANDLER_OBJECT);
+  set_handler(L, loop, -1, top + 1);
+  if (has_number) {
+    lua_pushinteger(L, handler->number);
+    set_handler(L, loop, -1, top + 1);
+  }
+  zlua_push_active(L, loop);
+  zlua_unanchor(L, &handler->handle, lua_gettop(L));
+  lua_settop(L, top);
+}
+
+/* Called by a socket that is being closed: the handler is at index. */
+void zlua_handler_close(lua_State *L, int index) {
+  unregister(L, index, zlua_test_object(L, index, &zlua_class_handler));
+}
+
+/* [-0, +0] opens the core handle of the handler at index for the object at 2.
+ * Returns 0 or an error. */
+static int open_core(lua_State *L, zlua_loop *loop, zlua_handler *handler,
+                     int events) {
+  zlua_socket *socket = zlua_test_object(L, 2, &zlua_class_socket);
+  if (!socket) {
+    return zl_fd_new(loop->core, handler->number, events, on_fd, handler,
+                     &handler->fd);
+  }
+  int rc = zl_socket_new(loop->core, socket->zmq, events, 0, on_socket, handler,
+                         &handler->watch);
+  if (rc == 0) {
+    socket->handler = handler;
+    handler->socket = socket;
+  }
+  return rc;
+}
+
+/* [-0, +1] pushes a new handler, at rest, for what is at 2, called with what is
+ * at 3, in the loop at 1. */
+static zlua_handler *push_new_handler(lua_State *L) {
+  zlua_handler *handler = zlua_new_object(L, &zlua_class_handler);
+  zlua_getuservalue(L, -1);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, HANDLER_LOOP);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, HANDLER_OBJECT);
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, -2, HANDLER_CALLBACK);
+  lua_pop(L, 1);
+  zlua_set_metatable(L, &zlua_class_handler);
+  return handler;
+}
+
+/* [-0, +0] enters the handler at 5 in the tables of its loop and socket. */
+static void enter_tables(lua_State *L, zlua_handler *handler) {
+  zlua_anchor(L, &handler->handle, 5);
+  set_handler(L, 1, 2, 5);
+  if (handler->fd) {
+    lua_pushinteger(L, handler->number);
+    set_handler(L, 1, -1, 5);
+    lua_pop(L, 1);
+  } else {
+    zlua_socket_set_user(L, 2, 5);
+  }
+}
+
+/* Raises if the object at 2 has a handler or stream already. */
+static void check_unregistered(lua_State *L, zlua_handler *handler) {
+  zlua_socket *socket = zlua_test_object(L, 2, &zlua_class_socket);
+  if (socket) {
+    (void)zlua_check_socket(L, 2, "add_handler", 1);
+    if (socket->stream || socket->handler) {
+      zlua_argument_error(L, "add_handler", 1, "socket is already registered");
+    }
+  } else {
+    handler->number = check_number(L, "add_handler", 2);
+  }
+}
+
+/* add_handler(fd|object|socket, fn, events) -> true | nil, message, name */
+static int add_handler(lua_State *L) {
+  zlua_loop *loop = zlua_check_loop(L, 1, "add_handler", 0);
+  zlua_check_callable(L, "add_handler", 2, 3);
+  int events = zlua_check_events(L, "add_handler", 3, 4);
+  lua_settop(L, 4);
+  zlua_handler *handler = push_new_handler(L); /* 5 */
+  check_unregistered(L, handler);
+  int rc = open_core(L, loop, handler, events);
+  if (rc == -EEXIST) {
+    return zlua_argument_error(L, "add_handler", 1,
+                               "descriptor is already registered");
+  }
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
+  zlua_link(loop, &handler->handle);
+  enter_tables(L, handler);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* update_handler(fd|object|socket, events) -> true | nil, message, name */
+static int update_handler(lua_State *L) {
+  (void)zlua_check_loop(L, 1, "update_handler", 0);
+  int events = zlua_check_events(L, "update_handler", 2, 3);
+  const zlua_handler *handler = push_handler(L, "update_handler", 2);
+  if (!handler || !handler->handle.loop) {
+    return zlua_argument_error(L, "update_handler", 1, "not registered");
+  }
+  int rc = handler->fd ? zl_fd_update(handler->fd, events)
+                       : zl_socket_update(handler->watch, events);
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* remove_handler(fd|object|socket): what is not registered does nothing. */
+static int remove_handler(lua_State *L) {
+  (void)zlua_check_loop(L, 1, "remove_handler", 0);
+  lua_settop(L, 2);
+  push_handlers(L, 1); /* 3 */
+  lua_pushvalue(L, 2);
+  if (lua_isnil(L, -1)) {
+    return zlua_type_error(L, "remove_handler", 1, 2, "descriptor or object");
+  }
+  lua_rawget(L, 3); /* 4 */
+  zlua_handler *handler = zlua_test_object(L, 4, &zlua_class_handler);
+  if (handler) {
+    unregister(L, 4, handler);
+  }
+  return 0;
+}
+
+static int handler_gc(lua_State *L) {
+  zlua_handler *handler = zlua_test_object(L, 1, &zlua_class_handler);
+  if (handler && (handler->fd || handler->watch)) {
+    zlua_handler_detach(&handler->handle);
+  }
+  return 0;
+}
+
+static const luaL_Reg no_methods[] = {{NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", handler_gc},
+    {NULL, NULL},
+};
+
+static const luaL_Reg loop_methods[] = {
+    {"add_handler", add_handler},
+    {"update_handler", update_handler},
+    {"remove_handler", remove_handler},
+    {NULL, NULL},
+};
+
+/* [-0, +0] module table on the top. */
+void zlua_open_handler(lua_State *L) {
+  zlua_new_class(L, &zlua_class_handler, no_methods, metamethods);
+  lua_pop(L, 1);
+  lua_getfield(L, -1, "IOLoop");
+  zlua_setfuncs(L, loop_methods);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,100 @@
+/* inbox.c - a socket's own receiving: frames on their way into Lua.
+ * SPDX-License-Identifier: MIT
+ *
+ * Making a Lua string may raise. A frame stays here until its string exists, so
+ * that it is neither lost nor leaked: the next receive gets it.
+ */
+#include "binding.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+enum { FIRST_FRAMES = 4 };
+
+static int reserve(zlua_inbox *inbox) {
+  if (inbox->count < inbox->capacity) {
+    return 0;
+  }
+  if (inbox->capacity > INT_MAX / 2) {
+    return -ENOMEM;
+  }
+  int capacity = inbox->capacity ? inbox->capacity * 2 : FIRST_FRAMES;
+  zmq_msg_t *frames = realloc(inbox->frames, (size_t)capacity * sizeof *frames);
+  if (!frames) {
+    return -ENOMEM;
+  }
+  inbox->frames = frames;
+  inbox->capacity = capacity;
+  return 0;
+}
+
+/* Receives one frame behind those there are. Returns 0 or an error. */
+static int receive(zlua_inbox *inbox, void *zmq, int flags) {
+  int rc = reserve(inbox);
+  if (rc < 0) {
+    return rc;
+  }
+  zmq_msg_t *frame = &inbox->frames[inbox->count];
+  (void)zmq_msg_init(frame);
+  if (zmq_msg_recv(frame, zmq, flags) < 0) {
+    rc = -zmq_errno();
+    (void)zmq_msg_close(frame);
+    return rc;
+  }
+  inbox->count++;
+  return 0;
+}
+
+/* Makes sure that there is a frame, or with `whole` the rest of its message.
+ * Returns 0 or an error; what was received stays. */
+int zlua_inbox_fill(zlua_inbox *inbox, void *zmq, int flags, bool whole) {
+  while (inbox->first == inbox->count ||
+         (whole && zmq_msg_more(&inbox->frames[inbox->count - 1]))) {
+    int rc = receive(inbox, zmq, flags);
+    if (rc < 0) {
+      return rc;
+    }
+  }
+  return 0;
+}
+
+static void take(zlua_inbox *inbox) {
+  (void)zmq_msg_close(&inbox->frames[inbox->first]);
+  inbox->first++;
+  if (inbox->first == inbox->count) {
+    inbox->first = 0;
+    inbox->count = 0;
+  }
+}
+
+static void push_string(lua_State *L, zmq_msg_t *frame) {
+  lua_pushlstring(L, zmq_msg_data(frame), zmq_msg_size(frame));
+}
+
+/* [-0, +1] pushes the first frame. */
+void zlua_inbox_push_frame(lua_State *L, zlua_inbox *inbox) {
+  push_string(L, &inbox->frames[inbox->first]);
+  take(inbox);
+}
+
+/* [-0, +1] pushes the list of all frames. */
+void zlua_inbox_push_list(lua_State *L, zlua_inbox *inbox) {
+  int count = inbox->count - inbox->first;
+  lua_createtable(L, count, 0);
+  for (int i = 0; i < count; i++) {
+    push_string(L, &inbox->frames[inbox->first + i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  for (int i = 0; i < count; i++) {
+    take(inbox);
+  }
+}
+
+void zlua_inbox_close(zlua_inbox *inbox) {
+  while (inbox->first < inbox->count) {
+    take(inbox);
+  }
+  free(inbox->frames);
+  *inbox = (zlua_inbox){0};
+}

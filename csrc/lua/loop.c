@@ -1,0 +1,480 @@
+/* loop.c - class IOLoop: what is done in C of it.
+ * SPDX-License-Identifier: MIT
+ */
+#include "binding.h"
+
+#include <errno.h>
+#include <string.h>
+
+const zlua_class zlua_class_loop = {.name = "IOLoop",
+                                    .size = sizeof(zlua_loop)};
+
+/* The key of the running loop in the registry. */
+static const char running_key;
+
+/* The open loop at index, which is the argument, or self (argument 0). */
+zlua_loop *zlua_check_loop(lua_State *L, int index, const char *method,
+                           int argument) {
+  zlua_loop *loop = zlua_test_object(L, index, &zlua_class_loop);
+  if (!loop && argument > 0) {
+    zlua_type_error(L, method, argument, index, "IOLoop");
+  } else if (!loop) {
+    loop = zlua_check_self(L, &zlua_class_loop, method);
+  }
+  if (!loop->core) {
+    luaL_error(L, "loop is closed");
+  }
+  return loop;
+}
+
+static zlua_loop *check_self(lua_State *L, const char *method) {
+  return zlua_check_loop(L, 1, method, 0);
+}
+
+/* [-0, +1] pushes the table of active handles. */
+void zlua_push_active(lua_State *L, int loop_index) {
+  zlua_getuservalue(L, loop_index);
+  lua_rawgeti(L, -1, ZLUA_LOOP_ACTIVE);
+  lua_remove(L, -2);
+}
+
+/* ---- handles ----------------------------------------------------------------
+ */
+
+/* The handle has a core handle from now on. */
+void zlua_link(zlua_loop *loop, zlua_handle *handle) {
+  handle->loop = loop;
+  handle->previous = NULL;
+  handle->next = loop->handles;
+  if (loop->handles) {
+    loop->handles->previous = handle;
+  }
+  loop->handles = handle;
+}
+
+void zlua_unlink(zlua_handle *handle) {
+  if (!handle->loop) {
+    return;
+  }
+  if (handle->previous) {
+    handle->previous->next = handle->next;
+  } else {
+    handle->loop->handles = handle->next;
+  }
+  if (handle->next) {
+    handle->next->previous = handle->previous;
+  }
+  handle->loop = NULL;
+}
+
+/* [-0, +0] the loop keeps the handle alive; index is the handle's, whose
+ * uservalue has the loop in [1]. */
+void zlua_anchor(lua_State *L, zlua_handle *handle, int index) {
+  if (handle->anchor) {
+    return;
+  }
+  index = zlua_absindex(L, index);
+  zlua_getuservalue(L, index);
+  lua_rawgeti(L, -1, 1);
+  zlua_push_active(L, -1); /* uservalue, loop, active */
+  lua_pushvalue(L, index);
+  handle->anchor = luaL_ref(L, -2);
+  lua_pop(L, 3);
+}
+
+/* [-0, +0] the loop lets go of the handle. Allocates nothing. */
+void zlua_unanchor(lua_State *L, zlua_handle *handle, int active_index) {
+  if (handle->anchor) {
+    luaL_unref(L, active_index, handle->anchor);
+    handle->anchor = 0;
+  }
+}
+
+/* Takes the core handles from all that have one: the loop is being closed. */
+static void detach_all(zlua_loop *loop) {
+  while (loop->handles) {
+    zlua_handle *handle = loop->handles;
+    if (handle->class == &zlua_class_timer) {
+      zlua_timer_detach(handle);
+    } else if (handle->class == &zlua_class_handler) {
+      zlua_handler_detach(handle);
+    } else {
+      zlua_stream_detach(handle);
+    }
+  }
+}
+
+/* ---- life -------------------------------------------------------------------
+ */
+
+/* [-0, +0] gives the loop at index its tables. The state table has its places
+ * from the start: storing an error there must not allocate. */
+static void make_tables(lua_State *L, int index) {
+  zlua_getuservalue(L, index);
+  for (int i = ZLUA_LOOP_ACTIVE; i <= ZLUA_LOOP_STATE; i++) {
+    lua_createtable(L, i == ZLUA_LOOP_STATE ? ZLUA_LEFT_ON_ERROR : 0, 0);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pop(L, 1);
+}
+
+/* new_loop(class [, backend]) -> loop | nil, message, name */
+static int new_loop(lua_State *L) {
+  static const char *const backends[] = {"default", "epoll", "poll", NULL};
+  zl_config config = {.size = sizeof config};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  config.backend = luaL_checkoption(L, 2, "default", backends);
+  config.alloc = lua_getallocf(L, &config.alloc_ud);
+  config.interrupt = zlua_on_interrupt;
+  zlua_loop *loop = zlua_new_object(L, &zlua_class_loop);
+  int index = lua_gettop(L);
+  config.interrupt_ud = loop;
+  loop->first_callback = 1;
+  loop->next_callback = 1;
+  make_tables(L, index);
+  zlua_set_own_metatable(L, &zlua_class_loop, 1);
+  int rc = zl_loop_new(&config, &loop->core);
+  return rc < 0 ? zlua_fail(L, rc) : 1;
+}
+
+/* Closing twice is silent. */
+static int loop_close(lua_State *L) {
+  zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "close");
+  zl_loop *core = loop->core;
+  if (!core) {
+    return 0;
+  }
+  if (loop->L) {
+    return luaL_error(L, "loop is running");
+  }
+  detach_all(loop);
+  loop->core = NULL;
+  (void)zl_loop_close(core);
+  return 0;
+}
+
+static int loop_gc(lua_State *L) {
+  zlua_loop *loop = zlua_test_object(L, 1, &zlua_class_loop);
+  if (loop && loop->core && !loop->L) {
+    return loop_close(L);
+  }
+  return 0;
+}
+
+static int loop_tostring(lua_State *L) {
+  zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "tostring");
+  if (!loop->core) {
+    lua_pushliteral(L, "IOLoop (closed)");
+  } else {
+    lua_pushfstring(L, "IOLoop (%s, %s): %p", zl_loop_backend(loop->core),
+                    zl_loop_running(loop->core) ? "running" : "stopped",
+                    (const void *)loop);
+  }
+  return 1;
+}
+
+/* ---- running
+ * ------------------------------------------------------------------ */
+
+/* [-0, +1] running(): the loop that runs now, the innermost; nil if none. */
+static int running_loop(lua_State *L) {
+  zlua_getregistry(L, &running_key);
+  if (!lua_toboolean(L, -1)) {
+    lua_pushnil(L);
+  }
+  return 1;
+}
+
+/* What run and step share: enters with the loop as the running one. */
+typedef struct loop_entry {
+  zlua_entry entry;
+  int former; /* the index of the loop that ran before */
+} loop_entry;
+
+static void enter_running(lua_State *L, zlua_loop *loop, loop_entry *before) {
+  if (zl_loop_running(loop->core)) {
+    luaL_error(L, "IOLoop is already running");
+  }
+  zlua_getregistry(L, &running_key);
+  before->former = lua_gettop(L);
+  zlua_enter(L, loop, 1, &before->entry);
+  lua_pushvalue(L, 1);
+  zlua_setregistry(L, &running_key);
+}
+
+static void leave_running(lua_State *L, zlua_loop *loop,
+                          const loop_entry *before) {
+  lua_pushvalue(L, before->former);
+  zlua_setregistry(L, &running_key);
+  (void)zlua_leave(L, loop, &before->entry);
+}
+
+static int run(lua_State *L, const char *method, int mode) {
+  zlua_loop *loop = check_self(L, method);
+  loop_entry before;
+  lua_settop(L, 1);
+  enter_running(L, loop, &before);
+  int rc = zl_loop_run(loop->core, mode);
+  leave_running(L, loop, &before);
+  if (rc < 0 && rc != -ETERM) {
+    return zlua_raise(L, rc);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int loop_start(lua_State *L) {
+  return run(L, "start", ZL_RUN_FOREVER);
+}
+
+static int loop_run(lua_State *L) {
+  return run(L, "run", ZL_RUN_ALIVE);
+}
+
+/* [-0, +0] reads {events=, seconds=} at index. */
+static void check_budget(lua_State *L, int index, zl_budget *budget) {
+  if (!lua_istable(L, index)) {
+    zlua_type_error(L, "step", 2, index, "table");
+  }
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    if (strcmp(key, "events") == 0) {
+      budget->events =
+          (int)zlua_check_integer(L, "step", 2, -1, 1, ZL_STEP_MORE - 1);
+    } else if (strcmp(key, "seconds") == 0) {
+      budget->time_ns = zlua_check_seconds(L, "step", 2, -1);
+    } else {
+      zlua_argument_error(L, "step", 2, "options are events and seconds");
+    }
+    lua_pop(L, 1);
+  }
+  if (budget->time_ns < 0) {
+    zlua_argument_error(L, "step", 2, "seconds must not be negative");
+  }
+}
+
+/* step([timeout [, {events=, seconds=}]]) -> handled, more */
+static int loop_step(lua_State *L) {
+  zlua_loop *loop = check_self(L, "step");
+  zl_budget budget = {0};
+  loop_entry before;
+  int64_t timeout =
+      lua_isnoneornil(L, 2) ? 0 : zlua_check_seconds(L, "step", 1, 2);
+  if (!lua_isnoneornil(L, 3)) {
+    check_budget(L, 3, &budget);
+  }
+  lua_settop(L, 1);
+  enter_running(L, loop, &before);
+  int rc = zl_loop_step(loop->core, timeout, &budget);
+  leave_running(L, loop, &before);
+  if (rc < 0) {
+    return zlua_raise(L, rc);
+  }
+  lua_pushinteger(L, rc & ~ZL_STEP_MORE);
+  lua_pushboolean(L, (rc & ZL_STEP_MORE) != 0);
+  return 2;
+}
+
+/* A closed loop has stopped already. */
+static int loop_stop(lua_State *L) {
+  zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "stop");
+  if (loop->core) {
+    zl_loop_stop(loop->core);
+  }
+  return 0;
+}
+
+static int loop_running(lua_State *L) {
+  zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "running");
+  lua_pushboolean(L, loop->core && zl_loop_running(loop->core));
+  return 1;
+}
+
+static int loop_closed(lua_State *L) {
+  const zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "closed");
+  lua_pushboolean(L, loop->core == NULL);
+  return 1;
+}
+
+/* Seconds. */
+static int loop_time(lua_State *L) {
+  zlua_loop *loop = check_self(L, "time");
+  lua_pushnumber(L, (lua_Number)zl_loop_time_ns(loop->core) / 1e9);
+  return 1;
+}
+
+/* ---- callbacks
+ * ----------------------------------------------------------------- */
+
+static void call_next(zl_loop *core, void *arg) {
+  (void)core;
+  (void)zlua_call(arg, ZLUA_SLOT_CALL_CALLBACK, NULL);
+}
+
+/* [-0, +n] pushes a table of the values from index `first` to the top: {...,
+ * n = how many}, since they may be nil. */
+static void pack(lua_State *L, int first) {
+  int count = lua_gettop(L) - first + 1;
+  lua_createtable(L, count, 1);
+  lua_insert(L, first);
+  for (int i = count; i >= 1; i--) {
+    lua_rawseti(L, first, i);
+  }
+  lua_pushinteger(L, count);
+  lua_setfield(L, first, "n");
+}
+
+/* add_callback(fn, ...): fn(...) in the next iteration. */
+static int loop_add_callback(lua_State *L) {
+  zlua_loop *loop = check_self(L, "add_callback");
+  zlua_check_callable(L, "add_callback", 1, 2);
+  lua_Integer place = loop->next_callback;
+  bool has_arguments = lua_gettop(L) > 2;
+  if (has_arguments) {
+    pack(L, 3);
+  }
+  zlua_getuservalue(L, 1); /* loop, fn, [arguments,] uservalue */
+  lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, (int)place); /* callbacks[place] = fn */
+  if (has_arguments) {
+    lua_rawgeti(L, -2, ZLUA_LOOP_ARGUMENTS);
+    lua_pushvalue(L, 3);
+    lua_rawseti(L, -2, (int)place);
+  }
+  int rc = zl_loop_add_callback(loop->core, call_next, loop);
+  if (rc < 0 && has_arguments) {
+    lua_pushnil(L);
+    lua_rawseti(L, -2, (int)place); /* else the next one would get them */
+  }
+  if (rc < 0) {
+    return zlua_raise(L, rc);
+  }
+  loop->next_callback = place + 1;
+  return 0;
+}
+
+/* (active, state, nil, loop): takes the first callback off the queue and calls
+ * it. An empty queue starts again at 1, so that the tables stay arrays. */
+int zlua_call_callback(lua_State *L) {
+  zlua_loop *loop = zlua_test_object(L, 4, &zlua_class_loop);
+  lua_Integer place = loop->first_callback++;
+  zlua_getuservalue(L, 4);                /* 5 */
+  lua_rawgeti(L, 5, ZLUA_LOOP_CALLBACKS); /* 6 */
+  lua_rawgeti(L, 5, ZLUA_LOOP_ARGUMENTS); /* 7 */
+  if (loop->first_callback == loop->next_callback) {
+    loop->first_callback = 1;
+    loop->next_callback = 1;
+  }
+  lua_rawgeti(L, 6, (int)place); /* 8: fn */
+  zlua_calling(L, 2, 8);
+  lua_pushnil(L);
+  lua_rawseti(L, 6, (int)place);
+  lua_rawgeti(L, 7, (int)place); /* 9: arguments, or nil */
+  int count = 0;
+  if (lua_istable(L, 9)) {
+    lua_pushnil(L);
+    lua_rawseti(L, 7, (int)place);
+    lua_getfield(L, 9, "n");
+    count = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    luaL_checkstack(L, count + 1, "too many arguments");
+    lua_pushvalue(L, 8);
+    for (int i = 1; i <= count; i++) {
+      lua_rawgeti(L, 9, i);
+    }
+  } else {
+    lua_pushvalue(L, 8);
+  }
+  lua_call(L, count, 0);
+  return 0;
+}
+
+/* ---- errors
+ * --------------------------------------------------------------------- */
+
+/* on_error(fn | "raise" | nil): what becomes of the errors of callbacks. */
+static int loop_on_error(lua_State *L) {
+  zlua_loop *loop = check_self(L, "on_error");
+  lua_settop(L, 2);
+  bool raises =
+      lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "raise") == 0;
+  if (!raises && !lua_isnil(L, 2) && !zlua_is_callable(L, 2)) {
+    return zlua_type_error(L, "on_error", 1, 2,
+                           "function, callable or 'raise'");
+  }
+  loop->raises = raises;
+  if (raises) {
+    lua_pushnil(L);
+    lua_replace(L, 2);
+  }
+  zlua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, ZLUA_LEFT_ON_ERROR);
+  return 0;
+}
+
+/* ---- for close(true)
+ * -------------------------------------------------------------- */
+
+/* objects(loop) -> list of what is registered or active: what add_handler() was
+ * given, and streams. */
+static int loop_objects(lua_State *L) {
+  int count = 0;
+  (void)check_self(L, "objects");
+  lua_settop(L, 1);
+  zlua_push_active(L, 1); /* 2 */
+  lua_newtable(L);        /* 3 */
+  lua_pushnil(L);
+  while (lua_next(L, 2)) {
+    bool is_handler = zlua_test_object(L, -1, &zlua_class_handler) != NULL;
+    if (is_handler) {
+      zlua_getuservalue(L, -1);
+      lua_rawgeti(L, -1, 2);
+      lua_rawseti(L, 3, ++count);
+      lua_pop(L, 1);
+    } else if (zlua_test_object(L, -1, &zlua_class_stream)) {
+      lua_pushvalue(L, -1);
+      lua_rawseti(L, 3, ++count);
+    }
+    lua_pop(L, 1);
+  }
+  return 1;
+}
+
+/* ---- opening
+ * ----------------------------------------------------------------------- */
+
+static const luaL_Reg methods[] = {
+    {"start", loop_start},       {"run", loop_run},
+    {"step", loop_step},         {"stop", loop_stop},
+    {"running", loop_running},   {"closed", loop_closed},
+    {"time", loop_time},         {"add_callback", loop_add_callback},
+    {"on_error", loop_on_error}, {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", loop_gc},
+    {"__close", loop_close},
+    {"__tostring", loop_tostring},
+    {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+    {"new_loop", new_loop},
+    {"close_loop", loop_close},
+    {"loop_objects", loop_objects},
+    {"running_loop", running_loop},
+    {NULL, NULL},
+};
+
+/* [-0, +0] module table on the top. */
+void zlua_open_loop(lua_State *L) {
+  zlua_new_class(L, &zlua_class_loop, methods, metamethods);
+  lua_setfield(L, -2, "IOLoop");
+  zlua_setfuncs(L, functions);
+  lua_pushboolean(L, 0);
+  zlua_setregistry(L, &running_key); /* its place exists from now on */
+}

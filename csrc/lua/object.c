@@ -1,0 +1,87 @@
+/* object.c - classes of userdata, and how one is told from another.
+ * SPDX-License-Identifier: MIT
+ */
+#include "binding.h"
+
+#include <string.h>
+
+/* [-0, +1] pushes a userdata of the class, zeroed but for its class: closed, so
+ * that its finalizer is safe; with an empty table as its uservalue. It has no
+ * metatable yet. */
+void *zlua_new_object(lua_State *L, const zlua_class *class) {
+  void *object = zlua_newuserdata(L, class->size);
+  memset(object, 0, class->size);
+  memcpy(object, &class, sizeof class);
+  lua_newtable(L);
+  zlua_setuservalue(L, -2); /* object's uservalue = {} */
+  return object;
+}
+
+/* [-0, +1] makes the class's metatable, and pushes its table of methods. */
+void zlua_new_class(lua_State *L, const zlua_class *class,
+                    const luaL_Reg *methods, const luaL_Reg *metamethods) {
+  lua_newtable(L); /* methods */
+  zlua_setfuncs(L, methods);
+  lua_newtable(L); /* methods, metatable */
+  zlua_setfuncs(L, metamethods);
+  lua_pushfstring(L, "zmqloop.%s", class->name);
+  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "__index"); /* metatable.__index = methods */
+  zlua_setregistry(L, class);     /* methods */
+}
+
+/* [-0, +0] gives the object at the top the metatable of its class. */
+void zlua_set_metatable(lua_State *L, const zlua_class *class) {
+  zlua_getregistry(L, class);
+  lua_setmetatable(L, -2);
+}
+
+/* [-0, +0] gives the object at the top a metatable of its own: a copy of its
+ * class's, with the object's fields before the class table at class_index. That
+ * lets a user override a method of one object, or derive a class. */
+void zlua_set_own_metatable(lua_State *L, const zlua_class *class,
+                            int class_index) {
+  class_index = zlua_absindex(L, class_index);
+  lua_newtable(L); /* object, own */
+  zlua_getregistry(L, class);
+  lua_pushnil(L); /* object, own, shared, key */
+  while (lua_next(L, -2)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -5); /* own[key] = value */
+  }
+  lua_pop(L, 1);   /* object, own */
+  lua_newtable(L); /* object, own, fields */
+  lua_pushvalue(L, class_index);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__newindex");
+  lua_setfield(L, -2, "__index"); /* object, own */
+  lua_setmetatable(L, -2);
+}
+
+/* The object at index, or NULL if it is not one of the class. Objects of other
+ * libraries are read no further than they are long. */
+void *zlua_test_object(lua_State *L, int index, const zlua_class *class) {
+  const zlua_class *found;
+  void *object;
+  if (lua_type(L, index) != LUA_TUSERDATA ||
+      zlua_rawlen(L, index) != class->size) {
+    return NULL;
+  }
+  object = lua_touserdata(L, index);
+  memcpy(&found, object, sizeof found);
+  return found == class ? object : NULL;
+}
+
+/* The object that a method was called with. */
+void *zlua_check_self(lua_State *L, const zlua_class *class,
+                      const char *method) {
+  void *object = zlua_test_object(L, 1, class);
+  if (!object) {
+    luaL_error(L, "bad self to '%s' (%s expected, got %s)", method, class->name,
+               luaL_typename(L, 1));
+  }
+  return object;
+}

@@ -1,0 +1,495 @@
+/* socket.c - class Socket: a zmq socket used directly.
+ * SPDX-License-Identifier: MIT
+ *
+ * When a stream or a handler is on the socket, every operation tells it: the
+ * call may have taken away the signal that the loop waits for.
+ */
+#define _GNU_SOURCE
+#include "binding.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+const zlua_class zlua_class_socket = {.name = "socket",
+                                      .size = sizeof(zlua_socket)};
+
+/* The uservalue. */
+enum { SOCKET_CONTEXT = 1, SOCKET_USER };
+
+/* What a socket made here lingers unless told otherwise, and at most when it is
+ * collected: no exit takes longer. */
+enum { LINGER_MS = 1000 };
+
+/* The open socket at index, which is the argument, or self (argument 0). */
+zlua_socket *zlua_check_socket(lua_State *L, int index, const char *method,
+                               int argument) {
+  zlua_socket *socket = zlua_test_object(L, index, &zlua_class_socket);
+  if (!socket && argument > 0) {
+    zlua_type_error(L, method, argument, index, "zmq socket");
+  } else if (!socket) {
+    socket = zlua_check_self(L, &zlua_class_socket, method);
+  }
+  if (!socket->zmq) {
+    luaL_error(L, "socket is closed");
+  }
+  return socket;
+}
+
+static zlua_socket *check_self(lua_State *L, const char *method) {
+  return zlua_check_socket(L, 1, method, 0);
+}
+
+void zlua_socket_used(const zlua_socket *socket) {
+  if (socket->stream) {
+    zlua_stream_used(socket->stream);
+  } else if (socket->handler) {
+    zlua_handler_used(socket->handler);
+  }
+}
+
+void zlua_socket_touch(const zlua_socket *socket) {
+  if (socket->stream) {
+    zlua_stream_touch(socket->stream);
+  } else if (socket->handler) {
+    zlua_handler_touch(socket->handler);
+  }
+}
+
+/* [-0, +0] the stream or handler at user_index is on the socket at index. */
+void zlua_socket_set_user(lua_State *L, int index, int user_index) {
+  user_index = zlua_absindex(L, user_index);
+  zlua_getuservalue(L, index);
+  lua_pushvalue(L, user_index);
+  lua_rawseti(L, -2, SOCKET_USER);
+  lua_pop(L, 1);
+}
+
+/* ---- life -------------------------------------------------------------------
+ */
+
+static void link_to_context(zlua_socket *socket, zlua_context *context) {
+  socket->context = context;
+  socket->next = context->sockets;
+  if (context->sockets) {
+    context->sockets->previous = socket;
+  }
+  context->sockets = socket;
+}
+
+static void unlink_from_context(zlua_socket *socket) {
+  if (socket->previous) {
+    socket->previous->next = socket->next;
+  } else {
+    socket->context->sockets = socket->next;
+  }
+  if (socket->next) {
+    socket->next->previous = socket->previous;
+  }
+  socket->previous = NULL;
+  socket->next = NULL;
+}
+
+/* [-0, +1] pushes the socket, which the context whose uservalue is at index has
+ * under its address. */
+void zlua_push_socket(lua_State *L, int index, const zlua_socket *socket) {
+  lua_pushlightuserdata(L, (void *)(size_t)socket);
+  lua_rawget(L, index);
+}
+
+/* [-0, +0] context uservalue[address] = socket; weak values: the context does
+ * not keep its sockets. */
+static void enter_in_context(lua_State *L, int context, int index) {
+  zlua_getuservalue(L, context);
+  if (!lua_getmetatable(L, -1)) {
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "v");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  } else {
+    lua_pop(L, 1);
+  }
+  lua_pushlightuserdata(L, lua_touserdata(L, index));
+  lua_pushvalue(L, index);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+static int get_linger(void *zmq) {
+  int linger = -1;
+  size_t size = sizeof linger;
+  (void)zmq_getsockopt(zmq, ZMQ_LINGER, &linger, &size);
+  return linger;
+}
+
+static void set_linger(void *zmq, int linger) {
+  (void)zmq_setsockopt(zmq, ZMQ_LINGER, &linger, sizeof linger);
+}
+
+/* Closes the zmq socket. In a forked child it is the parent's. */
+static void close_zmq(zlua_socket *socket) {
+  void *zmq = socket->zmq;
+  zlua_context *context = socket->context;
+  socket->zmq = NULL;
+  zlua_inbox_close(&socket->inbox);
+  unlink_from_context(socket);
+  if (context->pid == getpid()) {
+    context->lingers = context->lingers || get_linger(zmq) != 0;
+    (void)zmq_close(zmq);
+  }
+}
+
+/* [-0, +0] closes the socket at index, with the stream or handler on it. linger
+ * is in milliseconds, or NULL for what the socket has. Silent if closed. */
+void zlua_socket_close(lua_State *L, int index, const int *linger) {
+  zlua_socket *socket = zlua_test_object(L, index, &zlua_class_socket);
+  if (!socket || !socket->zmq) {
+    return;
+  }
+  if (socket->stream || socket->handler) {
+    zlua_getuservalue(L, index);
+    lua_rawgeti(L, -1, SOCKET_USER);
+    if (socket->stream) {
+      zlua_stream_close(L, -1);
+    } else {
+      zlua_handler_close(L, -1);
+    }
+    lua_pop(L, 2);
+  }
+  /* The stream's close callback may have closed the socket. */
+  if (socket->zmq) {
+    if (linger) {
+      set_linger(socket->zmq, *linger);
+    }
+    close_zmq(socket);
+  }
+}
+
+/* Without Lua, for finalizers: never blocks, and lingers a bounded time. */
+void zlua_socket_drop(zlua_socket *socket) {
+  int linger = get_linger(socket->zmq);
+  if (linger < 0 || linger > LINGER_MS) {
+    set_linger(socket->zmq, LINGER_MS);
+  }
+  if (socket->stream) {
+    zlua_stream_detach((zlua_handle *)(void *)socket->stream);
+  }
+  if (socket->handler) {
+    zlua_handler_detach((zlua_handle *)(void *)socket->handler);
+  }
+  close_zmq(socket);
+}
+
+/* new_socket(context, type) -> socket | nil, message, name */
+static int new_socket(lua_State *L) {
+  zlua_context *context = zlua_check_context(L, "socket");
+  int type = (int)zlua_check_integer(L, "socket", 1, 2, 0, INT32_MAX);
+  zlua_socket *socket = zlua_new_object(L, &zlua_class_socket); /* 3 */
+  zlua_getuservalue(L, 3);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, SOCKET_CONTEXT);
+  lua_pop(L, 1);
+  zlua_set_metatable(L, &zlua_class_socket);
+  enter_in_context(L, 1, 3);
+  socket->type = type;
+  socket->zmq = zmq_socket(context->zmq, type);
+  if (!socket->zmq) {
+    return zlua_fail(L, -zmq_errno());
+  }
+  link_to_context(socket, context);
+  set_linger(socket->zmq, LINGER_MS);
+  return 1;
+}
+
+/* close([linger]) */
+static int socket_close(lua_State *L) {
+  int linger = 0;
+  (void)zlua_check_self(L, &zlua_class_socket, "close");
+  bool has_linger = !lua_isnoneornil(L, 2);
+  if (has_linger) {
+    linger = (int)zlua_check_integer(L, "close", 1, 2, -1, INT32_MAX);
+  }
+  zlua_socket_close(L, 1, has_linger ? &linger : NULL);
+  return 0;
+}
+
+static int socket_scope_close(lua_State *L) {
+  zlua_socket_close(L, 1, NULL);
+  return 0;
+}
+
+static int socket_gc(lua_State *L) {
+  zlua_socket *socket = zlua_test_object(L, 1, &zlua_class_socket);
+  if (socket && socket->zmq) {
+    zlua_socket_drop(socket);
+  }
+  return 0;
+}
+
+static int socket_closed(lua_State *L) {
+  const zlua_socket *socket = zlua_check_self(L, &zlua_class_socket, "closed");
+  lua_pushboolean(L, socket->zmq == NULL);
+  return 1;
+}
+
+/* handle() -> the void * of libzmq as light userdata */
+static int socket_handle(lua_State *L) {
+  lua_pushlightuserdata(L, check_self(L, "handle")->zmq);
+  return 1;
+}
+
+static int socket_tostring(lua_State *L) {
+  const zlua_socket *socket =
+      zlua_check_self(L, &zlua_class_socket, "tostring");
+  lua_pushfstring(L, "zmq.Socket (%s): %p", socket->zmq ? "open" : "closed",
+                  (const void *)socket);
+  return 1;
+}
+
+/* ---- addresses
+ * ------------------------------------------------------------------ */
+
+typedef int (*address_fn)(void *zmq, const char *address);
+
+static int with_address(lua_State *L, const char *method, address_fn act) {
+  const zlua_socket *socket = check_self(L, method);
+  size_t length;
+  if (lua_type(L, 2) != LUA_TSTRING) {
+    return zlua_type_error(L, method, 1, 2, "string");
+  }
+  const char *address = lua_tolstring(L, 2, &length);
+  if (strlen(address) != length) {
+    return zlua_fail_at(L, -EINVAL, address);
+  }
+  int rc = act(socket->zmq, address);
+  while (rc < 0 && zmq_errno() == EINTR) {
+    zlua_let_hooks_run(L);
+    rc = act(socket->zmq, address);
+  }
+  int error = rc < 0 ? -zmq_errno() : 0;
+  zlua_socket_touch(socket);
+  if (rc < 0) {
+    return zlua_fail_at(L, error, address);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int socket_bind(lua_State *L) {
+  return with_address(L, "bind", zmq_bind);
+}
+
+static int socket_connect(lua_State *L) {
+  return with_address(L, "connect", zmq_connect);
+}
+
+static int socket_unbind(lua_State *L) {
+  return with_address(L, "unbind", zmq_unbind);
+}
+
+static int socket_disconnect(lua_State *L) {
+  return with_address(L, "disconnect", zmq_disconnect);
+}
+
+/* ---- messages
+ * ----------------------------------------------------------------------- */
+
+static int check_flags(lua_State *L, const char *method, int argument,
+                       int index) {
+  if (lua_isnoneornil(L, index)) {
+    return 0;
+  }
+  int all = ZMQ_DONTWAIT | ZMQ_SNDMORE;
+  int flags = (int)zlua_check_integer(L, method, argument, index, 0, all);
+  return flags;
+}
+
+/* Counts the frames of the list at index, and checks them all. */
+size_t zlua_check_message(lua_State *L, const char *method, int index) {
+  if (!lua_istable(L, index)) {
+    zlua_type_error(L, method, 1, index, "list of strings");
+  }
+  size_t count = zlua_rawlen(L, index);
+  for (size_t i = 1; i <= count; i++) {
+    lua_rawgeti(L, index, (int)i);
+    if (lua_type(L, -1) != LUA_TSTRING) {
+      luaL_error(L,
+                 "bad argument #1 to '%s' (frame %d: string expected, got %s)",
+                 method, (int)i, luaL_typename(L, -1));
+    }
+    lua_pop(L, 1);
+  }
+  if (count == 0) {
+    zlua_argument_error(L, method, 1, "a message has at least one frame");
+  }
+  return count;
+}
+
+/* After a receive or send that may have changed readiness silently. */
+static void after_operation(const zlua_socket *socket) {
+  if (socket->type == ZMQ_REP || socket->type == ZMQ_REQ) {
+    zlua_socket_touch(socket);
+  } else {
+    zlua_socket_used(socket);
+  }
+}
+
+/* Sends the string at index. Returns 0 or an error; may raise when a signal's
+ * handler wants it. */
+static int send_string(lua_State *L, const zlua_socket *socket, int index,
+                       int flags) {
+  size_t size;
+  const char *data = lua_tolstring(L, index, &size);
+  int rc = zmq_send(socket->zmq, data, size, flags);
+  while (rc < 0 && zmq_errno() == EINTR) {
+    zlua_let_hooks_run(L);
+    rc = zmq_send(socket->zmq, data, size, flags);
+  }
+  int error = rc < 0 ? -zmq_errno() : 0;
+  after_operation(socket);
+  return error;
+}
+
+static int result(lua_State *L, int rc) {
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* send(data [, flags]) */
+static int socket_send(lua_State *L) {
+  const zlua_socket *socket = check_self(L, "send");
+  if (lua_type(L, 2) != LUA_TSTRING) {
+    return zlua_type_error(L, "send", 1, 2, "string");
+  }
+  int flags = check_flags(L, "send", 2, 3);
+  return result(L, send_string(L, socket, 2, flags));
+}
+
+/* send_multipart(list [, flags]): all frames are checked before any is sent. */
+static int socket_send_multipart(lua_State *L) {
+  const zlua_socket *socket = check_self(L, "send_multipart");
+  size_t count = zlua_check_message(L, "send_multipart", 2);
+  int flags = check_flags(L, "send_multipart", 2, 3);
+  int rc = 0;
+  for (size_t i = 1; i <= count && rc == 0; i++) {
+    lua_rawgeti(L, 2, (int)i);
+    rc = send_string(L, socket, -1, i < count ? flags | ZMQ_SNDMORE : flags);
+    lua_pop(L, 1);
+  }
+  return result(L, rc);
+}
+
+static int fill(lua_State *L, zlua_socket *socket, int flags, bool whole) {
+  int rc = zlua_inbox_fill(&socket->inbox, socket->zmq, flags, whole);
+  while (rc == -EINTR) {
+    zlua_let_hooks_run(L);
+    rc = zlua_inbox_fill(&socket->inbox, socket->zmq, flags, whole);
+  }
+  after_operation(socket);
+  return rc;
+}
+
+/* recv([flags]) -> one frame */
+static int socket_recv(lua_State *L) {
+  zlua_socket *socket = check_self(L, "recv");
+  int rc = fill(L, socket, check_flags(L, "recv", 1, 2), false);
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
+  zlua_inbox_push_frame(L, &socket->inbox);
+  return 1;
+}
+
+/* recv_multipart([flags]) -> list of frames */
+static int socket_recv_multipart(lua_State *L) {
+  zlua_socket *socket = check_self(L, "recv_multipart");
+  int rc = fill(L, socket, check_flags(L, "recv_multipart", 1, 2), true);
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
+  zlua_inbox_push_list(L, &socket->inbox);
+  return 1;
+}
+
+static int64_t milliseconds_now(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A signal does not start the time anew. */
+static int poll_socket(lua_State *L, zmq_pollitem_t *item, int64_t timeout) {
+  int64_t deadline = milliseconds_now() + timeout;
+  int rc = zmq_poll(item, 1, (long)timeout);
+  while (rc < 0 && zmq_errno() == EINTR) {
+    zlua_let_hooks_run(L);
+    int64_t left = deadline - milliseconds_now();
+    rc = zmq_poll(item, 1, timeout < 0 ? -1 : (long)(left > 0 ? left : 0));
+  }
+  return rc < 0 ? -zmq_errno() : rc;
+}
+
+/* poll([milliseconds [, events]]) -> zmq.POLLIN, zmq.POLLOUT, their sum or 0 */
+static int socket_poll(lua_State *L) {
+  const zlua_socket *socket = check_self(L, "poll");
+  int64_t timeout = -1;
+  int all = ZMQ_POLLIN | ZMQ_POLLOUT | ZMQ_POLLERR | ZMQ_POLLPRI;
+  int events = ZMQ_POLLIN;
+  if (!lua_isnoneornil(L, 2)) {
+    timeout = zlua_check_integer(L, "poll", 1, 2, -1, INT32_MAX);
+  }
+  if (!lua_isnoneornil(L, 3)) {
+    events = (int)zlua_check_integer(L, "poll", 2, 3, 0, all);
+  }
+  zmq_pollitem_t item = {.socket = socket->zmq, .events = (short)events};
+  int rc = poll_socket(L, &item, timeout);
+  zlua_socket_used(socket);
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
+  lua_pushinteger(L, item.revents);
+  return 1;
+}
+
+/* ---- opening
+ * ---------------------------------------------------------------------------
+ */
+
+static const luaL_Reg methods[] = {
+    {"bind", socket_bind},
+    {"connect", socket_connect},
+    {"unbind", socket_unbind},
+    {"disconnect", socket_disconnect},
+    {"send", socket_send},
+    {"send_multipart", socket_send_multipart},
+    {"recv", socket_recv},
+    {"recv_multipart", socket_recv_multipart},
+    {"poll", socket_poll},
+    {"set", zlua_socket_set},
+    {"get", zlua_socket_get},
+    {"setsockopt", zlua_socket_set},
+    {"getsockopt", zlua_socket_get},
+    {"close", socket_close},
+    {"closed", socket_closed},
+    {"handle", socket_handle},
+    {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", socket_gc},
+    {"__close", socket_scope_close},
+    {"__tostring", socket_tostring},
+    {NULL, NULL},
+};
+
+/* [-0, +0] module table on the top. */
+void zlua_open_socket(lua_State *L) {
+  zlua_new_class(L, &zlua_class_socket, methods, metamethods);
+  lua_setfield(L, -2, "Socket");
+  lua_pushcfunction(L, new_socket);
+  lua_setfield(L, -2, "new_socket");
+}

@@ -1,0 +1,785 @@
+/* stream.c - class ZMQStream: what is done in C of it.
+ * SPDX-License-Identifier: MIT
+ *
+ * Receiving. One protected call per turn, not per message: it takes messages
+ * from the core and calls the user's function until the turn is over. A message
+ * stays with the core until it has become Lua values, so an error before loses
+ * nothing; an error of the user's function ends the protected call, and another
+ * one goes on with the next message.
+ *
+ * Reports. A message whose sender wants to know is kept, under its token, in
+ * the uservalue's tables until it is reported.
+ */
+#include "binding.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct zlua_stream {
+  zlua_handle handle;
+  zl_stream *core; /* NULL: closed */
+  zlua_socket *socket;
+  uint64_t tokens;  /* given so far */
+  bool with_stream; /* on_recv_stream: fn(stream, frames) */
+  bool unpack;      /* fn(frame1, frame2, ...) */
+  bool sent_with_stream;
+  bool has_recv;
+  bool has_sent;
+  bool paused;
+  bool kept; /* alive by the loop, exactly while it is active */
+};
+
+/* The uservalue. */
+enum {
+  STREAM_LOOP = 1,
+  STREAM_SOCKET,
+  STREAM_ON_RECV,
+  STREAM_ON_SEND,
+  STREAM_ON_CLOSE,
+  STREAM_MESSAGES, /* token -> the frames of a message to be reported */
+  STREAM_CALLBACKS /* token -> its own callback, if it has one */
+};
+
+const zlua_class zlua_class_stream = {.name = "ZMQStream",
+                                      .size = sizeof(zlua_stream)};
+
+static zlua_stream *check_self(lua_State *L, const char *method) {
+  zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, method);
+  if (!stream->core) {
+    luaL_error(L, "stream is closed");
+  }
+  return stream;
+}
+
+void zlua_stream_used(const zlua_stream *stream) {
+  zl_stream_used(stream->core);
+}
+
+void zlua_stream_touch(const zlua_stream *stream) {
+  zl_stream_touch(stream->core);
+}
+
+static size_t detach(zlua_stream *stream) {
+  size_t unsent = zl_stream_close(stream->core);
+  stream->core = NULL;
+  stream->kept = false;
+  stream->handle.anchor = 0;
+  if (stream->socket) {
+    stream->socket->stream = NULL;
+    stream->socket = NULL;
+  }
+  zlua_unlink(&stream->handle);
+  return unsent;
+}
+
+void zlua_stream_detach(zlua_handle *handle) {
+  (void)detach((zlua_stream *)handle);
+}
+
+static bool receiving(const zlua_stream *stream) {
+  return stream->has_recv && !stream->paused;
+}
+
+static bool active(const zlua_stream *stream) {
+  return receiving(stream) || zl_stream_busy(stream->core);
+}
+
+/* [-0, +0] the loop keeps the stream alive, or no longer. Its place in the
+ * table exists while the stream is open, so this cannot fail. */
+static void set_kept(lua_State *L, zlua_stream *stream, int index, bool kept) {
+  if (stream->kept == kept) {
+    return;
+  }
+  index = zlua_absindex(L, index);
+  zlua_getuservalue(L, index);
+  lua_rawgeti(L, -1, STREAM_LOOP);
+  zlua_push_active(L, -1);
+  if (kept) {
+    lua_pushvalue(L, index);
+  } else {
+    lua_pushboolean(L, 0);
+  }
+  lua_rawseti(L, -2, stream->handle.anchor);
+  lua_pop(L, 3);
+  stream->kept = kept;
+}
+
+/* [-0, +1] pushes the stream, so that it outlives what a callback does. */
+static void hold(const zlua_stream *stream) {
+  const zlua_loop *loop = stream->handle.loop;
+  lua_rawgeti(loop->L, loop->slots + ZLUA_SLOT_ACTIVE, stream->handle.anchor);
+}
+
+static void let_go_if_idle(zlua_stream *stream) {
+  const zlua_loop *loop = stream->handle.loop;
+  if (stream->kept && !active(stream)) {
+    lua_pushboolean(loop->L, 0);
+    lua_rawseti(loop->L, loop->slots + ZLUA_SLOT_ACTIVE, stream->handle.anchor);
+    stream->kept = false;
+  }
+}
+
+/* ---- receiving
+ * ---------------------------------------------------------------- */
+
+/* [-0, +1] */
+static void push_frames(lua_State *L, zmq_msg_t *frames, int count) {
+  lua_createtable(L, count, 0);
+  for (int i = 0; i < count; i++) {
+    lua_pushlstring(L, zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i]));
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+/* [-0, +n] pushes what the user's function gets; returns how many. */
+static int push_message(lua_State *L, const zlua_stream *stream,
+                        zmq_msg_t *frames, int count) {
+  if (!stream->unpack) {
+    push_frames(L, frames, count);
+    return 1;
+  }
+  luaL_checkstack(L, count, "too many frames");
+  for (int i = 0; i < count; i++) {
+    lua_pushlstring(L, zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i]));
+  }
+  return count;
+}
+
+/* A turn of a stream, for the calls that serve it. */
+typedef struct turn {
+  zlua_stream *stream;
+  bool failed_to_convert; /* no memory: the message is still with the core */
+} turn;
+
+/* (active, state, turn, loop): delivers until the turn is over. */
+int zlua_call_recv(lua_State *L) {
+  turn *it = lua_touserdata(L, 3);
+  zlua_stream *stream = it->stream;
+  zmq_msg_t *frames;
+  int count;
+  it->failed_to_convert = true;
+  lua_rawgeti(L, 1, stream->handle.anchor); /* 5: kept here */
+  zlua_getuservalue(L, 5);                  /* 6 */
+  while (stream->core && (count = zl_stream_peek(stream->core, &frames)) != 0) {
+    if (count < 0) {
+      return zlua_raise(L, count);
+    }
+    lua_rawgeti(L, 6, STREAM_ON_RECV); /* 7 */
+    zlua_calling(L, 2, 7);
+    if (stream->with_stream) {
+      lua_pushvalue(L, 5);
+    }
+    int arguments = push_message(L, stream, frames, count);
+    it->failed_to_convert = false;
+    zl_stream_pop(stream->core); /* before the call: large ones free memory */
+    lua_call(L, arguments + (stream->with_stream ? 1 : 0), 0);
+    it->failed_to_convert = true;
+  }
+  it->failed_to_convert = false;
+  return 0;
+}
+
+static void on_recv(zl_stream *core, void *arg) {
+  turn it = {.stream = arg};
+  zlua_loop *loop = it.stream->handle.loop;
+  (void)core;
+  hold(it.stream);
+  while (it.stream->core && !zlua_call(loop, ZLUA_SLOT_CALL_RECV, &it) &&
+         !it.failed_to_convert) {
+  }
+  lua_pop(loop->L, 1);
+}
+
+/* ---- reports
+ * --------------------------------------------------------------------- */
+
+typedef struct sent {
+  zlua_stream *stream;
+  uint64_t token;
+  int status;
+  bool to_stream; /* to the stream's on_send, not the message's own callback */
+} sent;
+
+/* [-0, +n] pushes true, or nil, message, name; returns how many. */
+static int push_status(lua_State *L, int status) {
+  if (status < 0) {
+    return zlua_fail(L, status);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* (active, state, sent, loop): fn(frames, status) */
+int zlua_call_sent(lua_State *L) {
+  const sent *it = lua_touserdata(L, 3);
+  zlua_stream *stream = it->stream;
+  lua_Integer token = (lua_Integer)it->token;
+  lua_rawgeti(L, 1, stream->handle.anchor); /* 5: kept here */
+  zlua_getuservalue(L, 5);                  /* 6 */
+  lua_rawgeti(L, 6, STREAM_MESSAGES);       /* 7 */
+  lua_pushinteger(L, token);
+  lua_rawget(L, 7); /* 8: frames */
+  if (it->to_stream) {
+    lua_pushinteger(L, token);
+    lua_pushnil(L);
+    lua_rawset(L, 7); /* messages[token] = nil */
+    lua_rawgeti(L, 6, STREAM_ON_SEND);
+  } else {
+    lua_rawgeti(L, 6, STREAM_CALLBACKS);
+    lua_pushinteger(L, token);
+    lua_rawget(L, -2);
+    lua_pushinteger(L, token);
+    lua_pushnil(L);
+    lua_rawset(L, -4); /* callbacks[token] = nil */
+  }
+  if (lua_isnil(L, -1)) {
+    return 0;
+  }
+  zlua_calling(L, 2, lua_gettop(L));
+  bool with_stream = it->to_stream && stream->sent_with_stream;
+  if (with_stream) {
+    lua_pushvalue(L, 5);
+  }
+  lua_pushvalue(L, 8);
+  lua_call(L, 1 + (with_stream ? 1 : 0) + push_status(L, it->status), 0);
+  return 0;
+}
+
+/* A token's last bit tells whether the message has a callback of its own. */
+static bool has_callback(uint64_t token) {
+  return token & 1;
+}
+
+static void on_sent(zl_stream *core, uint64_t token, int status, void *arg) {
+  sent it = {.stream = arg, .token = token, .status = status};
+  zlua_loop *loop = it.stream->handle.loop;
+  (void)core;
+  hold(it.stream);
+  if (has_callback(token)) {
+    (void)zlua_call(loop, ZLUA_SLOT_CALL_SENT, &it);
+  }
+  it.to_stream = true;
+  if (it.stream->core) {
+    (void)zlua_call(loop, ZLUA_SLOT_CALL_SENT, &it);
+  }
+  if (it.stream->core) {
+    let_go_if_idle(it.stream);
+  }
+  lua_pop(loop->L, 1);
+}
+
+static void on_drained(zl_stream *core, void *arg) {
+  (void)core;
+  let_go_if_idle(arg);
+}
+
+/* ---- callbacks
+ * ------------------------------------------------------------------ */
+
+/* [-0, +0] uservalue[field] = the value at index. */
+static void set_field(lua_State *L, int field, int index) {
+  index = zlua_absindex(L, index);
+  zlua_getuservalue(L, 1);
+  lua_pushvalue(L, index);
+  lua_rawseti(L, -2, field);
+  lua_pop(L, 1);
+}
+
+static void update_receiving(lua_State *L, zlua_stream *stream) {
+  bool on = receiving(stream);
+  zl_stream_on_recv(stream->core, on ? on_recv : NULL, stream);
+  set_kept(L, stream, 1, active(stream));
+}
+
+/* The options of on_recv: a flag, copy, or a table {copy=, unpack=}. Returns
+ * unpack. */
+static bool check_recv_options(lua_State *L, const char *method, int index) {
+  bool unpack = false;
+  if (!lua_istable(L, index)) {
+    return false;
+  }
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    if (strcmp(key, "unpack") == 0) {
+      unpack = lua_toboolean(L, -1);
+    } else if (strcmp(key, "copy") != 0) {
+      zlua_argument_error(L, method, 2, "options are copy and unpack");
+    }
+    lua_pop(L, 1);
+  }
+  return unpack;
+}
+
+static int set_on_recv(lua_State *L, const char *method, bool with_stream) {
+  zlua_stream *stream = check_self(L, method);
+  lua_settop(L, 3);
+  if (!lua_isnil(L, 2)) {
+    zlua_check_callable(L, method, 1, 2);
+  }
+  bool unpack = check_recv_options(L, method, 3);
+  set_field(L, STREAM_ON_RECV, 2);
+  stream->has_recv = !lua_isnil(L, 2);
+  stream->paused = false;
+  stream->with_stream = with_stream;
+  stream->unpack = unpack;
+  update_receiving(L, stream);
+  return 0;
+}
+
+static int stream_on_recv(lua_State *L) {
+  return set_on_recv(L, "on_recv", false);
+}
+
+static int stream_on_recv_stream(lua_State *L) {
+  return set_on_recv(L, "on_recv_stream", true);
+}
+
+static int stream_stop_on_recv(lua_State *L) {
+  lua_settop(L, 1);
+  return set_on_recv(L, "stop_on_recv", false);
+}
+
+/* pause() and resume() keep the callback, unlike on_recv(nil). */
+static int set_paused(lua_State *L, const char *method, bool paused) {
+  zlua_stream *stream = check_self(L, method);
+  lua_settop(L, 1);
+  stream->paused = paused;
+  update_receiving(L, stream);
+  return 0;
+}
+
+static int stream_pause(lua_State *L) {
+  return set_paused(L, "pause", true);
+}
+
+static int stream_resume(lua_State *L) {
+  return set_paused(L, "resume", false);
+}
+
+static int set_on_send(lua_State *L, const char *method, bool with_stream) {
+  zlua_stream *stream = check_self(L, method);
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2)) {
+    zlua_check_callable(L, method, 1, 2);
+  }
+  set_field(L, STREAM_ON_SEND, 2);
+  stream->has_sent = !lua_isnil(L, 2);
+  stream->sent_with_stream = with_stream;
+  return 0;
+}
+
+static int stream_on_send(lua_State *L) {
+  return set_on_send(L, "on_send", false);
+}
+
+static int stream_on_send_stream(lua_State *L) {
+  return set_on_send(L, "on_send_stream", true);
+}
+
+static int stream_stop_on_send(lua_State *L) {
+  lua_settop(L, 1);
+  return set_on_send(L, "stop_on_send", false);
+}
+
+static int stream_set_close_callback(lua_State *L) {
+  (void)check_self(L, "set_close_callback");
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2)) {
+    zlua_check_callable(L, "set_close_callback", 1, 2);
+  }
+  set_field(L, STREAM_ON_CLOSE, 2);
+  return 0;
+}
+
+/* ---- sending
+ * --------------------------------------------------------------------- */
+
+/* Frames on the C stack; a message of more gets a buffer from Lua. */
+enum { FEW_FRAMES = 8 };
+
+/* [-0, +1] pushes the message's own callback, or nil: the argument at index is
+ * nil, a function, or a table of options. */
+static void push_own_callback(lua_State *L, const char *method, int index) {
+  if (lua_isnoneornil(L, index) || zlua_is_callable(L, index)) {
+    lua_pushvalue(L, index);
+    return;
+  }
+  if (!lua_istable(L, index)) {
+    zlua_type_error(L, method, 2, index, "function, callable or options");
+  }
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    if (strcmp(key, "callback") != 0 && strcmp(key, "copy") != 0 &&
+        strcmp(key, "flags") != 0) {
+      zlua_argument_error(L, method, 2, "options are callback, copy and flags");
+    }
+    lua_pop(L, 1);
+  }
+  lua_getfield(L, index, "callback");
+  if (!lua_isnil(L, -1) && !zlua_is_callable(L, -1)) {
+    zlua_argument_error(L, method, 2, "callback must be callable");
+  }
+}
+
+/* [-0, +0] uservalue[field][token] = the value at index. */
+static void keep(lua_State *L, int field, uint64_t token, int index) {
+  index = zlua_absindex(L, index);
+  zlua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, field);
+  lua_pushinteger(L, (lua_Integer)token);
+  lua_pushvalue(L, index);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+}
+
+/* [-0, +1] a copy of the message: what the sender does to his list afterwards
+ * does not change what was sent. */
+static void push_copy(lua_State *L, const zl_frame *frames, size_t count) {
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_pushlstring(L, frames[i].data, frames[i].size);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+}
+
+/* Keeps what the report will need, and returns its token; 0 if nobody wants to
+ * know. The message's own callback is at index. */
+static uint64_t prepare_report(lua_State *L, zlua_stream *stream,
+                               const zl_frame *frames, size_t count,
+                               int index) {
+  bool own = !lua_isnil(L, index);
+  if (!own && !stream->has_sent) {
+    return 0;
+  }
+  uint64_t token = (stream->tokens + 1) << 1 | (own ? 1 : 0);
+  push_copy(L, frames, count);
+  keep(L, STREAM_MESSAGES, token, -1);
+  if (own) {
+    keep(L, STREAM_CALLBACKS, token, index);
+  }
+  stream->tokens++;
+  return token;
+}
+
+static void forget_report(lua_State *L, uint64_t token) {
+  lua_pushnil(L);
+  keep(L, STREAM_MESSAGES, token, -1);
+  if (has_callback(token)) {
+    keep(L, STREAM_CALLBACKS, token, -1);
+  }
+  lua_pop(L, 1);
+}
+
+/* Sends; the options are at 3. -> true | nil, message, name */
+static int send_frames(lua_State *L, zlua_stream *stream, const char *method,
+                       const zl_frame *frames, size_t count) {
+  uint64_t token = 0;
+  if (stream->has_sent || !lua_isnoneornil(L, 3)) {
+    push_own_callback(L, method, 3);
+    token = prepare_report(L, stream, frames, count, lua_gettop(L));
+  }
+  int rc = zl_stream_send(stream->core, frames, count, token);
+  if (rc < 0 && token != 0) {
+    forget_report(L, token);
+  }
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
+  if (rc == ZL_QUEUED || token != 0) {
+    set_kept(L, stream, 1, true);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* send(data [, options | callback]) */
+static int stream_send(lua_State *L) {
+  zlua_stream *stream = check_self(L, "send");
+  zl_frame frame;
+  if (lua_type(L, 2) != LUA_TSTRING) {
+    return zlua_type_error(L, "send", 1, 2, "string");
+  }
+  frame.data = lua_tolstring(L, 2, &frame.size);
+  return send_frames(L, stream, "send", &frame, 1);
+}
+
+/* send_multipart(list [, options | callback]): all frames are checked before
+ * anything is sent. */
+static int stream_send_multipart(lua_State *L) {
+  zlua_stream *stream = check_self(L, "send_multipart");
+  zl_frame few[FEW_FRAMES];
+  zl_frame *frames = few;
+  size_t count = zlua_check_message(L, "send_multipart", 2);
+  lua_settop(L, 3);
+  if (count > FEW_FRAMES) {
+    frames = lua_newuserdata(L, count * sizeof *frames);
+  }
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, 2, (int)i + 1);
+    frames[i].data = lua_tolstring(L, -1, &frames[i].size);
+    lua_pop(L, 1); /* the list keeps the string */
+  }
+  return send_frames(L, stream, "send_multipart", frames, count);
+}
+
+/* flush([events [, limit]]) -> how many messages were handled */
+static int stream_flush(lua_State *L) {
+  zlua_stream *stream = check_self(L, "flush");
+  int events = ZL_READ | ZL_WRITE;
+  int limit = -1;
+  zlua_entry before;
+  if (lua_type(L, 2) == LUA_TNUMBER) {
+    /* zmq.POLLIN is READ; zmq.POLLOUT, 2, is meant by PyZMQ's users. */
+    int64_t mask = zlua_check_integer(L, "flush", 1, 2, 0, 7);
+    events = (mask & ZL_READ ? ZL_READ : 0) |
+             (mask & (ZL_WRITE | ZMQ_POLLOUT) ? ZL_WRITE : 0);
+  } else if (!lua_isnoneornil(L, 2)) {
+    events = zlua_check_events(L, "flush", 1, 2);
+  }
+  if (!lua_isnoneornil(L, 3)) {
+    limit = (int)zlua_check_integer(L, "flush", 2, 3, 0, INT32_MAX);
+  }
+  lua_settop(L, 1);
+  zlua_loop *loop = stream->handle.loop;
+  zlua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, STREAM_LOOP);
+  zlua_enter(L, loop, lua_gettop(L), &before);
+  int count = zl_stream_flush(stream->core, events, limit);
+  (void)zlua_leave(L, loop, &before);
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+static int stream_set_batch(lua_State *L) {
+  zlua_stream *stream = check_self(L, "set_batch");
+  int batch = (int)zlua_check_integer(L, "set_batch", 1, 2, 1, 65535);
+  (void)zl_stream_set_batch(stream->core, batch);
+  return 0;
+}
+
+/* ---- closing
+ * --------------------------------------------------------------------- */
+
+typedef struct closed {
+  zlua_stream *stream;
+  size_t unsent;
+} closed;
+
+/* (active, state, closed, loop, close callback): fn(unsent) */
+int zlua_call_closed(lua_State *L) {
+  const closed *it = lua_touserdata(L, 3);
+  lua_rawgeti(L, 2, ZLUA_LEFT_CALLBACK);
+  lua_pushinteger(L, (lua_Integer)it->unsent);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+/* [-0, +0] closes the stream at index, not its socket. Returns the number of
+ * unsent messages, and calls the close callback with it. */
+static size_t close_stream(lua_State *L, int index) {
+  zlua_stream *stream = zlua_test_object(L, index, &zlua_class_stream);
+  zlua_loop *loop = stream->handle.loop;
+  zlua_entry before;
+  if (!stream->core) {
+    return 0;
+  }
+  int top = lua_gettop(L);
+  index = zlua_absindex(L, index);
+  zlua_getuservalue(L, index);
+  int uservalue = lua_gettop(L);
+  lua_rawgeti(L, uservalue, STREAM_LOOP);
+  zlua_enter(L, loop, lua_gettop(L), &before); /* may raise: nothing is done */
+  zlua_unanchor(L, &stream->handle, loop->slots + ZLUA_SLOT_ACTIVE);
+  closed it = {.stream = stream, .unsent = detach(stream)};
+  lua_rawgeti(L, uservalue, STREAM_ON_CLOSE);
+  if (!lua_isnil(L, -1)) {
+    lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CALLBACK);
+    (void)zlua_call(loop, ZLUA_SLOT_CALL_CLOSED, &it);
+  }
+  (void)zlua_leave(L, loop, &before);
+  lua_settop(L, top);
+  return it.unsent;
+}
+
+/* Called by a socket that is being closed. */
+void zlua_stream_close(lua_State *L, int index) {
+  (void)close_stream(L, index);
+}
+
+/* close([linger]) -> how many messages were not sent; the socket is closed too.
+ * linger is in milliseconds. Closing twice is silent. */
+static int stream_close(lua_State *L) {
+  int linger = 0;
+  (void)zlua_check_self(L, &zlua_class_stream, "close");
+  bool has_linger = !lua_isnoneornil(L, 2);
+  if (has_linger) {
+    linger = (int)zlua_check_integer(L, "close", 1, 2, -1, INT32_MAX);
+  }
+  lua_settop(L, 1);
+  zlua_getuservalue(L, 1);
+  lua_rawgeti(L, 2, STREAM_SOCKET);   /* 3 */
+  size_t unsent = close_stream(L, 1); /* 0 if its loop was closed first */
+  zlua_socket_close(L, 3, has_linger ? &linger : NULL);
+  lua_pushinteger(L, (lua_Integer)unsent);
+  return 1;
+}
+
+/* for __close, which is given the error too */
+static int stream_scope_close(lua_State *L) {
+  lua_settop(L, 1);
+  (void)stream_close(L);
+  return 0;
+}
+
+static int stream_gc(lua_State *L) {
+  zlua_stream *stream = zlua_test_object(L, 1, &zlua_class_stream);
+  if (stream && stream->core) {
+    zlua_getuservalue(L, 1);
+    lua_rawgeti(L, -1, STREAM_LOOP);
+    zlua_push_active(L, -1);
+    zlua_unanchor(L, &stream->handle, lua_gettop(L));
+    (void)detach(stream);
+  }
+  return 0;
+}
+
+/* ---- questions
+ * -------------------------------------------------------------------- */
+
+static int stream_closed(lua_State *L) {
+  const zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "closed");
+  lua_pushboolean(L, stream->core == NULL);
+  return 1;
+}
+
+static int stream_receiving(lua_State *L) {
+  const zlua_stream *stream =
+      zlua_check_self(L, &zlua_class_stream, "receiving");
+  lua_pushboolean(L, stream->core && receiving(stream));
+  return 1;
+}
+
+static size_t count_queued(const zlua_stream *stream) {
+  return stream->core ? zl_stream_queued(stream->core) : 0;
+}
+
+static int stream_sending(lua_State *L) {
+  const zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "sending");
+  lua_pushboolean(L, count_queued(stream) > 0);
+  return 1;
+}
+
+static int stream_queued(lua_State *L) {
+  const zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "queued");
+  lua_pushinteger(L, (lua_Integer)count_queued(stream));
+  return 1;
+}
+
+static int stream_tostring(lua_State *L) {
+  const zlua_stream *stream =
+      zlua_check_self(L, &zlua_class_stream, "tostring");
+  if (!stream->core) {
+    lua_pushliteral(L, "ZMQStream (closed)");
+  } else {
+    lua_pushfstring(L, "ZMQStream (%s, %d queued): %p",
+                    receiving(stream) ? "receiving" : "paused",
+                    (int)count_queued(stream), (const void *)stream);
+  }
+  return 1;
+}
+
+/* ---- opening
+ * ------------------------------------------------------------------------ */
+
+/* [-0, +0] fills the uservalue of the stream at index: loop at 2, socket at 3
+ */
+static void fill_uservalue(lua_State *L, int index) {
+  zlua_getuservalue(L, index);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, STREAM_LOOP);
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, -2, STREAM_SOCKET);
+  lua_newtable(L);
+  lua_rawseti(L, -2, STREAM_MESSAGES);
+  lua_newtable(L);
+  lua_rawseti(L, -2, STREAM_CALLBACKS);
+  lua_pop(L, 1);
+}
+
+/* [-0, +0] the fields `io_loop` and `socket` of the stream at index */
+static void set_fields(lua_State *L, int index) {
+  lua_pushvalue(L, 2);
+  lua_setfield(L, index, "io_loop");
+  lua_pushvalue(L, 3);
+  lua_setfield(L, index, "socket");
+}
+
+/* new_stream(class, loop, socket) -> stream | nil, message, name */
+static int new_stream(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  zlua_loop *loop = zlua_check_loop(L, 2, "ZMQStream", 2);
+  zlua_socket *socket = zlua_check_socket(L, 3, "ZMQStream", 1);
+  if (socket->stream || socket->handler) {
+    return zlua_argument_error(L, "ZMQStream", 1,
+                               "socket is already registered");
+  }
+  lua_settop(L, 3);
+  zlua_stream *stream = zlua_new_object(L, &zlua_class_stream); /* 4 */
+  fill_uservalue(L, 4);
+  zlua_set_own_metatable(L, &zlua_class_stream, 1);
+  set_fields(L, 4);
+  zlua_socket_set_user(L, 3, 4);
+  int rc = zl_stream_new(loop->core, socket->zmq, 0, &stream->core);
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
+  zlua_link(loop, &stream->handle);
+  zlua_anchor(L, &stream->handle, 4); /* its place: may raise, and is undone */
+  stream->kept = true;
+  set_kept(L, stream, 4, false);
+  stream->socket = socket;
+  socket->stream = stream;
+  zl_stream_on_sent(stream->core, on_sent, stream);
+  zl_stream_on_drained(stream->core, on_drained, stream);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"on_recv", stream_on_recv},
+    {"on_recv_stream", stream_on_recv_stream},
+    {"stop_on_recv", stream_stop_on_recv},
+    {"pause", stream_pause},
+    {"resume", stream_resume},
+    {"on_send", stream_on_send},
+    {"on_send_stream", stream_on_send_stream},
+    {"stop_on_send", stream_stop_on_send},
+    {"set_close_callback", stream_set_close_callback},
+    {"send", stream_send},
+    {"send_string", stream_send},
+    {"send_multipart", stream_send_multipart},
+    {"flush", stream_flush},
+    {"set_batch", stream_set_batch},
+    {"close", stream_close},
+    {"closed", stream_closed},
+    {"receiving", stream_receiving},
+    {"sending", stream_sending},
+    {"queued", stream_queued},
+    {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", stream_gc},
+    {"__close", stream_scope_close},
+    {"__tostring", stream_tostring},
+    {NULL, NULL},
+};
+
+/* [-0, +0] module table on the top. */
+void zlua_open_stream(lua_State *L) {
+  zlua_new_class(L, &zlua_class_stream, methods, metamethods);
+  lua_setfield(L, -2, "ZMQStream");
+  lua_pushcfunction(L, new_stream);
+  lua_setfield(L, -2, "new_stream");
+}

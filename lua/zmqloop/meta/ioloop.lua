@@ -1,0 +1,152 @@
+---@meta
+
+-- What C defines of `zmqloop.ioloop`: methods of the loop and of the handles of
+-- its timeouts. What is written in Lua is documented in ioloop.lua.
+--
+-- Times are seconds on the loop's monotonic clock. "Callable" is a function or
+-- a value with `__call`; anything else raises. All of it belongs to the thread
+-- that created the loop; all may be called inside callbacks unless it says
+-- otherwise. On a closed loop everything but `stop`, `running` and
+-- `remove_timeout` raises "loop is closed".
+
+---An event loop: callbacks, timeouts, descriptors, sockets and streams, called
+---one after the other by whoever runs it. After PyZMQ's and Tornado's IOLoop.
+---@class zmqloop.IOLoop
+local IOLoop = {}
+
+---@alias zmqloop.Callable function|table
+
+---What `add_handler` watches: a descriptor's number, a Lua file, a socket of
+---`zmqloop.zmq`, or an object with a method `fileno`, `getfd` or `pollfd`.
+---@alias zmqloop.Watchable integer|file*|zmqloop.Socket|table|userdata
+
+---A sum of `IOLoop.READ` (1) and `IOLoop.WRITE` (4), or "r", "w" or "rw".
+---@alias zmqloop.Events integer|"r"|"w"|"rw"
+
+---Runs iterations until `stop()`. One iteration calls the callbacks queued before
+---it, first in first out, then the timeouts that are due, by deadline and among
+---equals in the order of their starts, then what can be read and written; what a
+---callback adds waits for the next one. Inside a callback of the same loop it
+---raises "IOLoop is already running"; a loop that was stopped, or left by an
+---error, can be started again.
+---
+---It also ends, quietly, when the context of a watched socket is terminated
+---(ETERM). With `on_error("raise")` it raises the first error of a callback, and
+---the next start goes on behind it. Ctrl-C in an interpreter raises
+---"interrupted!". Tornado: `IOLoop.start`.
+---@return true
+function IOLoop:start() end
+
+---As `start()`, and returns as well when nothing is left to wait for: no
+---callback, no timeout, no handler, no stream that receives or sends.
+---@return true
+function IOLoop:run() end
+
+---Runs what is due, and returns; for hosts with a loop of their own. Raises as
+---`start()` does.
+---@param timeout? number seconds to wait for the first thing to do; 0 if nil
+---@param budget? {events?: integer, seconds?: number} stops after so many callbacks, timeouts,
+--- events and messages, or when the time is over; the rest waits, in order, for the next run
+---@return integer handled how many were handled
+---@return boolean more whether work is pending: step again soon
+function IOLoop:step(timeout, budget) end
+
+---Makes `start()` or `run()` return at the end of this iteration. Without one of
+---them running, the next one returns at once; two stops are one. Does nothing on
+---a closed loop. Tornado: `IOLoop.stop`, with the semantics up to 4.5.
+function IOLoop:stop() end
+
+---Whether `start()`, `run()` or `step()` is under way. False on a closed loop.
+---@return boolean
+function IOLoop:running() end
+
+---The present time of the loop's clock, read afresh: seconds since a fixed
+---point, never going back. Not the time of day.
+---@return number
+function IOLoop:time() end
+
+---Calls `fn(...)` in the next iteration, after those added before; nils among
+---the arguments are kept. Tornado: `IOLoop.add_callback`.
+---@param fn zmqloop.Callable
+---@param ... any
+function IOLoop:add_callback(fn, ...) end
+
+---What becomes of errors in callbacks: `fn(err, traceback, callback)` is called
+---with each, "raise" makes `start()`, `run()` or `step()` raise the first one, and
+---nil goes back to `loop:handle_callback_exception(callback, err, traceback)`. The
+---loop goes on in each case. An error of fn itself is raised as with "raise".
+---@param fn zmqloop.Callable|"raise"|nil
+function IOLoop:on_error(fn) end
+
+---Calls `fn(...)` once, at or after a time, never before.
+---@param deadline number absolute, as from `time()`
+---@param fn zmqloop.Callable
+---@param ... any
+---@return zmqloop.Timeout
+function IOLoop:add_timeout(deadline, fn, ...) end
+
+---The same as `add_timeout`. Tornado: `IOLoop.call_at`.
+---@param when number absolute, as from `time()`
+---@param fn zmqloop.Callable
+---@param ... any
+---@return zmqloop.Timeout
+function IOLoop:call_at(when, fn, ...) end
+
+---Calls `fn(...)` once, a time after now, never earlier. A delay of 0 or less
+---means the next iteration. Tornado: `IOLoop.call_later`.
+---@param delay number seconds
+---@param fn zmqloop.Callable
+---@param ... any
+---@return zmqloop.Timeout
+function IOLoop:call_later(delay, fn, ...) end
+
+---Cancels a timeout; one that has fired or was cancelled too. Works on a closed
+---loop. Tornado: `IOLoop.remove_timeout`.
+---@param timeout zmqloop.Timeout
+function IOLoop:remove_timeout(timeout) end
+
+---Calls `fn(what, events)` in each iteration in which `what` is ready for one of
+---the events, with the very value that was registered; level-triggered. ERROR
+---and hang-up (a bit of 24) are always delivered. Raises when the descriptor or
+---socket is registered already, or has a stream. Tornado: `IOLoop.add_handler`.
+---@param what zmqloop.Watchable
+---@param fn zmqloop.Callable
+---@param events zmqloop.Events 0 for errors only
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name EBADF, EPERM (a regular file), ETERM, ENOTSUP (a thread-safe socket)
+function IOLoop:add_handler(what, fn, events) end
+
+---Replaces the events of a handler. Raises when there is none.
+---@param what zmqloop.Watchable
+---@param events zmqloop.Events
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name
+function IOLoop:update_handler(what, events) end
+
+---Ends the calls of a handler, though its event be pending; the descriptor stays
+---open. Does nothing when there is none, also for what is closed.
+---@param what zmqloop.Watchable
+function IOLoop:remove_handler(what) end
+
+---The handle of a timeout. While it is active the loop keeps it alive.
+---@class zmqloop.Timeout
+local Timeout = {}
+
+---Puts it to rest; one that has fired or was cancelled too.
+function Timeout:cancel() end
+
+---Whether it will fire.
+---@return boolean
+function Timeout:active() end
+
+---Seconds until it fires, 0 when it is overdue, nil when it is at rest.
+---@return number?
+function Timeout:remaining() end
+
+---Starts it anew, with the same function and arguments: also one that waits, has
+---fired, or was cancelled. Raises "loop is closed".
+---@param delay number seconds from now
+---@return zmqloop.Timeout self
+function Timeout:again(delay) end

@@ -1,0 +1,183 @@
+---@meta
+
+-- What C defines of `zmqloop.zmq`: contexts and sockets used directly. What is
+-- written in Lua is documented in zmq.lua.
+--
+-- What the world does wrong is `nil, message, name`, with libzmq's names, such as
+-- `nil, "EAGAIN: resource temporarily unavailable", "EAGAIN"`; misuse raises. A
+-- context and its sockets belong to the thread of their Lua state. A blocking
+-- call goes on after a signal, unless the signal's handler raises, as Ctrl-C in
+-- an interpreter does.
+
+---A ZeroMQ context. Its sockets keep it; one that nobody holds is terminated
+---without blocking, and at the end of the program all together wait a second at
+---most for messages on their way. On a closed one everything but `term`,
+---`destroy` and `closed` raises "context is closed".
+---@class zmqloop.Context
+local Context = {}
+
+---Makes blocking calls on its sockets, and loops that watch them, end with ETERM.
+---The sockets are still to be closed.
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name
+function Context:shutdown() end
+
+---Terminates it, waiting for messages that linger; its sockets must be closed.
+---With open ones it would wait for itself: it is shut down instead, and the
+---answer is EBUSY. Terminating twice is silent. PyZMQ: `Context.term`.
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name EBUSY
+function Context:term() end
+
+---Closes all of its sockets, with the streams and handlers on them, and
+---terminates it. PyZMQ: `Context.destroy`.
+---@param linger? integer milliseconds for each socket, -1 for ever; nil: what each socket has
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name
+function Context:destroy(linger) end
+
+---@return boolean
+function Context:closed() end
+
+---libzmq's `void *`, for other bindings.
+---@return lightuserdata
+function Context:handle() end
+
+---Sets an option.
+---@param option string|integer such as "io_threads" or zmq.IO_THREADS
+---@param value integer|boolean
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name EINVAL
+function Context:set(option, value) end
+
+---Reads an option.
+---@param option string|integer
+---@return integer? value nil on failure
+---@return string? message
+---@return string? name EINVAL
+function Context:get(option) end
+
+---A ZeroMQ socket. It lingers for a second when closed, unless told otherwise. On
+---a closed one everything but `close` and `closed` raises "socket is closed". A
+---socket under a stream or handler may be used directly as well: no wake-up is
+---lost.
+---@class zmqloop.Socket
+local Socket = {}
+
+---Listens at an address. A message is `EADDRINUSE: address already in use
+---(tcp://127.0.0.1:5555)`.
+---@param address string
+---@return true? ok nil on failure
+---@return string? message names the address
+---@return string? name EADDRINUSE, EINVAL, EPROTONOSUPPORT, ENODEV, ENAMETOOLONG, ETERM
+function Socket:bind(address) end
+
+---Connects to an address; that nobody listens there yet is no failure.
+---@param address string
+---@return true? ok nil on failure
+---@return string? message names the address
+---@return string? name EINVAL, EPROTONOSUPPORT, ETERM
+function Socket:connect(address) end
+
+---Ends a bind.
+---@param address string as from `get("last_endpoint")`
+---@return true? ok nil on failure
+---@return string? message names the address
+---@return string? name ENOENT, EINVAL, ETERM
+function Socket:unbind(address) end
+
+---Ends a connect.
+---@param address string
+---@return true? ok nil on failure
+---@return string? message names the address
+---@return string? name ENOENT, EINVAL, ETERM
+function Socket:disconnect(address) end
+
+---Sends one frame, waiting until the socket can take it (option sndtimeo, in
+---milliseconds) or not at all with zmq.DONTWAIT. zmq.SNDMORE: more frames follow.
+---Anything but a string raises.
+---@param data string
+---@param flags? integer zmq.DONTWAIT, zmq.SNDMORE or their sum
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name EAGAIN, EFSM, ENOTSUP, EHOSTUNREACH, ETERM
+function Socket:send(data, flags) end
+
+---Sends a message of several frames. All are checked before the first is sent.
+---@param frames string[] at least one
+---@param flags? integer zmq.DONTWAIT
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name EAGAIN, EFSM, ENOTSUP, EHOSTUNREACH, ETERM
+function Socket:send_multipart(frames, flags) end
+
+---Receives one frame, waiting for it (option rcvtimeo, in milliseconds) or not at
+---all with zmq.DONTWAIT. Whether more of its message follow says
+---`get("rcvmore")`.
+---@param flags? integer zmq.DONTWAIT
+---@return string? data nil on failure
+---@return string? message
+---@return string? name EAGAIN, EFSM, ENOTSUP, ETERM
+function Socket:recv(flags) end
+
+---Receives a whole message.
+---@param flags? integer zmq.DONTWAIT
+---@return string[]? frames nil on failure
+---@return string? message
+---@return string? name EAGAIN, EFSM, ENOTSUP, ETERM
+function Socket:recv_multipart(flags) end
+
+---Waits until the socket is ready.
+---@param timeout? integer milliseconds; nil or -1: for ever, 0: not at all
+---@param events? integer zmq.POLLIN, which is the default, zmq.POLLOUT or their sum
+---@return integer? ready those that are so; 0: the time is over; nil on failure
+---@return string? message
+---@return string? name ETERM
+function Socket:poll(timeout, events) end
+
+---Sets an option. Options of libzmq that hold text or bytes take strings, all
+---others integers or, for flags, booleans. An unknown name raises and names the
+---nearest. High-water marks and the like have to be set before bind and connect.
+---@param option string|integer such as "linger" or zmq.LINGER
+---@param value string|integer|boolean|nil
+---@return true? ok nil on failure
+---@return string? message names the option
+---@return string? name EINVAL, ETERM
+function Socket:set(option, value) end
+
+---Reads an option: flags are 0 or 1; options of 64 bits are exact from Lua 5.3 on.
+---@param option string|integer such as "linger" or zmq.LINGER
+---@return string|integer|nil value nil on failure
+---@return string? message names the option
+---@return string? name EINVAL, ETERM
+function Socket:get(option) end
+
+---The same as `set`.
+---@param option string|integer
+---@param value string|integer|boolean|nil
+---@return true? ok
+---@return string? message
+---@return string? name
+function Socket:setsockopt(option, value) end
+
+---The same as `get`.
+---@param option string|integer
+---@return string|integer|nil value
+---@return string? message
+---@return string? name
+function Socket:getsockopt(option) end
+
+---Closes it, with the stream or handler on it. Closing twice is silent.
+---@param linger? integer milliseconds that libzmq goes on sending, -1 for ever; nil: its option
+function Socket:close(linger) end
+
+---@return boolean
+function Socket:closed() end
+
+---libzmq's `void *`, for other bindings.
+---@return lightuserdata
+function Socket:handle() end

@@ -1,0 +1,127 @@
+---@meta
+
+-- What C defines of `zmqloop.zmqstream`. What is written in Lua is documented in
+-- zmqstream.lua.
+--
+-- On a closed stream everything but `close`, `closed`, `receiving`, `sending` and
+-- `queued` raises "stream is closed". All may be called inside callbacks.
+
+---A ZeroMQ socket on a loop: receives whole messages and hands them to a
+---callback, and sends without ever blocking. After PyZMQ's ZMQStream.
+---@class zmqloop.ZMQStream
+---@field socket zmqloop.Socket the socket it was made with
+---@field io_loop zmqloop.IOLoop the loop it was made with
+local ZMQStream = {}
+
+---`fn(frames)` is called with each message, a list of strings; nil pauses, and
+---what arrives waits in the socket, in order. Replaces on_recv_stream. An error
+---in fn loses no message and leaves the stream as it is. PyZMQ:
+---`ZMQStream.on_recv`.
+---@param fn zmqloop.Callable|nil
+---@param options? boolean|{copy?: boolean, unpack?: boolean} unpack: `fn(frame1, frame2, ...)`
+--- without a table; copy is accepted for PyZMQ's sake
+function ZMQStream:on_recv(fn, options) end
+
+---As `on_recv`, with `fn(stream, frames)`: one function for many streams.
+---@param fn zmqloop.Callable|nil
+---@param options? boolean|{copy?: boolean, unpack?: boolean}
+function ZMQStream:on_recv_stream(fn, options) end
+
+---The same as `on_recv(nil)`.
+function ZMQStream:stop_on_recv() end
+
+---Stops receiving until `resume()`, keeping the callback. Messages wait in the
+---socket, whose high-water mark then holds back the sender.
+function ZMQStream:pause() end
+
+---Goes on receiving where `pause()` stopped. Nothing was lost.
+function ZMQStream:resume() end
+
+---`fn(frames, status, message, name)` is called from the loop, never inside
+---`send`, for each message sent from now on, in order: status is true when libzmq
+---took it, nil with message and name when libzmq refused it. nil ends the calls.
+---PyZMQ: `ZMQStream.on_send`, without its tracker.
+---@param fn zmqloop.Callable|nil
+function ZMQStream:on_send(fn) end
+
+---As `on_send`, with `fn(stream, frames, status, message, name)`.
+---@param fn zmqloop.Callable|nil
+function ZMQStream:on_send_stream(fn) end
+
+---The same as `on_send(nil)`.
+function ZMQStream:stop_on_send() end
+
+---`fn(unsent)` is called inside `close()`, with the number of messages that were
+---not sent; its errors go where errors of callbacks go. nil ends it.
+---@param fn zmqloop.Callable|nil
+function ZMQStream:set_close_callback(fn) end
+
+---@class zmqloop.SendOptions
+---@field callback? zmqloop.Callable as of on_send, called for this message only, before on_send
+---@field copy? boolean accepted for PyZMQ's sake
+---@field flags? integer accepted for PyZMQ's sake
+
+---Sends a message of one frame: now, if nothing is queued before it and the
+---socket can take it, else from the loop as soon as the socket can, in order.
+---Never blocks, never drops. Anything but a string raises.
+---@param data string
+---@param options? zmqloop.SendOptions|zmqloop.Callable a callable is the callback
+---@return true? accepted nil when libzmq refuses it for good: it is neither sent nor queued
+---@return string? message
+---@return string? name ENOTSUP, EHOSTUNREACH (a ROUTER with router_mandatory), ETERM, ENOMEM
+function ZMQStream:send(data, options) end
+
+---The same as `send`.
+---@param text string
+---@param options? zmqloop.SendOptions|zmqloop.Callable
+---@return true? accepted
+---@return string? message
+---@return string? name
+function ZMQStream:send_string(text, options) end
+
+---As `send`, for a message of several frames, which is sent whole or not at all.
+---All frames are checked before anything is sent; what is done to the list
+---afterwards changes nothing.
+---@param frames string[] at least one
+---@param options? zmqloop.SendOptions|zmqloop.Callable
+---@return true? accepted
+---@return string? message
+---@return string? name
+function ZMQStream:send_multipart(frames, options) end
+
+---Delivers what can be received and sends what is queued, without waiting and
+---without the loop; replies that callbacks queue meanwhile are sent too. Without
+---a receive callback messages are read and thrown away. PyZMQ:
+---`ZMQStream.flush`, with an exact limit.
+---@param events? integer zmq.POLLIN, zmq.POLLOUT or their sum, which is the default
+---@param limit? integer messages at most; nil: no limit, 0: none
+---@return integer handled how many messages were received or sent
+function ZMQStream:flush(events, limit) end
+
+---How many messages it receives in one turn before others have theirs.
+---@param messages integer 1 to 65535
+function ZMQStream:set_batch(messages) end
+
+---Hands libzmq what it will take of the queue, closes stream and socket, and
+---calls the close callback. No callback of the stream runs afterwards. Closing
+---twice is silent.
+---@param linger? integer milliseconds that libzmq goes on sending, -1 for ever; nil: the socket's
+--- option
+---@return integer unsent how many messages libzmq did not take
+function ZMQStream:close(linger) end
+
+---Whether the stream, or its socket, was closed.
+---@return boolean
+function ZMQStream:closed() end
+
+---Whether it has a receive callback and is not paused.
+---@return boolean
+function ZMQStream:receiving() end
+
+---Whether messages are queued.
+---@return boolean
+function ZMQStream:sending() end
+
+---How many messages libzmq has not yet taken.
+---@return integer
+function ZMQStream:queued() end
