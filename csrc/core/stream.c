@@ -248,7 +248,8 @@ static bool not_yet(int rc) {
  * the next signal. */
 static bool writable_after_all(zl_stream *stream) {
   int events = zl__socket_events(&stream->socket);
-  if (events >= 0 && (events & ZL_READ)) {
+  /* A paused stream that is readable would be looked at for ever. */
+  if (events >= 0 && (events & ZL_READ) && stream->on_recv) {
     zl__socket_dirty(&stream->socket);
   }
   return events >= 0 && (events & ZL_WRITE);
