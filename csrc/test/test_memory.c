@@ -282,6 +282,74 @@ static void test_memory_all_requests_refused_on_poll(void) {
   refuse_each(LONG_MAX, ZL_BACKEND_POLL);
 }
 
+/* ---- timers ------------------------------------------------------------- */
+
+static int64_t stopped_clock(void *ud) {
+  return *(int64_t *)ud;
+}
+
+static zl_timer *started_inside[2];
+
+static void on_start_two(zl_timer *timer, uint64_t missed, void *arg) {
+  (void)timer;
+  (void)missed;
+  ((world *)arg)->timers_fired++;
+  for (int i = 0; i < 2; i++) {
+    int rc = zl_timer_start_at(started_inside[i], 1000, 0);
+    CHECK(rc == 0 || rc == -ENOMEM);
+  }
+}
+
+static void on_period(zl_timer *timer, uint64_t missed, void *arg) {
+  (void)timer;
+  (void)missed;
+  ((world *)arg)->timers_fired++;
+}
+
+/* A timer that is about to be called has left the heap; one that is started
+ * meanwhile must not take the place which it needs for its next period. */
+static void periodic_in_a_heap_of(int others) {
+  int64_t now = 0;
+  world this_world;
+  world *w = &this_world;
+  zl_config config = {.size = sizeof config,
+                      .alloc = test_alloc_fn,
+                      .alloc_ud = &w->memory,
+                      .clock = stopped_clock,
+                      .clock_ud = &now};
+  zl_timer *timer;
+  memset(w, 0, sizeof *w);
+  CHECK_INT(zl_loop_new(&config, &w->loop), 0);
+  for (int i = 0; i < others; i++) {
+    CHECK_INT(zl_timer_new(w->loop, on_period, w, &timer), 0);
+    CHECK_INT(zl_timer_start_at(timer, 1000, 0), 0);
+  }
+  CHECK_INT(zl_timer_new(w->loop, on_start_two, w, &timer), 0);
+  CHECK_INT(zl_timer_start_at(timer, 1, 0), 0);
+  CHECK_INT(zl_timer_new(w->loop, on_period, w, &timer), 0);
+  CHECK_INT(zl_timer_start_at(timer, 2, 10), 0);
+  for (int i = 0; i < 2; i++) {
+    CHECK_INT(zl_timer_new(w->loop, on_period, w, &started_inside[i]), 0);
+  }
+  w->memory.fail_from = w->memory.requests + 1;
+  w->memory.fail_count = LONG_MAX;
+  for (int i = 1; i <= 5; i++) {
+    now = 2 + 10 * (i - 1);
+    CHECK(zl_loop_step(w->loop, 0, NULL) >= 0);
+    verify_loop(w->loop);
+    CHECK(zl_timer_active(timer));
+    CHECK_INT(w->timers_fired, 1 + i);
+  }
+  close_loop(w->loop);
+  CHECK_INT(w->memory.bytes, 0);
+}
+
+static void test_memory_periodic_timer_goes_on(void) {
+  for (int others = 0; others < 40; others++) {
+    periodic_in_a_heap_of(others);
+  }
+}
+
 /* After warm-up messages cost no memory, and a closed loop returns all. */
 static void test_memory_receiving_needs_none(void) {
   world this_world;
@@ -316,6 +384,7 @@ static const zl_test tests[] = {
     TEST(test_memory_one_request_refused_on_poll),
     TEST(test_memory_all_requests_refused_from_one_on),
     TEST(test_memory_all_requests_refused_on_poll),
+    TEST(test_memory_periodic_timer_goes_on),
     TEST(test_memory_receiving_needs_none),
 };
 

@@ -175,7 +175,7 @@ static void test_post_wake_from_a_thread(void) {
   close_loop(loop);
 }
 
-/* ---- signals ------------------------------------------------------------- */
+/* ---- signals ------------------------------------------------------------ */
 
 static zl_loop *signalled;
 static void (*in_handler)(zl_loop *loop);

@@ -104,8 +104,7 @@ static int dice(int sides) {
   return roll(&world.seed, sides);
 }
 
-/* ---- types ----------------------------------------------------------------
- */
+/* ---- types -------------------------------------------------------------- */
 
 typedef struct couple {
   int subject;
@@ -140,8 +139,7 @@ static bool can_receive(const subject *s) {
   return s->type != ZMQ_PUSH;
 }
 
-/* ---- the peers' threads -----------------------------------------------------
- */
+/* ---- the peers' threads ------------------------------------------------- */
 
 static void peer_send(peer *p) {
   if (p->type == ZMQ_PULL || (p->type == ZMQ_REP && !p->owes)) {
@@ -215,8 +213,7 @@ static void park_peers(bool park) {
   CHECK_INT(pthread_mutex_unlock(&gate), 0);
 }
 
-/* ---- operations on subjects
- * --------------------------------------------------- */
+/* ---- operations on subjects --------------------------------------------- */
 
 /* What the header demands after a call on a watched socket. silent: the call
  * has changed the state without any signal. */
@@ -330,8 +327,7 @@ static void poke_some(void) {
   }
 }
 
-/* ---- callbacks
- * -------------------------------------------------------------------- */
+/* ---- callbacks ---------------------------------------------------------- */
 
 static void on_poker(zl_timer *timer, uint64_t missed, void *arg) {
   (void)timer;
@@ -408,8 +404,7 @@ static void on_error(zl_stream *stream, int rc, void *arg) {
   test_fail(__FILE__, __LINE__, zl_errname(rc));
 }
 
-/* ---- the oracle
- * ------------------------------------------------------------------ */
+/* ---- the oracle --------------------------------------------------------- */
 
 static int interest(const subject *s) {
   if (s->stream) {
@@ -471,8 +466,7 @@ static void look_for_missed(void) {
   }
 }
 
-/* ---- rounds
- * ---------------------------------------------------------------------- */
+/* ---- rounds ------------------------------------------------------------- */
 
 static int64_t real_time(void) {
   struct timespec now;
@@ -568,8 +562,7 @@ static void end_world(void) {
   end_context(world.context);
 }
 
-/* ---- signals
- * --------------------------------------------------------------------- */
+/* ---- signals ------------------------------------------------------------ */
 
 static volatile sig_atomic_t signals;
 static int64_t storm_ends; /* written while there is none */
@@ -625,8 +618,7 @@ static void end_threads(const pthread_t *threads) {
   }
 }
 
-/* ---- modes
- * ------------------------------------------------------------------------ */
+/* ---- modes -------------------------------------------------------------- */
 
 static double stress_seconds = 1;
 

@@ -199,7 +199,7 @@ static void test_step_budget_counts_messages(void) {
   end_context(context);
 }
 
-/* ---- time ---------------------------------------------------------------- */
+/* ---- time --------------------------------------------------------------- */
 
 static void on_take_ten(zl_loop *loop, void *arg) {
   (void)loop;

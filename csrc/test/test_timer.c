@@ -368,7 +368,7 @@ static void test_timer_only_one_removed_then_run(void) {
   close_loop(loop);
 }
 
-/* ---- the real clock ---------------------------------------------------- */
+/* ---- the real clock ----------------------------------------------------- */
 
 typedef struct punctual {
   int64_t deadline;

@@ -1,0 +1,282 @@
+/* test_stream_send.c - sending: at once, queued, reported, refused.
+ * SPDX-License-Identifier: MIT
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "support/streams.h"
+#include "test.h"
+
+static void test_stream_sends_at_once(void) {
+  char text[64];
+  for (transport kind = INPROC; kind < TRANSPORTS; kind++) {
+    begin();
+    void *pull = new_socket(context, ZMQ_PULL);
+    void *push = new_socket(context, ZMQ_PUSH);
+    join_sockets(kind, pull, push);
+    zl_stream *stream = new_stream(push);
+    zl_frame frames[3] = {{"a", 1}, {NULL, 0}, {"bc", 2}};
+    CHECK_INT(zl_stream_send(stream, frames, 3, 0), 0);
+    CHECK_INT(send_one(stream, "d", 0), 0);
+    CHECK_INT(zl_stream_send(stream, frames, 0, 0), -EINVAL);
+    CHECK_INT(zl_stream_queued(stream), 0);
+    CHECK_INT(recv_text(pull, text, sizeof text), 1);
+    CHECK_INT(recv_text(pull, text, sizeof text), 0);
+    CHECK_INT(recv_text(pull, text, sizeof text), 2);
+    CHECK_INT(recv_text(pull, text, sizeof text), 1);
+    CHECK(!strcmp(text, "d"));
+    CHECK_INT(zl_stream_close(stream), 0);
+    close_socket(pull);
+    close_socket(push);
+    end();
+  }
+}
+
+/* Nobody is there yet; later there is, and takes less than is queued. */
+static void send_without_a_peer(transport kind, int parts) {
+  enum { MESSAGES = 3000 };
+  sequence s = {0, parts};
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  set_option(push, ZMQ_SNDHWM, 10);
+  set_option(pull, ZMQ_RCVHWM, 10);
+  zl_stream *sender = new_stream(push);
+  for (int i = 0; i < MESSAGES; i++) {
+    CHECK_INT(send_number(sender, parts, i, 0), ZL_QUEUED);
+  }
+  CHECK_INT(zl_stream_queued(sender), MESSAGES);
+  CHECK_INT(step(), 0);
+  CHECK(zl_loop_alive(loop));
+  zl_stream *receiver = new_stream(pull);
+  zl_stream_on_recv(receiver, sequence_recv, &s);
+  join_sockets(kind, pull, push);
+  zl_stream_touch(sender);
+  zl_stream_touch(receiver);
+  run_until(&s.next, MESSAGES);
+  CHECK_INT(zl_stream_queued(sender), 0);
+  CHECK_INT(send_number(sender, parts, MESSAGES, 0), 0);
+  run_until(&s.next, MESSAGES + 1);
+  CHECK_INT(zl_stream_close(sender), 0);
+  zl_stream_close(receiver);
+  close_socket(pull);
+  close_socket(push);
+  end();
+}
+
+static void test_stream_queues_without_a_peer_inproc(void) {
+  send_without_a_peer(INPROC, 1);
+  send_without_a_peer(INPROC, 3);
+}
+
+static void test_stream_queues_without_a_peer_ipc(void) {
+  send_without_a_peer(IPC, 2);
+}
+
+static void test_stream_queues_without_a_peer_tcp(void) {
+  send_without_a_peer(TCP, 1);
+  send_without_a_peer(TCP, 3);
+}
+
+/* The peer comes by itself, without a touch. */
+static void test_stream_queue_leaves_when_a_peer_connects(void) {
+  char endpoint[128];
+  size_t size = sizeof endpoint;
+  sequence s = {0, 1};
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  new_endpoint(TCP, endpoint, sizeof endpoint);
+  CHECK_INT(zmq_bind(push, endpoint), 0);
+  CHECK_INT(zmq_getsockopt(push, ZMQ_LAST_ENDPOINT, endpoint, &size), 0);
+  zl_stream *sender = new_stream(push);
+  for (int i = 0; i < 100; i++) {
+    CHECK_INT(send_number(sender, 1, i, 0), ZL_QUEUED);
+  }
+  CHECK_INT(step(), 0);
+  CHECK_INT(zmq_connect(pull, endpoint), 0);
+  zl_stream *receiver = new_stream(pull);
+  zl_stream_on_recv(receiver, sequence_recv, &s);
+  run_until(&s.next, 100);
+  zl_stream_close(sender);
+  zl_stream_close(receiver);
+  close_socket(pull);
+  close_socket(push);
+  end();
+}
+
+/* ---- reports of what was sent ------------------------------------------- */
+
+static void test_stream_reports_in_order_from_the_loop(void) {
+  reports r;
+  memset(&r, 0, sizeof r);
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  set_option(push, ZMQ_SNDHWM, 3);
+  set_option(pull, ZMQ_RCVHWM, 3);
+  join_sockets(INPROC, pull, push);
+  zl_stream *stream = new_stream(push);
+  zl_stream_on_sent(stream, on_sent, &r);
+  uint64_t tokens = 0;
+  int queued = 0;
+  for (int i = 0; i < 20; i++) { /* every third without a token */
+    int rc = send_reported(stream, &r, i % 3 == 2 ? 0 : ++tokens);
+    CHECK(rc == 0 || rc == ZL_QUEUED);
+    CHECK(!queued || rc == ZL_QUEUED);
+    queued += rc == ZL_QUEUED;
+  }
+  CHECK(queued > 0 && queued < 20);
+  CHECK_INT(r.count, 0);
+  (void)step();
+  CHECK(r.count > 0 && r.count < (int)tokens);
+  inbox in;
+  zl_stream *receiver = new_receiver(pull, &in);
+  run_until(&in.messages, 20);
+  run_until(&r.count, (int)tokens);
+  for (int i = 0; i < r.count; i++) {
+    CHECK_INT(r.tokens[i], i + 1);
+    CHECK_INT(r.status[i], 0);
+  }
+  CHECK_INT(step(), 0);
+  CHECK_INT(r.errors, 0);
+  zl_stream_close(receiver);
+  CHECK_INT(zl_stream_close(stream), 0);
+  close_socket(pull);
+  close_socket(push);
+  end();
+}
+
+static void on_sent_and_send(zl_stream *stream, uint64_t token, int status,
+                             void *arg) {
+  on_sent(stream, token, status, arg);
+  if (token < 10) {
+    CHECK_INT(send_reported(stream, arg, token + 1), 0);
+  }
+}
+
+static void test_stream_send_in_a_report(void) {
+  reports r;
+  memset(&r, 0, sizeof r);
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  join_sockets(INPROC, pull, push);
+  zl_stream *stream = new_stream(push);
+  zl_stream_on_sent(stream, on_sent_and_send, &r);
+  CHECK_INT(send_reported(stream, &r, 1), 0);
+  run_until(&r.count, 10);
+  CHECK_INT(r.tokens[9], 10);
+  CHECK_INT(step(), 0);
+  CHECK(!zl_loop_alive(loop));
+  zl_stream_close(stream);
+  close_socket(pull);
+  close_socket(push);
+  end();
+}
+
+static void test_stream_refused_messages(void) {
+  reports r;
+  inbox in;
+  memset(&r, 0, sizeof r);
+  begin();
+  void *router = new_socket(context, ZMQ_ROUTER);
+  void *dealer = new_socket(context, ZMQ_DEALER);
+  set_option(router, ZMQ_ROUTER_MANDATORY, 1);
+  set_option(router, ZMQ_SNDHWM, 2);
+  set_option(dealer, ZMQ_RCVHWM, 2);
+  CHECK_INT(zmq_setsockopt(dealer, ZMQ_ROUTING_ID, "peer", 4), 0);
+  join_sockets(INPROC, router, dealer);
+  zl_stream *stream = new_receiver(router, &in);
+  zl_stream_on_sent(stream, on_sent, &r);
+  zl_stream_on_error(stream, on_error, &r);
+  CHECK_INT(send_two(stream, "ghost", "m", 7), -EHOSTUNREACH);
+  CHECK_INT(zl_stream_queued(stream), 0);
+  send_text(dealer, "hello", 0);
+  run_until(&in.messages, 1);
+  int accepted = 0;
+  int rc;
+  while ((rc = send_two(stream, "peer", "m", 0)) == 0) {
+    accepted++;
+    CHECK(accepted < 100);
+  }
+  CHECK_INT(rc, ZL_QUEUED);
+  accepted++;
+  CHECK_INT(send_two(stream, "ghost", "m", 7), ZL_QUEUED);
+  CHECK_INT(send_two(stream, "peer", "m", 8), ZL_QUEUED);
+  CHECK_INT(send_two(stream, "ghost", "m", 0), ZL_QUEUED);
+  CHECK_INT(send_two(stream, "peer", "m", 9), ZL_QUEUED);
+  accepted += 2;
+  CHECK_INT(zl_stream_queued(stream), 5);
+  inbox out;
+  zl_stream *receiver = new_receiver(dealer, &out);
+  run_until(&out.messages, accepted);
+  run_until(&r.count, 3);
+  CHECK(r.tokens[0] == 7 && r.status[0] == -EHOSTUNREACH);
+  CHECK(r.tokens[1] == 8 && r.status[1] == 0);
+  CHECK(r.tokens[2] == 9 && r.status[2] == 0);
+  CHECK_INT(r.errors, 1);
+  CHECK_INT(r.error, -EHOSTUNREACH);
+  zl_stream_close(receiver);
+  CHECK_INT(zl_stream_close(stream), 0);
+  close_socket(router);
+  close_socket(dealer);
+  end();
+}
+
+/* A type that never receives goes on sending. */
+static void test_stream_receive_on_a_type_that_cannot(void) {
+  inbox in;
+  reports r;
+  char text[8];
+  memset(&r, 0, sizeof r);
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  join_sockets(INPROC, pull, push);
+  zl_stream *stream = new_receiver(push, &in);
+  zl_stream_on_error(stream, on_error, &r);
+  CHECK_INT(step(), 0);
+  CHECK_INT(zl_stream_flush(stream, ZL_READ, -1), 0);
+  CHECK_INT(send_one(stream, "m", 0), 0);
+  CHECK_INT(recv_text(pull, text, sizeof text), 1);
+  CHECK_INT(r.errors, 0);
+  CHECK_INT(zl_loop_step(loop, 1 * MILLISECONDS, NULL), 0);
+  zl_stream_close(stream);
+  close_socket(pull);
+  close_socket(push);
+  end();
+}
+
+static void test_stream_send_on_a_type_that_cannot(void) {
+  inbox in;
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  join_sockets(INPROC, pull, push);
+  zl_stream *stream = new_receiver(pull, &in);
+  CHECK_INT(send_one(stream, "m", 1), -ENOTSUP);
+  CHECK_INT(zl_stream_queued(stream), 0);
+  /* It still receives. */
+  send_text(push, "a", 0);
+  run_until(&in.messages, 1);
+  zl_stream_close(stream);
+  close_socket(pull);
+  close_socket(push);
+  end();
+}
+
+static const zl_test tests[] = {
+    TEST(test_stream_sends_at_once),
+    TEST(test_stream_queues_without_a_peer_inproc),
+    TEST(test_stream_queues_without_a_peer_ipc),
+    TEST(test_stream_queues_without_a_peer_tcp),
+    TEST(test_stream_queue_leaves_when_a_peer_connects),
+    TEST(test_stream_reports_in_order_from_the_loop),
+    TEST(test_stream_send_in_a_report),
+    TEST(test_stream_refused_messages),
+    TEST(test_stream_receive_on_a_type_that_cannot),
+    TEST(test_stream_send_on_a_type_that_cannot),
+};
+
+TEST_MAIN(tests)

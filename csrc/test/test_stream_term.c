@@ -1,0 +1,244 @@
+/* test_stream_term.c - the end of the context, and waits that are waits.
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "support/streams.h"
+#include "test.h"
+
+enum { DOOMED = 5 };
+
+static void on_shutdown(zl_timer *timer, uint64_t missed, void *arg) {
+  (void)missed;
+  (void)arg;
+  zl_timer_close(timer);
+  CHECK_INT(zmq_ctx_shutdown(context), 0);
+}
+
+static void on_socket_error(zl_socket *watch, int events, void *arg) {
+  (void)watch;
+  CHECK_INT(events, ZL_ERROR);
+  ++*(int *)arg;
+}
+
+static int all_told(const reports *r, int watched) {
+  int told = watched;
+  for (int i = 0; i < DOOMED; i++) {
+    told += r[i].errors;
+  }
+  return told;
+}
+
+static void terminated(int backend) {
+  int reads = 0;
+  static const int types[DOOMED] = {ZMQ_PULL, ZMQ_REP, ZMQ_DEALER, ZMQ_REQ,
+                                    ZMQ_PUSH};
+  void *sockets[DOOMED + 1];
+  zl_stream *streams[DOOMED];
+  reports r[DOOMED];
+  inbox in[DOOMED];
+  zl_socket *watch;
+  int watched = 0;
+  begin_counting(backend, 0, &reads);
+  memset(r, 0, sizeof r);
+  for (int i = 0; i < DOOMED; i++) {
+    sockets[i] = new_socket(context, types[i]);
+    streams[i] = new_receiver(sockets[i], &in[i]);
+    zl_stream_on_error(streams[i], on_error, &r[i]);
+  }
+  zl_stream_on_recv(streams[1], NULL, NULL); /* paused: is told all the same */
+  CHECK_INT(send_one(streams[2], "unsendable", 3), ZL_QUEUED);
+  sockets[DOOMED] = new_socket(context, ZMQ_SUB);
+  CHECK_INT(zl_socket_new(loop, sockets[DOOMED], ZL_READ, 0, on_socket_error,
+                          &watched, &watch),
+            0);
+  start_timer(on_shutdown, 1 * MILLISECONDS);
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -ETERM);
+  while (all_told(r, watched) < DOOMED + 1) {
+    CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -ETERM);
+  }
+  for (int i = 0; i < DOOMED; i++) {
+    CHECK_INT(r[i].errors, 1);
+    CHECK_INT(r[i].error, -ETERM);
+  }
+  CHECK_INT(watched, 1);
+  CHECK(send_one(streams[2], "late", 0) < 0);
+  CHECK_INT(zl_stream_queued(streams[2]), 1);
+  /* Dead ones do not keep a run alive, and a wait is a wait. */
+  start_timer(on_nothing, 30 * MILLISECONDS);
+  reads = 0;
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_ALIVE), 0);
+  CHECK(reads < 50);
+  CHECK_INT(all_told(r, watched), DOOMED + 1);
+  CHECK_INT(zl_stream_flush(streams[0], ZL_READ | ZL_WRITE, -1), 0);
+  for (int i = 0; i < DOOMED; i++) {
+    CHECK_INT(zl_stream_close(streams[i]), i == 2 ? 1 : 0);
+    close_socket(sockets[i]);
+  }
+  zl_socket_close(watch);
+  close_socket(sockets[DOOMED]);
+  end();
+}
+
+static void test_stream_context_terminated(void) {
+  terminated(ZL_BACKEND_DEFAULT);
+}
+
+static void test_stream_context_terminated_on_poll(void) {
+  terminated(ZL_BACKEND_POLL);
+}
+
+static void on_recv_only(zl_stream *stream, void *arg) {
+  zmq_msg_t *frames;
+  while (zl_stream_peek(stream, &frames) > 0) {
+    zl_stream_pop(stream);
+    ++*(int *)arg;
+  }
+}
+
+/* In this state a receive fails without looking whether the context is there.
+ */
+static void test_stream_context_terminated_while_rep_owes_a_reply(void) {
+  int requests = 0;
+  reports r;
+  memset(&r, 0, sizeof r);
+  begin();
+  void *rep = new_socket(context, ZMQ_REP);
+  void *req = new_socket(context, ZMQ_REQ);
+  join_sockets(INPROC, rep, req);
+  zl_stream *stream = new_stream(rep);
+  zl_stream_on_recv(stream, on_recv_only, &requests);
+  zl_stream_on_error(stream, on_error, &r);
+  send_text(req, "m", 0);
+  run_until(&requests, 1);
+  CHECK_INT(step(), 0);
+  start_timer(on_shutdown, 1 * MILLISECONDS);
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -ETERM);
+  CHECK_INT(r.errors, 1);
+  zl_stream_close(stream);
+  close_socket(rep);
+  close_socket(req);
+  end();
+}
+
+static void on_error_and_close(zl_stream *stream, int rc, void *arg) {
+  void *socket = *(void **)arg;
+  CHECK_INT(rc, -ETERM);
+  zl_stream_close(stream);
+  close_socket(socket);
+  *(void **)arg = NULL;
+}
+
+static void *terminate(void *unused) {
+  (void)unused;
+  rest();
+  end_context(context); /* blocks until the socket is closed */
+  return NULL;
+}
+
+static void test_stream_closed_when_a_thread_terminates_the_context(void) {
+  inbox in;
+  pthread_t thread;
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  zl_stream *stream = new_receiver(pull, &in);
+  zl_stream_on_error(stream, on_error_and_close, &pull);
+  CHECK_INT(pthread_create(&thread, NULL, terminate, NULL), 0);
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -ETERM);
+  CHECK(!pull);
+  CHECK_INT(pthread_join(thread, NULL), 0);
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_ALIVE), 0);
+  close_loop(loop);
+}
+
+/* ---- no spinning -------------------------------------------------------- */
+
+/* How often the loop looks at the clock in so long a wait. A wait that is one
+ * takes a few looks, a loop that spins thousands. */
+static int looks_in_a_wait(int *reads) {
+  start_timer(on_nothing, 30 * MILLISECONDS);
+  CHECK(zl_loop_step(loop, 0, NULL) >= 0);
+  *reads = 0;
+  for (int i = 0; i < 5; i++) {
+    CHECK(zl_loop_step(loop, 3 * MILLISECONDS, NULL) >= 0);
+  }
+  return *reads;
+}
+
+/* Readable, which it does not want to know, and not writable, which it does. */
+static void paused_and_queued(int backend, int type, int peer_type) {
+  int reads = 0;
+  inbox in;
+  char text[16];
+  begin_counting(backend, 0, &reads);
+  void *socket = new_socket(context, type);
+  void *peer = new_socket(context, peer_type);
+  set_option(socket, ZMQ_SNDHWM, 1);
+  set_option(peer, ZMQ_RCVHWM, 1);
+  join_sockets(INPROC, peer, socket);
+  zl_stream *stream = new_stream(socket);
+  while (send_one(stream, "m", 0) == 0) {
+  }
+  CHECK(zl_stream_busy(stream));
+  (void)recv_text(peer, text, sizeof text);
+  send_text(peer, "reply", 0);
+  if (type == ZMQ_DEALER) { /* full again */
+    (void)send_one(stream, "m", 0);
+    CHECK(zl_loop_step(loop, 0, NULL) >= 0);
+    while (send_one(stream, "m", 0) == 0) {
+    }
+  }
+  CHECK(looks_in_a_wait(&reads) < 100);
+  CHECK(zl_stream_queued(stream) > 0);
+  memset(&in, 0, sizeof in);
+  zl_stream_on_recv(stream, inbox_recv, &in);
+  run_until(&in.messages, 1);
+  zl_stream_close(stream);
+  close_socket(socket);
+  close_socket(peer);
+  end();
+}
+
+static void test_stream_paused_with_a_queue_does_not_spin(void) {
+  paused_and_queued(ZL_BACKEND_DEFAULT, ZMQ_REQ, ZMQ_REP);
+  paused_and_queued(ZL_BACKEND_DEFAULT, ZMQ_DEALER, ZMQ_DEALER);
+  paused_and_queued(ZL_BACKEND_POLL, ZMQ_REQ, ZMQ_REP);
+  paused_and_queued(ZL_BACKEND_POLL, ZMQ_DEALER, ZMQ_DEALER);
+}
+
+/* One that is left with messages nobody wants, in every backend. */
+static void paused_and_readable(int backend, unsigned flags) {
+  int reads = 0;
+  begin_counting(backend, flags, &reads);
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  join_sockets(TCP, pull, push);
+  zl_stream *stream = new_stream(pull);
+  send_text(push, "m", 0);
+  rest();
+  CHECK(looks_in_a_wait(&reads) < 100);
+  zl_stream_close(stream);
+  close_socket(pull);
+  close_socket(push);
+  end();
+}
+
+static void test_stream_paused_with_messages_does_not_spin(void) {
+  paused_and_readable(ZL_BACKEND_DEFAULT, 0);
+  paused_and_readable(ZL_BACKEND_DEFAULT, ZL_CONFIG_TOUCH);
+  paused_and_readable(ZL_BACKEND_POLL, 0);
+}
+
+static const zl_test tests[] = {
+    TEST(test_stream_context_terminated),
+    TEST(test_stream_context_terminated_on_poll),
+    TEST(test_stream_context_terminated_while_rep_owes_a_reply),
+    TEST(test_stream_closed_when_a_thread_terminates_the_context),
+    TEST(test_stream_paused_with_a_queue_does_not_spin),
+    TEST(test_stream_paused_with_messages_does_not_spin),
+};
+
+TEST_MAIN(tests)
