@@ -220,6 +220,7 @@ void zlua_socket_touch(const zlua_socket *socket);
 void zlua_socket_set_user(lua_State *L, int index, int user_index);
 void zlua_push_socket(lua_State *L, int index, const zlua_socket *socket);
 void zlua_socket_close(lua_State *L, int index, const int *linger);
+void zlua_socket_shut(zlua_socket *socket, const int *linger);
 void zlua_socket_drop(zlua_socket *socket);
 int zlua_socket_set(lua_State *L);
 int zlua_socket_get(lua_State *L);
@@ -247,7 +248,7 @@ size_t zlua_check_message(lua_State *L, const char *method, int index);
 /* Streams and handlers, as sockets see them. */
 void zlua_stream_used(const zlua_stream *stream);
 void zlua_stream_touch(const zlua_stream *stream);
-void zlua_stream_close(lua_State *L, int index);
+size_t zlua_stream_close(lua_State *L, int index, const int *linger);
 void zlua_handler_used(const zlua_handler *handler);
 void zlua_handler_touch(const zlua_handler *handler);
 void zlua_handler_close(lua_State *L, int index);

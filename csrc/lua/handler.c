@@ -253,9 +253,35 @@ static zlua_handler *push_new_handler(lua_State *L) {
   return handler;
 }
 
+/* [-0, +0] makes sure that handlers has the key at key_index, so that setting
+ * it later cannot fail. */
+static void reserve_key(lua_State *L, int key_index) {
+  key_index = zlua_absindex(L, key_index);
+  push_handlers(L, 1);
+  lua_pushvalue(L, key_index);
+  lua_rawget(L, -2);
+  if (lua_isnil(L, -1)) {
+    lua_pushvalue(L, key_index);
+    lua_pushboolean(L, 0);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 2);
+}
+
+/* [-0, +0] all that may raise comes before the core knows of the handler at 5.
+ */
+static void reserve_tables(lua_State *L, zlua_handler *handler) {
+  reserve_key(L, 2);
+  if (!zlua_test_object(L, 2, &zlua_class_socket)) {
+    lua_pushinteger(L, handler->number);
+    reserve_key(L, -1);
+    lua_pop(L, 1);
+  }
+  zlua_anchor(L, &handler->handle, 5);
+}
+
 /* [-0, +0] enters the handler at 5 in the tables of its loop and socket. */
 static void enter_tables(lua_State *L, zlua_handler *handler) {
-  zlua_anchor(L, &handler->handle, 5);
   set_handler(L, 1, 2, 5);
   if (handler->fd) {
     lua_pushinteger(L, handler->number);
@@ -287,7 +313,12 @@ static int add_handler(lua_State *L) {
   lua_settop(L, 4);
   zlua_handler *handler = push_new_handler(L); /* 5 */
   check_unregistered(L, handler);
+  reserve_tables(L, handler);
   int rc = open_core(L, loop, handler, events);
+  if (rc < 0) {
+    zlua_push_active(L, 1);
+    zlua_unanchor(L, &handler->handle, -1);
+  }
   if (rc == -EEXIST) {
     return zlua_argument_error(L, "add_handler", 1,
                                "descriptor is already registered");

@@ -140,30 +140,33 @@ static void close_zmq(zlua_socket *socket) {
   }
 }
 
-/* [-0, +0] closes the socket at index, with the stream or handler on it. linger
- * is in milliseconds, or NULL for what the socket has. Silent if closed. */
+/* Closes the zmq socket, nothing being on it any more. linger is in
+ * milliseconds, or NULL for what the socket has. */
+void zlua_socket_shut(zlua_socket *socket, const int *linger) {
+  if (linger) {
+    set_linger(socket->zmq, *linger);
+  }
+  close_zmq(socket);
+}
+
+/* [-0, +0] closes the socket at index, with the stream or handler on it. Silent
+ * if it is closed already. */
 void zlua_socket_close(lua_State *L, int index, const int *linger) {
   zlua_socket *socket = zlua_test_object(L, index, &zlua_class_socket);
   if (!socket || !socket->zmq) {
     return;
   }
-  if (socket->stream || socket->handler) {
-    zlua_getuservalue(L, index);
-    lua_rawgeti(L, -1, SOCKET_USER);
-    if (socket->stream) {
-      zlua_stream_close(L, -1);
-    } else {
-      zlua_handler_close(L, -1);
+  zlua_getuservalue(L, index);
+  lua_rawgeti(L, -1, SOCKET_USER);
+  if (socket->stream) {
+    (void)zlua_stream_close(L, lua_gettop(L), linger);
+  } else {
+    if (socket->handler) {
+      zlua_handler_close(L, lua_gettop(L));
     }
-    lua_pop(L, 2);
+    zlua_socket_shut(socket, linger);
   }
-  /* The stream's close callback may have closed the socket. */
-  if (socket->zmq) {
-    if (linger) {
-      set_linger(socket->zmq, *linger);
-    }
-    close_zmq(socket);
-  }
+  lua_pop(L, 2);
 }
 
 /* Without Lua, for finalizers: never blocks, and lingers a bounded time. */
@@ -189,6 +192,8 @@ static int new_socket(lua_State *L) {
   zlua_getuservalue(L, 3);
   lua_pushvalue(L, 1);
   lua_rawseti(L, -2, SOCKET_CONTEXT);
+  lua_pushboolean(L, 0); /* the place: setting it later cannot fail */
+  lua_rawseti(L, -2, SOCKET_USER);
   lua_pop(L, 1);
   zlua_set_metatable(L, &zlua_class_socket);
   enter_in_context(L, 1, 3);

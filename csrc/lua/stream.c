@@ -576,24 +576,22 @@ int zlua_call_closed(lua_State *L) {
   return 0;
 }
 
-/* [-0, +0] closes the stream at index, not its socket. Returns the number of
- * unsent messages, and calls the close callback with it. */
-static size_t close_stream(lua_State *L, int index) {
+/* [-0, +0] closes the stream at index, and its socket: linger is in
+ * milliseconds, or NULL for what the socket has. Then the close callback is
+ * called. Returns the number of unsent messages. */
+size_t zlua_stream_close(lua_State *L, int index, const int *linger) {
   zlua_stream *stream = zlua_test_object(L, index, &zlua_class_stream);
   zlua_loop *loop = stream->handle.loop;
   zlua_entry before;
-  if (!stream->core) {
-    return 0;
-  }
   int top = lua_gettop(L);
-  index = zlua_absindex(L, index);
   zlua_getuservalue(L, index);
-  int uservalue = lua_gettop(L);
-  lua_rawgeti(L, uservalue, STREAM_LOOP);
-  zlua_enter(L, loop, lua_gettop(L), &before); /* may raise: nothing is done */
+  lua_rawgeti(L, top + 1, STREAM_LOOP);
+  zlua_enter(L, loop, top + 2, &before); /* may raise: nothing is done */
   zlua_unanchor(L, &stream->handle, loop->slots + ZLUA_SLOT_ACTIVE);
+  zlua_socket *socket = stream->socket;
   closed it = {.stream = stream, .unsent = detach(stream)};
-  lua_rawgeti(L, uservalue, STREAM_ON_CLOSE);
+  zlua_socket_shut(socket, linger);
+  lua_rawgeti(L, top + 1, STREAM_ON_CLOSE);
   if (!lua_isnil(L, -1)) {
     lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CALLBACK);
     (void)zlua_call(loop, ZLUA_SLOT_CALL_CLOSED, &it);
@@ -603,25 +601,25 @@ static size_t close_stream(lua_State *L, int index) {
   return it.unsent;
 }
 
-/* Called by a socket that is being closed. */
-void zlua_stream_close(lua_State *L, int index) {
-  (void)close_stream(L, index);
-}
-
 /* close([linger]) -> how many messages were not sent; the socket is closed too.
  * linger is in milliseconds. Closing twice is silent. */
 static int stream_close(lua_State *L) {
+  const zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "close");
   int linger = 0;
-  (void)zlua_check_self(L, &zlua_class_stream, "close");
   bool has_linger = !lua_isnoneornil(L, 2);
   if (has_linger) {
     linger = (int)zlua_check_integer(L, "close", 1, 2, -1, INT32_MAX);
   }
   lua_settop(L, 1);
-  zlua_getuservalue(L, 1);
-  lua_rawgeti(L, 2, STREAM_SOCKET);   /* 3 */
-  size_t unsent = close_stream(L, 1); /* 0 if its loop was closed first */
-  zlua_socket_close(L, 3, has_linger ? &linger : NULL);
+  size_t unsent = 0;
+  if (stream->core) {
+    unsent = zlua_stream_close(L, 1, has_linger ? &linger : NULL);
+  } else {
+    /* Its loop may have been closed first: then the socket is still open. */
+    zlua_getuservalue(L, 1);
+    lua_rawgeti(L, 2, STREAM_SOCKET);
+    zlua_socket_close(L, 3, has_linger ? &linger : NULL);
+  }
   lua_pushinteger(L, (lua_Integer)unsent);
   return 1;
 }
@@ -731,12 +729,14 @@ static int new_stream(lua_State *L) {
   zlua_set_own_metatable(L, &zlua_class_stream, 1);
   set_fields(L, 4);
   zlua_socket_set_user(L, 3, 4);
+  zlua_anchor(L, &stream->handle, 4); /* its place; may raise, so it is first */
   int rc = zl_stream_new(loop->core, socket->zmq, 0, &stream->core);
   if (rc < 0) {
+    zlua_push_active(L, 2);
+    zlua_unanchor(L, &stream->handle, -1);
     return zlua_fail(L, rc);
   }
   zlua_link(loop, &stream->handle);
-  zlua_anchor(L, &stream->handle, 4); /* its place: may raise, and is undone */
   stream->kept = true;
   set_kept(L, stream, 4, false);
   stream->socket = socket;

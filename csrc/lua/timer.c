@@ -65,7 +65,7 @@ int zlua_call_timer(lua_State *L) {
 
 /* [-0, +0] one that has fired or was cancelled too. */
 static void cancel(lua_State *L, int index, zlua_timer *timer) {
-  if (!timer->core) {
+  if (!timer->handle.loop) {
     return;
   }
   zlua_getuservalue(L, index);
@@ -79,13 +79,12 @@ static void cancel(lua_State *L, int index, zlua_timer *timer) {
  * memory, and leaves it at rest. */
 static void start(lua_State *L, zlua_timer *timer, zlua_loop *loop, int index,
                   int64_t deadline) {
+  zlua_anchor(L, &timer->handle, index);
   int rc = zl_timer_new(loop->core, on_timer, timer, &timer->core);
-  if (rc < 0) {
-    zlua_raise(L, rc);
+  if (rc == 0) {
+    rc = zl_timer_start_at(timer->core, deadline, 0);
   }
   zlua_link(loop, &timer->handle);
-  zlua_anchor(L, &timer->handle, index);
-  rc = zl_timer_start_at(timer->core, deadline, 0);
   if (rc < 0) {
     cancel(L, index, timer);
     zlua_raise(L, rc);

@@ -40,14 +40,9 @@ local function is_open(loop)
 end
 
 --- Makes a loop. {impl=} is "epoll" or "poll"; the default is the system's best.
--- Raises what the system says if it cannot be made (EMFILE).
+-- Returns nil, message, name if the system refuses (EMFILE).
 function IOLoop.new(options)
-  local impl = check_options(options).impl or "default"
-  local loop, message = core.new_loop(IOLoop, impl)
-  if not loop then
-    error(message, 2)
-  end
-  return loop
+  return core.new_loop(IOLoop, check_options(options).impl or "default")
 end
 
 setmetatable(IOLoop, {
@@ -57,7 +52,7 @@ setmetatable(IOLoop, {
 --- The state's global loop, made at the first call.
 function IOLoop.instance()
   if not is_open(instance) then
-    instance = IOLoop.new()
+    instance = assert(IOLoop.new())
   end
   return instance
 end

@@ -8,13 +8,10 @@ local ZMQStream = core.ZMQStream
 ZMQStream.__index = ZMQStream
 
 --- Puts a stream on a socket of zmqloop.zmq, in a loop, by default IOLoop.current().
--- It receives nothing until on_recv(). The fields `socket` and `io_loop` are the two.
+-- It receives nothing until on_recv(). The fields `socket` and `io_loop` are the two. Returns nil,
+-- message, name if libzmq refuses (ETERM).
 function ZMQStream.new(socket, io_loop)
-  local stream, message = core.new_stream(ZMQStream, io_loop or ioloop.IOLoop.current(), socket)
-  if not stream then
-    error(message, 2)
-  end
-  return stream
+  return core.new_stream(ZMQStream, io_loop or ioloop.IOLoop.current(), socket)
 end
 
 setmetatable(ZMQStream, {
