@@ -160,23 +160,31 @@ static int take_traceback(lua_State *L) {
   return 1;
 }
 
-/* (err, loop, state): to on_error's function or the loop's method. */
+/* (err, loop, state): on_error's fn(err, traceback, callback), or the loop's
+ * handle_callback_exception(callback, err, traceback). */
 static int call_error(lua_State *L) {
-  lua_rawgeti(L, 3, ZLUA_LEFT_ON_ERROR); /* 4: function, or nil */
-  if (lua_isnil(L, 4)) {
-    lua_getfield(L, 2, "handle_callback_exception");
-    lua_pushvalue(L, 2); /* err, loop, state, nil, method, loop */
-  }
-  lua_rawgeti(L, 3, ZLUA_LEFT_CALLBACK);
-  lua_pushvalue(L, 1);
-  lua_rawgeti(L, lua_upvalueindex(1), 1); /* ..., callback, err, traceback */
+  lua_rawgeti(L, lua_upvalueindex(1), 1); /* 4: traceback */
   lua_pushnil(L);
   lua_rawseti(L, lua_upvalueindex(1), 1);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1); /* no memory for one */
-    lua_pushvalue(L, 1);
+  if (lua_isnil(L, 4)) {
+    lua_pushvalue(L, 1); /* there was no memory for one */
+    lua_replace(L, 4);
   }
-  lua_call(L, lua_isnil(L, 4) ? 4 : 3, 0);
+  lua_rawgeti(L, 3, ZLUA_LEFT_CALLBACK); /* 5: callback */
+  lua_rawgeti(L, 3, ZLUA_LEFT_ON_ERROR); /* 6: function, or nil */
+  if (!lua_isnil(L, 6)) {
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 4);
+    lua_pushvalue(L, 5);
+    lua_call(L, 3, 0);
+  } else {
+    lua_getfield(L, 2, "handle_callback_exception");
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 5);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 4);
+    lua_call(L, 4, 0);
+  }
   return 0;
 }
 
