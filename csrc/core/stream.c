@@ -22,7 +22,12 @@
 
 #include "internal.h"
 
-enum { DEFAULT_BATCH = 64, MAX_BATCH = 65535, FIRST_FRAMES = 4 };
+enum {
+  DEFAULT_BATCH = 64,
+  MAX_BATCH = 65535,
+  FIRST_FRAMES = 4,
+  SENDS_PER_TURN = 256
+};
 
 static zl_stream *of(zl__watch *watch) {
   return zl__container(watch, zl_stream, socket.watch);
@@ -43,10 +48,45 @@ static void fail(zl_stream *stream, int rc) {
   }
 }
 
-/* The socket is of no use any more. */
+/* ---- the end, and what has left before ---------------------------------- */
+
+static bool has_reports(const zl_stream *stream) {
+  return stream->queue.head != stream->queue.unsent;
+}
+
+/* Calls on_sent for the oldest message that has left. */
+static void report_first(zl_stream *stream) {
+  zl__message *message = zl__queue_pop_report(&stream->queue);
+  uint64_t token = message->token;
+  int status = message->status;
+  zl__message_free(loop_of(stream), message);
+  zl__queue_drop_silent(loop_of(stream), &stream->queue);
+  if (token != 0 && stream->on_sent) {
+    zl__loop_handled(loop_of(stream));
+    stream->on_sent(stream, token, status, stream->on_sent_arg);
+  }
+}
+
+/* For a batch at most: on_sent may send and so make new reports. */
+static void report_sent(zl_stream *stream) {
+  for (int left = stream->batch;
+       left > 0 && !stream->socket.watch.handle.closed && has_reports(stream) &&
+       !zl__loop_spent(loop_of(stream));
+       left--) {
+    report_first(stream);
+  }
+}
+
+/* The socket is of no use any more. There will be no other turn, and nothing
+ * can be sent that would make new reports. */
 static void die(zl_stream *stream, int rc) {
   zl__socket_die(&stream->socket, rc);
-  fail(stream, rc);
+  while (!stream->socket.watch.handle.closed && has_reports(stream)) {
+    report_first(stream);
+  }
+  if (!stream->socket.watch.handle.closed) {
+    fail(stream, rc);
+  }
 }
 
 /* ---- receiving -------------------------------------------------------- */
@@ -299,34 +339,24 @@ static bool send_first(zl_stream *stream) {
     fail(stream, rc);
   }
   if (!over(stream) && !stream->queue.unsent && stream->on_drained) {
+    zl__loop_handled(loop);
     stream->on_drained(stream, stream->on_drained_arg);
   }
   return true;
 }
 
+/* A long queue leaves in turns: the rest of the loop has its own between. One
+ * message at least, or receiving could use up each step's budget. */
 static void send_queued(zl_stream *stream) {
-  while (!over(stream) && stream->queue.unsent && send_first(stream)) {
-  }
-}
-
-static bool has_reports(const zl_stream *stream) {
-  return stream->queue.head != stream->queue.unsent;
-}
-
-/* Calls on_sent, for a batch at most: it may send and so make new reports. */
-static void report_sent(zl_stream *stream) {
-  for (int left = stream->batch;
-       left > 0 && !stream->socket.watch.handle.closed && has_reports(stream) &&
-       !zl__loop_spent(loop_of(stream));
+  for (int left = SENDS_PER_TURN; !over(stream) && stream->queue.unsent;
        left--) {
-    zl__message *message = zl__queue_pop_report(&stream->queue);
-    uint64_t token = message->token;
-    int status = message->status;
-    zl__message_free(loop_of(stream), message);
-    zl__queue_drop_silent(loop_of(stream), &stream->queue);
-    if (token != 0 && stream->on_sent) {
-      zl__loop_handled(loop_of(stream));
-      stream->on_sent(stream, token, status, stream->on_sent_arg);
+    if (left == 0 ||
+        (left < SENDS_PER_TURN && zl__loop_spent(loop_of(stream)))) {
+      stream->socket.again = true;
+      return;
+    }
+    if (!send_first(stream)) {
+      return;
     }
   }
 }
