@@ -3,24 +3,26 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "support/clock.h"
 #include "test.h"
 
 static char calls[256];
-static int count;
+static int called;
 
 static void note(char letter) {
-  CHECK(count < (int)sizeof calls - 1);
-  calls[count] = letter;
-  count++;
-  calls[count] = '\0';
+  CHECK(called < (int)sizeof calls - 1);
+  calls[called] = letter;
+  called++;
+  calls[called] = '\0';
 }
 
 static zl_loop *fresh_loop(void) {
-  count = 0;
+  called = 0;
   calls[0] = '\0';
   return new_loop();
 }
@@ -88,7 +90,7 @@ static void on_refill(zl_loop *loop, void *arg) {
   for (int i = 0; i < 3 && *left > 0; i++, (*left)--) {
     CHECK_INT(zl_loop_add_callback(loop, on_refill, arg), 0);
   }
-  count = count < 200 ? count + 1 : count;
+  called = called < 200 ? called + 1 : called;
 }
 
 static void test_callback_thousands_of_them(void) {
@@ -97,7 +99,7 @@ static void test_callback_thousands_of_them(void) {
   CHECK_INT(zl_loop_add_callback(loop, on_refill, &left), 0);
   CHECK_INT(zl_loop_run(loop, ZL_RUN_ALIVE), 0);
   CHECK_INT(left, 0);
-  CHECK_INT(count, 200);
+  CHECK_INT(called, 200);
   close_loop(loop);
 }
 
@@ -345,6 +347,77 @@ static void test_callback_errors_have_text_and_name(void) {
   CHECK(zl_strerror(0) && zl_errname(0));
 }
 
+enum { DESCRIPTORS = 64 }; /* more than the process has open */
+
+/* Notes which descriptors are open; returns how many were not before. */
+static int opened(char *open, int *fresh) {
+  int count = 0;
+  for (int fd = 0; fd < DESCRIPTORS; fd++) {
+    char is_open = fcntl(fd, F_GETFD) >= 0;
+    if (is_open && !open[fd]) {
+      fresh[count] = fd;
+      count++;
+    }
+    open[fd] = is_open;
+  }
+  return count;
+}
+
+static void test_callback_descriptors_close_on_exec(void) {
+  static const int backends[] = {ZL_BACKEND_DEFAULT, ZL_BACKEND_POLL};
+  for (int b = 0; b < 2; b++) {
+    zl_config config = {.size = sizeof config, .backend = backends[b]};
+    char open[DESCRIPTORS] = {0};
+    int fresh[DESCRIPTORS];
+    zl_loop *loop;
+    (void)opened(open, fresh);
+    CHECK_INT(zl_loop_new(&config, &loop), 0);
+    int count = opened(open, fresh);
+    CHECK(count > 0);
+    for (int i = 0; i < count; i++) {
+      CHECK(fcntl(fresh[i], F_GETFD) & FD_CLOEXEC);
+    }
+    close_loop(loop);
+    for (int i = 0; i < count; i++) {
+      CHECK(fcntl(fresh[i], F_GETFD) < 0);
+    }
+  }
+}
+
+/* However many descriptors are left, the loop has them or gives them back. */
+static void test_callback_no_descriptors_left(void) {
+  struct rlimit old;
+  zl_loop *loop = NULL;
+  int used[DESCRIPTORS];
+  int count = 0;
+  CHECK_INT(getrlimit(RLIMIT_NOFILE, &old), 0);
+  struct rlimit few = {DESCRIPTORS, old.rlim_max};
+  CHECK_INT(setrlimit(RLIMIT_NOFILE, &few), 0);
+  int fd;
+  while ((fd = dup(STDOUT_FILENO)) >= 0) {
+    CHECK(count < DESCRIPTORS);
+    used[count] = fd;
+    count++;
+  }
+  int rc = -EMFILE;
+  while (rc < 0) { /* one more each time */
+    CHECK_INT(zl_loop_new(NULL, &loop), -EMFILE);
+    CHECK(!loop);
+    CHECK(count > 0);
+    count--;
+    (void)close(used[count]);
+    rc = zl_loop_new(NULL, &loop);
+    CHECK(rc == 0 || rc == -EMFILE);
+  }
+  CHECK_INT(setrlimit(RLIMIT_NOFILE, &old), 0);
+  while (count > 0) {
+    count--;
+    (void)close(used[count]);
+  }
+  CHECK_INT(zl_loop_step(loop, 0, NULL), 0);
+  close_loop(loop);
+}
+
 static const zl_test tests[] = {
     TEST(test_callback_first_in_first_out),
     TEST(test_callback_added_inside_waits_for_the_next_iteration),
@@ -363,6 +436,8 @@ static const zl_test tests[] = {
     TEST(test_callback_run_of_an_empty_loop),
     TEST(test_callback_configuration_is_checked),
     TEST(test_callback_errors_have_text_and_name),
+    TEST(test_callback_descriptors_close_on_exec),
+    TEST(test_callback_no_descriptors_left),
 };
 
 TEST_MAIN(tests)

@@ -215,6 +215,36 @@ static void test_fd_removes_itself(void) {
   close_loop(loop);
 }
 
+/* The number of a descriptor that was closed behind the loop's back comes to
+ * life again: the new watch gets the events, and the end of the old one leaves
+ * it alone. Only epoll can tell them apart. */
+static void test_fd_number_used_again_behind_the_loops_back(void) {
+  zl_loop *loop = backend_loop();
+  int ends[2];
+  int fresh[2];
+  seen old;
+  seen new;
+  pair(ends);
+  pair(fresh);
+  watch_fd(loop, ends[0], ZL_READ, &old);
+  if (!strcmp(zl_loop_backend(loop), "epoll")) {
+    CHECK_INT(dup2(fresh[0], ends[0]), ends[0]);
+    watch_fd(loop, ends[0], ZL_READ, &new);
+    CHECK_INT(write(fresh[1], "x", 1), 1);
+    CHECK_INT(step(loop), 1);
+    CHECK_INT(new.calls, 1);
+    CHECK_INT(zl_fd_update(old.watch, ZL_WRITE), -EBADF);
+    zl_fd_close(old.watch);
+    CHECK_INT(step(loop), 1);
+    CHECK_INT(new.calls, 2);
+    CHECK_INT(old.calls, 0);
+    zl_fd_close(new.watch);
+  }
+  close_both(ends);
+  close_both(fresh);
+  close_loop(loop);
+}
+
 /* The only watch, removed before the run. */
 static void test_fd_only_one_removed_then_run(void) {
   zl_loop *loop = backend_loop();
@@ -357,6 +387,7 @@ EACH(test_fd_removes_itself)
 EACH(test_fd_only_one_removed_then_run)
 EACH(test_fd_number_used_again_does_not_reach_the_old_watch)
 EACH(test_fd_closed_before_its_watch)
+EACH(test_fd_number_used_again_behind_the_loops_back)
 EACH(test_fd_many_watches)
 
 #define BOTH(name) TEST(name), TEST(name##_on_poll)
@@ -372,6 +403,7 @@ static const zl_test tests[] = {
     BOTH(test_fd_only_one_removed_then_run),
     BOTH(test_fd_number_used_again_does_not_reach_the_old_watch),
     BOTH(test_fd_closed_before_its_watch),
+    BOTH(test_fd_number_used_again_behind_the_loops_back),
     BOTH(test_fd_many_watches),
 };
 

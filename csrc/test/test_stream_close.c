@@ -191,7 +191,7 @@ static void test_stream_refuses_what_it_cannot_watch(void) {
 /* ---- fork --------------------------------------------------------------- */
 
 /* Not CHECK: a failure must not go on with the other tests in the child. */
-static int in_child(zl_stream *stream, zl_fd *watch) {
+static int in_child(zl_stream *stream, zl_stream *queued, zl_fd *watch) {
   if (zl_loop_run(loop, ZL_RUN_FOREVER) != -ECHILD) {
     return 1;
   }
@@ -200,7 +200,10 @@ static int in_child(zl_stream *stream, zl_fd *watch) {
   }
   zl_stream_close(stream);
   zl_fd_close(watch);
-  return zl_loop_close(loop) == 0 ? 0 : 3;
+  if (zl_stream_close(queued) != 2) {
+    return 3;
+  }
+  return zl_loop_close(loop) == 0 ? 0 : 4;
 }
 
 static void on_fd_byte(zl_fd *watch, int events, void *arg) {
@@ -224,9 +227,13 @@ static void test_stream_fork_leaves_the_parent_alone(void) {
   CHECK_INT(zl_fd_new(loop, ends[0], ZL_READ, on_fd_byte, &bytes, &watch), 0);
   send_text(push, "before", 0);
   run_until(&in.messages, 1);
+  void *lonely = new_socket(context, ZMQ_PUSH);
+  zl_stream *queued = new_stream(lonely);
+  CHECK_INT(send_one(queued, "a", 1), ZL_QUEUED);
+  CHECK_INT(send_one(queued, "b", 0), ZL_QUEUED);
   pid_t child = fork();
   if (child == 0) {
-    _exit(in_child(stream, watch));
+    _exit(in_child(stream, queued, watch));
   }
   CHECK(child > 0);
   CHECK(waitpid(child, &status, 0) == child);
@@ -236,6 +243,8 @@ static void test_stream_fork_leaves_the_parent_alone(void) {
   run_until(&in.messages, 2);
   CHECK_INT(write(ends[1], "", 1), 1);
   run_until(&bytes, 1);
+  CHECK_INT(zl_stream_close(queued), 2);
+  close_socket(lonely);
   zl_fd_close(watch);
   (void)close(ends[0]);
   (void)close(ends[1]);

@@ -105,6 +105,105 @@ static void test_stream_queue_leaves_when_a_peer_connects(void) {
   end();
 }
 
+/* A queue of any length is sent in turns, so that the rest has its own. */
+static void test_stream_long_queue_does_not_hold_up_the_loop(void) {
+  enum { MESSAGES = 20000 };
+  sequence s = {0, 1};
+  zl_budget budget = {.time_ns = 1};
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  set_option(push, ZMQ_SNDHWM, 0);
+  set_option(pull, ZMQ_RCVHWM, 0);
+  zl_stream *sender = new_stream(push);
+  for (int i = 0; i < MESSAGES; i++) {
+    CHECK_INT(send_number(sender, 1, i, 0), ZL_QUEUED);
+  }
+  join_sockets(INPROC, pull, push);
+  zl_stream_touch(sender);
+  (void)step();
+  CHECK(zl_stream_queued(sender) > 0);
+  size_t left = zl_stream_queued(sender);
+  CHECK(zl_loop_step(loop, 0, &budget) >= 0);
+  CHECK(zl_stream_queued(sender) > 0 && zl_stream_queued(sender) <= left);
+  zl_stream *receiver = new_stream(pull);
+  zl_stream_on_recv(receiver, sequence_recv, &s);
+  run_until(&s.next, MESSAGES);
+  CHECK_INT(zl_stream_queued(sender), 0);
+  zl_stream_close(sender);
+  zl_stream_close(receiver);
+  close_socket(pull);
+  close_socket(push);
+  end();
+}
+
+/* Receiving uses up the budget of each step, and the queue leaves all the
+ * same. */
+static void test_stream_sends_under_a_budget_of_one(void) {
+  enum { MESSAGES = 50 };
+  zl_budget one = {.events = 1};
+  inbox in;
+  begin();
+  void *dealer = new_socket(context, ZMQ_DEALER);
+  void *peer = new_socket(context, ZMQ_DEALER);
+  zl_stream *stream = new_receiver(dealer, &in);
+  for (int i = 0; i < MESSAGES; i++) {
+    CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
+  }
+  join_sockets(INPROC, dealer, peer);
+  zl_stream_touch(stream);
+  for (int i = 0; i < 10 * MESSAGES; i++) {
+    send_text(peer, "m", 0);
+  }
+  for (int i = 0; i < 2 * MESSAGES; i++) {
+    CHECK(zl_loop_step(loop, 0, &one) >= 0);
+  }
+  CHECK(in.messages >= MESSAGES);
+  CHECK_INT(zl_stream_queued(stream), 0);
+  zl_stream_close(stream);
+  close_socket(dealer);
+  close_socket(peer);
+  end();
+}
+
+static void on_drained(zl_stream *stream, void *arg) {
+  CHECK_INT(zl_stream_queued(stream), 0);
+  ++*(int *)arg;
+}
+
+static void test_stream_tells_when_the_queue_is_empty(void) {
+  sequence s = {0, 1};
+  int drained = 0;
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  zl_stream *sender = new_stream(push);
+  zl_stream_on_drained(sender, on_drained, &drained);
+  CHECK(!zl_stream_busy(sender));
+  for (int i = 0; i < 10; i++) {
+    CHECK_INT(send_number(sender, 1, i, 0), ZL_QUEUED);
+  }
+  CHECK(zl_stream_busy(sender));
+  CHECK_INT(step(), 0);
+  CHECK_INT(drained, 0);
+  join_sockets(INPROC, pull, push);
+  zl_stream_touch(sender);
+  run_until(&drained, 1);
+  CHECK(!zl_stream_busy(sender));
+  zl_stream *receiver = new_stream(pull);
+  zl_stream_on_recv(receiver, sequence_recv, &s);
+  run_until(&s.next, 10);
+  /* What never waited is no news. */
+  CHECK_INT(send_number(sender, 1, 10, 0), 0);
+  run_until(&s.next, 11);
+  CHECK_INT(drained, 1);
+  zl_stream_close(sender);
+  zl_stream_close(receiver);
+  close_socket(pull);
+  close_socket(push);
+  end();
+}
+
 /* ---- reports of what was sent ------------------------------------------- */
 
 static void test_stream_reports_in_order_from_the_loop(void) {
@@ -272,6 +371,9 @@ static const zl_test tests[] = {
     TEST(test_stream_queues_without_a_peer_ipc),
     TEST(test_stream_queues_without_a_peer_tcp),
     TEST(test_stream_queue_leaves_when_a_peer_connects),
+    TEST(test_stream_long_queue_does_not_hold_up_the_loop),
+    TEST(test_stream_sends_under_a_budget_of_one),
+    TEST(test_stream_tells_when_the_queue_is_empty),
     TEST(test_stream_reports_in_order_from_the_loop),
     TEST(test_stream_send_in_a_report),
     TEST(test_stream_refused_messages),

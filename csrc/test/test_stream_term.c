@@ -124,6 +124,34 @@ static void test_stream_context_terminated_while_rep_owes_a_reply(void) {
   end();
 }
 
+/* What libzmq took before the end was sent, and is reported before it. */
+static void test_stream_context_terminated_with_reports_pending(void) {
+  enum { SENT = 5 };
+  reports r;
+  memset(&r, 0, sizeof r);
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  join_sockets(INPROC, pull, push);
+  zl_stream *stream = new_stream(push);
+  CHECK_INT(zl_stream_set_batch(stream, 1), 0); /* of reports as well */
+  zl_stream_on_sent(stream, on_sent, &r);
+  zl_stream_on_error(stream, on_error, &r);
+  for (uint64_t token = 1; token <= SENT; token++) {
+    CHECK_INT(send_reported(stream, &r, token), 0);
+  }
+  CHECK_INT(zmq_ctx_shutdown(context), 0);
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -ETERM);
+  CHECK_INT(r.errors, 1);
+  CHECK_INT(r.count, SENT);
+  CHECK_INT(r.tokens[SENT - 1], SENT);
+  CHECK(!zl_stream_busy(stream));
+  CHECK_INT(zl_stream_close(stream), 0);
+  close_socket(pull);
+  close_socket(push);
+  end();
+}
+
 static void on_error_and_close(zl_stream *stream, int rc, void *arg) {
   void *socket = *(void **)arg;
   CHECK_INT(rc, -ETERM);
@@ -236,6 +264,7 @@ static const zl_test tests[] = {
     TEST(test_stream_context_terminated),
     TEST(test_stream_context_terminated_on_poll),
     TEST(test_stream_context_terminated_while_rep_owes_a_reply),
+    TEST(test_stream_context_terminated_with_reports_pending),
     TEST(test_stream_closed_when_a_thread_terminates_the_context),
     TEST(test_stream_paused_with_a_queue_does_not_spin),
     TEST(test_stream_paused_with_messages_does_not_spin),
