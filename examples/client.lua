@@ -3,7 +3,7 @@
 -- Arguments: the endpoints that service.lua printed.
 local zmqloop = require("zmqloop")
 
-local REQUESTS, WINDOW, SECONDS = 10000, 100, 30
+local REQUESTS, WINDOW, SECONDS = 20000, 20, 30
 
 local loop = zmqloop.IOLoop.instance()
 local ctx = zmqloop.zmq.Context.instance()

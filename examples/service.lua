@@ -32,11 +32,11 @@ end)
 
 zmqloop.PeriodicCallback(function() -- milliseconds
   heartbeat:send_multipart{"answered", tostring(answered)}
-end, 100):start()
+end, 50):start()
 
 zmqloop.PeriodicCallback(function()
   print(("%d requests answered"):format(answered))
-end, 200):start()
+end, 100):start()
 
 print(requests_endpoint .. " " .. heartbeat_endpoint)
 loop:start()
