@@ -217,7 +217,7 @@ def run_case(name, repetitions, scale, directory):
 def main():
     parser = argparse.ArgumentParser(prog='scripts/bench')
     parser.add_argument('cases', metavar='CASE', nargs='*', help=', '.join(CASES))
-    parser.add_argument('--repetitions', type=int, default=5)
+    parser.add_argument('--repetitions', type=int, default=7)
     parser.add_argument('--scale', type=float, default=1.0, help='of the numbers of messages')
     options = parser.parse_args()
     unknown = [name for name in options.cases if name not in CASES]
