@@ -163,7 +163,7 @@ void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
 int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before);
 bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle);
 void zlua_calling(lua_State *L, int state_index, int callback_index);
-int zlua_on_interrupt(zl_loop *core, void *loop);
+int zlua_on_interrupt(zl_loop *core, void *arg);
 void zlua_let_hooks_run(lua_State *L);
 void zlua_make_calls(lua_State *L);
 

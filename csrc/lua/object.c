@@ -11,7 +11,7 @@
 void *zlua_new_object(lua_State *L, const zlua_class *class) {
   void *object = zlua_newuserdata(L, class->size);
   memset(object, 0, class->size);
-  memcpy(object, &class, sizeof class);
+  memcpy(object, &class, sizeof class); /* NOLINT: the pointer is meant */
   lua_newtable(L);
   zlua_setuservalue(L, -2); /* object's uservalue = {} */
   return object;
@@ -71,7 +71,7 @@ void *zlua_test_object(lua_State *L, int index, const zlua_class *class) {
     return NULL;
   }
   object = lua_touserdata(L, index);
-  memcpy(&found, object, sizeof found);
+  memcpy(&found, object, sizeof found); /* NOLINT: the pointer is meant */
   return found == class ? object : NULL;
 }
 

@@ -240,7 +240,7 @@ static option check_option(lua_State *L, const option *options,
       luaL_error(L, "bad argument #1 to '%s' (%s)", method,
                  lua_tostring(L, -1));
     }
-    return *found;
+    return *found; /* NOLINT: luaL_error does not return */
   }
   int number = (int)zlua_check_integer(L, method, 1, 2, 0, INT32_MAX);
   found = find_number(options, number);
@@ -444,8 +444,8 @@ static void add_constants(lua_State *L, const option *options) {
     luaL_Buffer buffer;
     luaL_buffinit(L, &buffer);
     for (const char *c = options->name; *c; c++) {
-      char upper = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
-      luaL_addchar(&buffer, upper);
+      int upper = *c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c;
+      luaL_addchar(&buffer, (char)upper);
     }
     luaL_pushresult(&buffer);
     lua_pushinteger(L, options->number);
