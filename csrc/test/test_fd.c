@@ -245,6 +245,35 @@ static void test_fd_number_used_again_behind_the_loops_back(void) {
   close_loop(loop);
 }
 
+/* A duplicate keeps the old registration alive, which nobody can remove any
+ * more; what it reports is for nobody, whoever has the place in the table now.
+ */
+static void test_fd_closed_with_a_duplicate_open(void) {
+  zl_loop *loop = backend_loop();
+  int ends[2];
+  int others[2];
+  seen old;
+  seen new;
+  pair(ends);
+  pair(others);
+  int duplicate = dup(ends[0]);
+  watch_fd(loop, ends[0], ZL_READ, &old);
+  (void)close(ends[0]);
+  zl_fd_close(old.watch);
+  watch_fd(loop, others[0], ZL_READ, &new);
+  CHECK_INT(write(ends[1], "x", 1), 1);
+  CHECK_INT(step(loop), 0);
+  CHECK_INT(write(others[1], "x", 1), 1);
+  CHECK_INT(step(loop), 1);
+  CHECK_INT(new.calls, 1);
+  CHECK_INT(old.calls, 0);
+  zl_fd_close(new.watch);
+  (void)close(duplicate);
+  (void)close(ends[1]);
+  close_both(others);
+  close_loop(loop);
+}
+
 /* The only watch, removed before the run. */
 static void test_fd_only_one_removed_then_run(void) {
   zl_loop *loop = backend_loop();
@@ -388,6 +417,7 @@ EACH(test_fd_only_one_removed_then_run)
 EACH(test_fd_number_used_again_does_not_reach_the_old_watch)
 EACH(test_fd_closed_before_its_watch)
 EACH(test_fd_number_used_again_behind_the_loops_back)
+EACH(test_fd_closed_with_a_duplicate_open)
 EACH(test_fd_many_watches)
 
 #define BOTH(name) TEST(name), TEST(name##_on_poll)
@@ -404,6 +434,7 @@ static const zl_test tests[] = {
     BOTH(test_fd_number_used_again_does_not_reach_the_old_watch),
     BOTH(test_fd_closed_before_its_watch),
     BOTH(test_fd_number_used_again_behind_the_loops_back),
+    BOTH(test_fd_closed_with_a_duplicate_open),
     BOTH(test_fd_many_watches),
 };
 

@@ -171,7 +171,9 @@ static void test_post_wake_from_a_thread(void) {
   CHECK_INT(zl_loop_step(loop, ZL_FOREVER, NULL), 0);
   CHECK_INT(pthread_join(thread, NULL), 0);
   /* It woke one wait, not the next as well. */
+  int64_t start = zl_loop_time_ns(loop);
   CHECK_INT(zl_loop_step(loop, 1 * MILLISECONDS, NULL), 0);
+  CHECK(zl_loop_time_ns(loop) - start >= 1 * MILLISECONDS);
   close_loop(loop);
 }
 
