@@ -606,6 +606,11 @@ static size_t send_last(zl_stream *stream) {
     refused += rc < 0 ? 1 : 0;
     zl__queue_sent(loop_of(stream), &stream->queue, rc);
   }
+  /* libzmq forgets the linger of connections that it has not yet come to know
+   * of, by a command of zmq_connect() to its own socket. */
+  if (!stream->socket.dead) {
+    (void)zl__socket_events(&stream->socket);
+  }
   return refused + stream->queue.unsent_count;
 }
 

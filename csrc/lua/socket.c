@@ -127,6 +127,15 @@ static void set_linger(void *zmq, int linger) {
   (void)zmq_setsockopt(zmq, ZMQ_LINGER, &linger, sizeof linger);
 }
 
+/* libzmq forgets the linger of connections that the socket has not yet come to
+ * know of, by a command of zmq_connect() to itself: close right after connect
+ * and send would lose the messages. Asking for events processes commands. */
+static void settle(void *zmq) {
+  int events;
+  size_t size = sizeof events;
+  (void)zmq_getsockopt(zmq, ZMQ_EVENTS, &events, &size);
+}
+
 /* Closes the zmq socket. In a forked child it is the parent's. */
 static void close_zmq(zlua_socket *socket) {
   void *zmq = socket->zmq;
@@ -136,6 +145,7 @@ static void close_zmq(zlua_socket *socket) {
   unlink_from_context(socket);
   if (context->pid == getpid()) {
     context->lingers = context->lingers || get_linger(zmq) != 0;
+    settle(zmq);
     (void)zmq_close(zmq);
   }
 }
