@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -350,10 +351,10 @@ static void test_callback_errors_have_text_and_name(void) {
 enum { DESCRIPTORS = 64 }; /* more than the process has open */
 
 /* Notes which descriptors are open; returns how many were not before. */
-static int opened(char *open, int *fresh) {
+static int opened(bool *open, int *fresh) {
   int count = 0;
   for (int fd = 0; fd < DESCRIPTORS; fd++) {
-    char is_open = fcntl(fd, F_GETFD) >= 0;
+    bool is_open = fcntl(fd, F_GETFD) >= 0;
     if (is_open && !open[fd]) {
       fresh[count] = fd;
       count++;
@@ -367,7 +368,7 @@ static void test_callback_descriptors_close_on_exec(void) {
   static const int backends[] = {ZL_BACKEND_DEFAULT, ZL_BACKEND_POLL};
   for (int b = 0; b < 2; b++) {
     zl_config config = {.size = sizeof config, .backend = backends[b]};
-    char open[DESCRIPTORS] = {0};
+    bool open[DESCRIPTORS] = {false};
     int fresh[DESCRIPTORS];
     zl_loop *loop;
     (void)opened(open, fresh);

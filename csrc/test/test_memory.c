@@ -127,11 +127,11 @@ static void make_callbacks(world *w) {
   }
 }
 
-/* Both ends of pipes that hold a byte. */
-static void make_watches(world *w, const int *ends) {
+/* ends: of pipes that hold a byte */
+static void make_watches(world *w, int (*ends)[2]) {
   for (int i = 0; i < WATCHES; i++) {
     zl_fd *watch;
-    if (TRY(zl_fd_new(w->loop, ends[2 * i], ZL_READ, on_fd, w, &watch))) {
+    if (TRY(zl_fd_new(w->loop, ends[i][0], ZL_READ, on_fd, w, &watch))) {
       w->watches++;
     } else {
       CHECK(!watch);
@@ -181,7 +181,7 @@ static void run_the_rest(world *w) {
   CHECK_INT(w->watches_called, w->watches);
 }
 
-static void use_everything(world *w, const int *ends) {
+static void use_everything(world *w, int (*ends)[2]) {
   void *context = zmq_ctx_new();
   void *pull = new_socket(context, ZMQ_PULL);
   void *push = new_socket(context, ZMQ_PUSH);
@@ -232,8 +232,7 @@ static int new_loop_of(world *w, int backend) {
 }
 
 /* Returns whether anything was refused. */
-static bool refuse_from(long request, long count, int backend,
-                        const int *ends) {
+static bool refuse_from(long request, long count, int backend, int (*ends)[2]) {
   world this_world;
   world *w = &this_world;
   memset(w, 0, sizeof *w);
@@ -251,18 +250,19 @@ static bool refuse_from(long request, long count, int backend,
 }
 
 static void refuse_each(long count, int backend) {
-  int ends[2 * WATCHES];
+  int ends[WATCHES][2];
   long request = 1;
   for (int i = 0; i < WATCHES; i++) {
-    CHECK_INT(pipe(&ends[2 * i]), 0);
-    CHECK_INT(write(ends[2 * i + 1], "", 1), 1);
+    CHECK_INT(pipe(ends[i]), 0);
+    CHECK_INT(write(ends[i][1], "", 1), 1);
   }
   while (refuse_from(request, count, backend, ends)) {
     request++;
   }
   CHECK(request > TIMERS + WATCHES + MESSAGES);
-  for (int i = 0; i < 2 * WATCHES; i++) {
-    (void)close(ends[i]);
+  for (int i = 0; i < WATCHES; i++) {
+    (void)close(ends[i][0]);
+    (void)close(ends[i][1]);
   }
 }
 

@@ -323,6 +323,48 @@ static void test_post_interrupt_callback_ends_a_run(void) {
   close_loop(loop);
 }
 
+/* ---- two loops ------------------------------------------------------------
+ */
+
+enum { RALLIES = 20000 };
+
+typedef struct player {
+  zl_loop *loop;
+  struct player *other;
+  int hits;
+} player;
+
+static void on_hit(zl_loop *loop, void *arg) {
+  player *p = arg;
+  CHECK(loop == p->loop);
+  p->hits++;
+  CHECK_INT(zl_loop_post(p->other->loop, on_hit, p->other, NULL), 0);
+  if (p->hits == RALLIES) {
+    zl_loop_stop(loop);
+  }
+}
+
+static void *play(void *arg) {
+  player *p = arg;
+  CHECK_INT(zl_loop_run(p->loop, ZL_RUN_FOREVER), 0);
+  return NULL;
+}
+
+static void test_post_between_two_loops(void) {
+  player a = {new_loop(), NULL, 0};
+  player b = {new_loop(), &a, 0};
+  pthread_t thread;
+  a.other = &b;
+  CHECK_INT(zl_loop_post(a.loop, on_hit, &a, NULL), 0);
+  CHECK_INT(pthread_create(&thread, NULL, play, &b), 0);
+  CHECK_INT(zl_loop_run(a.loop, ZL_RUN_FOREVER), 0);
+  CHECK_INT(pthread_join(thread, NULL), 0);
+  CHECK_INT(a.hits, RALLIES);
+  CHECK_INT(b.hits, RALLIES);
+  close_loop(a.loop);
+  close_loop(b.loop);
+}
+
 static const zl_test tests[] = {
     TEST(test_post_many_from_threads_in_order),
     TEST(test_post_many_on_the_poll_backend),
@@ -334,6 +376,7 @@ static const zl_test tests[] = {
     TEST(test_post_stop_from_a_signal_handler),
     TEST(test_post_signals_do_not_disturb_a_wait),
     TEST(test_post_interrupt_callback_ends_a_run),
+    TEST(test_post_between_two_loops),
 };
 
 TEST_MAIN(tests)
