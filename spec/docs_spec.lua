@@ -1,0 +1,111 @@
+-- What exists is documented, and what is documented exists. What C defines is
+-- annotated in lua/zmqloop/meta, what Lua defines where it is written.
+local core = require("zmqloop.core")
+local zmqloop = require("zmqloop")
+
+local function lines_of(path)
+  local lines = {}
+  local file = assert(io.open(path))
+  for line in file:lines() do lines[#lines + 1] = line end
+  file:close()
+  return lines
+end
+
+-- The methods of a metatable or class that C defines.
+local function c_functions(class)
+  local found = {}
+  for name, value in pairs(class) do
+    if type(value) == "function" and not name:find("^__")
+      and debug.getinfo(value, "S").what == "C" then
+      found[name] = true
+    end
+  end
+  return found
+end
+
+-- What a file of annotations declares of a class: names, and whether each has
+-- words of its own above it.
+local function declared(path, class)
+  local found, lines = {}, lines_of(path)
+  for i, line in ipairs(lines) do
+    local name = line:match("^function " .. class .. "[.:]([%w_]+)%(")
+    if name then
+      assert(not found[name], ("%s declares %s:%s twice"):format(path, class, name))
+      found[name] = i
+    end
+  end
+  return found, lines
+end
+
+describe("the annotations", function()
+  local loop = zmqloop.IOLoop()
+  local classes = {
+    {file = "ioloop", name = "IOLoop", class = core.IOLoop},
+    {file = "ioloop", name = "Timeout", class = getmetatable(loop:call_later(1, print)).__index},
+    {file = "zmqstream", name = "ZMQStream", class = core.ZMQStream},
+    {file = "zmq", name = "Context", class = core.Context},
+    {file = "zmq", name = "Socket", class = core.Socket},
+  }
+  loop:close()
+
+  for _, case in ipairs(classes) do
+    local path = "lua/zmqloop/meta/" .. case.file .. ".lua"
+
+    it("of " .. case.name .. " name each method that C defines, and no other", function()
+      local names = declared(path, case.name)
+      local exists = c_functions(case.class)
+      for name in pairs(exists) do
+        assert.is_number(names[name], ("%s:%s is not in %s"):format(case.name, name, path))
+      end
+      for name in pairs(names) do
+        assert.is_true(exists[name], ("%s has %s:%s, which does not exist"):format(
+          path, case.name, name))
+      end
+      assert.is_not_nil(next(exists))
+    end)
+
+    it("of " .. case.name .. " say something about each", function()
+      local names, lines = declared(path, case.name)
+      for name, number in pairs(names) do
+        local above = lines[number - 1]
+        assert.matches("^%-%-%-", above, name .. " has no annotation")
+        -- all parameters are described
+        for parameter in lines[number]:match("%((.*)%)"):gmatch("[%w_%.]+") do
+          local described = false
+          local i = number - 1
+          while lines[i]:find("^%-%-%-") do
+            local pattern = "^%-%-%-@param " .. parameter:gsub("%.", "%%.") .. "%??%s"
+            described = described or lines[i]:find(pattern) ~= nil
+            i = i - 1
+          end
+          assert.is_true(described, ("%s(%s) is not described"):format(name, parameter))
+        end
+      end
+    end)
+  end
+end)
+
+describe("the Lua modules", function()
+  local pipe = io.popen("ls lua/zmqloop/*.lua")
+  local paths = {}
+  for path in pipe:lines() do paths[#paths + 1] = path end
+  pipe:close()
+
+  for _, path in ipairs(paths) do
+    it(path .. " documents each public function", function()
+      local lines = lines_of(path)
+      for i, line in ipairs(lines) do
+        local name = line:match("^function ([%w_]+[.:][%a][%w_]*)%(")
+          or line:match("^([%u][%w_]*%.[%a][%w_]*) = function%(")
+        if name then
+          assert.matches("^%-%-", lines[i - 1] or "", name .. " has no comment above it")
+        end
+      end
+      assert.is_true(#lines > 0)
+    end)
+  end
+
+  it("are found", function()
+    assert.is_true(#paths >= 4)
+  end)
+end)

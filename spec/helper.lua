@@ -1,0 +1,346 @@
+-- What every spec shares: a fresh loop and context per test that are closed
+-- after it, callbacks that are counted and chased by the collector, a watchdog,
+-- and child processes that end by themselves. Loaded once by busted before any
+-- spec; specs get it with require("spec.helper").
+--
+--   it("does a thing", test(function(t)
+--     t.loop:add_callback(t.expect(function() t.loop:stop() end))
+--     t:start()
+--   end))
+--
+-- Environment: ZMQLOOP_BACKEND names the backend of the loops ("epoll",
+-- "poll"), ZMQLOOP_GC=stress runs the collector at full aggression.
+local helper = {}
+
+local unpack = table.unpack or unpack -- luacheck: std max
+
+local WATCHDOG_SECONDS = 20
+local CHILD_SECONDS = 20
+
+helper.backend = os.getenv("ZMQLOOP_BACKEND")
+
+if os.getenv("ZMQLOOP_GC") == "stress" then
+  collectgarbage("setpause", 0)
+  collectgarbage("setstepmul", 1000)
+end
+
+--- Keeps nils: pack(f()) with the count in n.
+function helper.pack(...)
+  return {n = select("#", ...), ...}
+end
+
+--- The options of a loop for the backend under test.
+function helper.loop_options()
+  return {impl = helper.backend}
+end
+
+-- ---------------------------------------------------------------- one test
+
+local T = {}
+T.__index = T
+
+local current -- the test now running, for helper.cleanup()
+local serial = 0
+
+--- Creates what one test needs. `t.loop` and `t.ctx` are made at first use.
+local function new_test()
+  local t = setmetatable({
+    errors = {},          -- errors of callbacks, in order
+    counters = {},        -- what expect() handed out
+    files = {},           -- paths to remove afterwards
+    open = {},            -- sockets, streams: closed after the test
+  }, T)
+  t.expect = function(fn, times) return t:expected(fn, times) end
+  return setmetatable(t, {__index = function(self, key)
+    if key == "loop" then
+      local loop = require("zmqloop").IOLoop(helper.loop_options())
+      rawset(self, "loop", loop)
+      self:watch(loop)
+      return loop
+    elseif key == "ctx" then
+      local ctx = require("zmqloop").zmq.Context()
+      rawset(self, "ctx", ctx)
+      return ctx
+    end
+    return T[key]
+  end})
+end
+
+--- Collects the errors of callbacks on the loop: the next t:start(),
+-- t:run_until() or the end of the test raises the first one.
+function T:watch(loop)
+  loop:on_error(function(err)
+    self.errors[#self.errors + 1] = err
+    if not self.errors_expected then loop:stop() end
+  end)
+end
+
+--- From here on errors of callbacks are part of the test: they are kept in
+-- t.errors, neither stopping the loop nor failing the test.
+function T:expect_errors()
+  self.errors_expected = true
+end
+
+function T:raise_errors()
+  if not self.errors_expected and #self.errors > 0 then
+    error(table.remove(self.errors, 1), 0)
+  end
+end
+
+--- Returns fn as a callback that has to be called exactly `times` times (once
+-- if nil) until the end of the test. Garbage is collected before and after
+-- each call, so that what only C still sees has to survive it.
+function T:expected(fn, times)
+  local counter = {
+    expected = times or 1,
+    calls = 0,
+    where = debug.traceback("", 2):match("([%w_]+_spec%.lua:%d+)") or "?",
+  }
+  self.counters[#self.counters + 1] = counter
+  return function(...)
+    counter.calls = counter.calls + 1
+    collectgarbage()
+    local results = helper.pack(fn(...))
+    collectgarbage()
+    return unpack(results, 1, results.n)
+  end
+end
+
+function T:check()
+  self:raise_errors()
+  for _, counter in ipairs(self.counters) do
+    if counter.calls ~= counter.expected then
+      error(("callback of %s: called %d times, not %d"):format(
+        counter.where, counter.calls, counter.expected), 0)
+    end
+  end
+end
+
+--- Runs the loop until something stops it; fails when nothing does.
+function T:start(seconds)
+  local bitten
+  local dog = self.loop:call_later(seconds or WATCHDOG_SECONDS, function()
+    bitten = true
+    self.loop:stop()
+  end)
+  local started = self.loop:start()
+  dog:cancel()
+  self:raise_errors()
+  if bitten then error("watchdog: nothing stopped the loop", 2) end
+  return started
+end
+
+--- Steps the loop until condition() holds; fails when it never does.
+function T:run_until(condition, seconds)
+  local deadline = self.loop:time() + (seconds or WATCHDOG_SECONDS)
+  while not condition() do
+    self.loop:step(0.05)
+    self:raise_errors()
+    if self.loop:time() > deadline then
+      error("watchdog: the condition never became true", 2)
+    end
+  end
+end
+
+--- Lets everything that is due happen: steps until nothing is handled.
+function T:settle()
+  repeat
+    local handled, more = self.loop:step(0)
+    self:raise_errors()
+  until handled == 0 and not more
+end
+
+--- Has it closed after the test, in the reverse order of opening.
+function T:keep(object)
+  self.open[#self.open + 1] = object
+  return object
+end
+
+--- A socket of the test's context that is closed after the test.
+function T:socket(kind, options)
+  local merged = {linger = 0}
+  for key, value in pairs(options or {}) do merged[key] = value end
+  return self:keep(self.ctx:socket(kind, merged))
+end
+
+--- A stream on a new socket, on the test's loop.
+function T:stream(kind, options)
+  return self:keep(require("zmqloop").ZMQStream(self:socket(kind, options), self.loop))
+end
+
+--- A path that no other test uses; what is made there is removed afterwards.
+function T:tmpname()
+  local name = os.tmpname()
+  os.remove(name)
+  self.files[#self.files + 1] = name
+  return name
+end
+
+--- An address that no other test uses: "inproc" (default), "ipc" or, for bind
+-- with a wild card, "tcp".
+function T:address(transport)
+  serial = serial + 1
+  if transport == "ipc" then return "ipc://" .. self:tmpname() end
+  if transport == "tcp" then return "tcp://127.0.0.1:*" end
+  return "inproc://spec-" .. serial
+end
+
+--- Binds socket or stream to a fresh address and returns the endpoint.
+function T:bind(socket, transport)
+  assert(socket:bind(self:address(transport)))
+  return (socket:get("last_endpoint"))
+end
+
+--- Two connected sockets: the first bound, the second connected.
+function T:pair(bound, connected, transport)
+  local a, b = self:socket(bound), self:socket(connected)
+  assert(b:connect(self:bind(a, transport)))
+  return a, b
+end
+
+--- Two connected streams: the first bound, the second connected.
+function T:streams(bound, connected, transport)
+  local a, b = self:stream(bound), self:stream(connected)
+  assert(b:connect(self:bind(a, transport)))
+  return a, b
+end
+
+--- Both ends of a pipe as unbuffered Lua files: reader, writer.
+function T:pipe()
+  local path = self:tmpname()
+  assert(os.execute("mkfifo " .. path))
+  local reader, writer = assert(io.open(path, "r+")), assert(io.open(path, "r+"))
+  os.remove(path)
+  reader:setvbuf("no")
+  writer:setvbuf("no")
+  return self:keep(reader), self:keep(writer)
+end
+
+local function close_quietly(object)
+  if io.type(object) then
+    if io.type(object) == "file" then object:close() end
+  else
+    object:close()
+  end
+end
+
+function T:cleanup()
+  for i = #self.open, 1, -1 do
+    close_quietly(self.open[i])
+  end
+  if rawget(self, "loop") then self.loop:close() end
+  if rawget(self, "ctx") then self.ctx:destroy(0) end
+  for _, name in ipairs(self.files) do os.remove(name) end
+end
+
+--- Makes the body of an `it` from body(t).
+function helper.test(body)
+  return function()
+    helper.cleanup()
+    local t = new_test()
+    current = t
+    body(t)
+    t:check()
+  end
+end
+
+--- To be given to after_each(): closes all that the test left behind.
+function helper.cleanup()
+  local t = current
+  current = nil
+  if t then t:cleanup() end
+  collectgarbage()
+end
+
+-- --------------------------------------------------------- child processes
+
+local function quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+helper.quote = quote
+
+-- The interpreter that runs this: the first word of its command line.
+local function interpreter()
+  local first = 0
+  while arg and arg[first - 1] do first = first - 1 end
+  if first < 0 then return arg[first] end
+  return "lua"
+end
+helper.interpreter = interpreter()
+
+--- Writes a script that finds the modules this process finds; `...` of the
+-- script are its arguments. Line numbers stay those of source.
+function T:script(source)
+  local path = self:tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(("package.path, package.cpath = %q, %q "):format(package.path, package.cpath))
+  file:write("local zmqloop = require('zmqloop') ")
+  file:write(("local BACKEND = %s "):format(
+    helper.backend and ("%q"):format(helper.backend) or "nil"))
+  file:write("local function new_loop() return zmqloop.IOLoop{impl = BACKEND} end ")
+  file:write("io.stdout:setvbuf('line') ")
+  file:write(source)
+  file:close()
+  return path
+end
+
+local Child = {}
+Child.__index = Child
+
+-- Under a sanitizer that is preloaded, leaks are looked for in this process: the
+-- end of a child that leaves in the middle of things is no leak.
+local SANITIZER = os.getenv("LD_PRELOAD")
+  and 'export ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0"; ' or ""
+
+--- Starts a command under a time limit. Its standard output and error come
+-- from child:line() and child:finish().
+function helper.command(command, seconds)
+  local shell = ("%stimeout -s KILL %d sh -c %s 2>&1; echo \"status $?\""):format(
+    SANITIZER, seconds or CHILD_SECONDS, quote("echo $$; exec " .. command))
+  local file = assert(io.popen(shell, "r"))
+  local pid = assert(tonumber(file:read("*l")), "the child gave no pid")
+  return setmetatable({pid = pid, file = file}, Child)
+end
+
+--- Starts source in an interpreter of the kind that runs this test.
+function T:child(source, args, seconds)
+  local words = {quote(helper.interpreter), self:script(source)}
+  for _, word in ipairs(args or {}) do words[#words + 1] = quote(tostring(word)) end
+  local child = helper.command(table.concat(words, " "), seconds)
+  return self:keep(child)
+end
+
+--- The next line of output; nil at its end.
+function Child:line()
+  return self.file:read("*l")
+end
+
+--- Sends a signal, such as "INT".
+function Child:kill(signal)
+  os.execute(("kill -%s %d 2>/dev/null"):format(signal, self.pid))
+end
+
+--- Waits for the end. Returns the rest of the output and the exit status: 124
+-- or 137 when the time limit had to end it, 128 + n when signal n did.
+function Child:finish()
+  if self.status then return self.output, self.status end
+  local all = self.file:read("*a") or ""
+  self.file:close()
+  local output, status = all:match("^(.-)status (%d+)\n$")
+  self.output, self.status = output or all, tonumber(status)
+  return self.output, self.status
+end
+
+function Child:close()
+  if self.status then return end
+  self:kill("KILL")
+  self:finish()
+end
+
+--- Runs source to its end: output, status.
+function T:run_child(source, args, seconds)
+  return self:child(source, args, seconds):finish()
+end
+
+package.loaded["spec.helper"] = helper
+return helper
