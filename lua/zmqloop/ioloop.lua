@@ -73,6 +73,7 @@ function IOLoop.current()
   return IOLoop.instance()
 end
 
+--- Forgets make_current().
 function IOLoop.clear_current()
   current = nil
 end
@@ -138,7 +139,7 @@ local function check_callable(class, callback)
 end
 
 local function check_milliseconds(class, value)
-  if type(value) ~= "number" then
+  if type(value) ~= "number" or value ~= value then
     error(("bad argument #2 to '%s' (number of milliseconds expected, got %s)"):format(class,
       type(value)), 3)
   end
@@ -177,6 +178,7 @@ function DelayedCallback:start()
   self.timeout = loop:call_later(self.callback_time / 1000, self.callback)
 end
 
+--- Puts it to rest; it can be started again.
 function DelayedCallback:stop()
   if self.timeout then
     self.timeout:cancel()
@@ -184,6 +186,7 @@ function DelayedCallback:stop()
   end
 end
 
+--- Whether it was started and has neither fired nor been stopped.
 function DelayedCallback:is_running()
   return self.timeout ~= nil and self.timeout:active()
 end
@@ -303,6 +306,7 @@ function PeriodicCallback:start()
   schedule(self)
 end
 
+--- Ends the calls, also inside the callback; it can be started again.
 function PeriodicCallback:stop()
   if self.timeout then
     self.timeout:cancel()
@@ -311,6 +315,7 @@ function PeriodicCallback:stop()
   self.running_loop = nil
 end
 
+--- Whether it was started and not stopped.
 function PeriodicCallback:is_running()
   return self.running_loop ~= nil and not self.running_loop:closed()
 end

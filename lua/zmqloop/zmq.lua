@@ -41,10 +41,25 @@ end
 
 local FIRST_PORT, LAST_PORT, TRIES = 49152, 65535, 100
 
+local range_options = {min = true, max = true, tries = true}
+
+local function check_range(options)
+  for name in pairs(options) do
+    if not range_options[name] then
+      error(("bad argument #2 to 'bind_to_random_port' (unknown option '%s')"):format(
+        tostring(name)), 3)
+    end
+  end
+end
+
 --- Binds to a free port of the address, such as "tcp://127.0.0.1", and returns the port.
 -- Without options the system chooses; {min=, max=, tries=} tries random ports of that range.
 -- Failures other than EADDRINUSE are returned at once.
 function Socket:bind_to_random_port(address, options)
+  if type(address) ~= "string" then
+    error(("bad argument #1 to 'bind_to_random_port' (string expected, got %s)"):format(
+      type(address)), 2)
+  end
   if not options then
     local ok, message, name = self:bind(address .. ":*")
     if not ok then
@@ -52,6 +67,7 @@ function Socket:bind_to_random_port(address, options)
     end
     return tonumber(self:get("last_endpoint"):match(":(%d+)$"))
   end
+  check_range(options)
   local min, max = options.min or FIRST_PORT, options.max or LAST_PORT
   local ok, message, name
   for _ = 1, options.tries or TRIES do

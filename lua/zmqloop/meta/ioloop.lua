@@ -6,7 +6,7 @@
 -- Times are seconds on the loop's monotonic clock. "Callable" is a function or
 -- a value with `__call`; anything else raises. All of it belongs to the thread
 -- that created the loop; all may be called inside callbacks unless it says
--- otherwise. On a closed loop everything but `stop`, `running` and
+-- otherwise. On a closed loop everything but `stop`, `running`, `closed` and
 -- `remove_timeout` raises "loop is closed".
 
 ---An event loop: callbacks, timeouts, descriptors, sockets and streams, called
@@ -60,6 +60,10 @@ function IOLoop:stop() end
 ---@return boolean
 function IOLoop:running() end
 
+---Whether `close()` was called.
+---@return boolean
+function IOLoop:closed() end
+
 ---The present time of the loop's clock, read afresh: seconds since a fixed
 ---point, never going back. Not the time of day.
 ---@return number
@@ -70,6 +74,17 @@ function IOLoop:time() end
 ---@param fn zmqloop.Callable
 ---@param ... any
 function IOLoop:add_callback(fn, ...) end
+
+---The same as `add_callback`. Tornado: `IOLoop.spawn_callback`.
+---@param fn zmqloop.Callable
+---@param ... any
+function IOLoop:spawn_callback(fn, ...) end
+
+---The same as `add_callback`: a Lua function never runs in a signal handler.
+---Tornado: `IOLoop.add_callback_from_signal`.
+---@param fn zmqloop.Callable
+---@param ... any
+function IOLoop:add_callback_from_signal(fn, ...) end
 
 ---What becomes of errors in callbacks: `fn(err, traceback, callback)` is called
 ---with each, "raise" makes `start()`, `run()` or `step()` raise the first one, and
