@@ -55,8 +55,8 @@ WORKLOADS = {
     'echo': Workload('echo', 'req', 'ipc', False),
 }
 
-# One line of a table. `base` names the line whose rate, in the same repetition,
-# this line's rate is divided by; `target` is what that ratio should reach.
+# One line of a table. `base` names the line that it is compared to in the same
+# repetition; `target` is what the ratio should reach.
 Line = collections.namedtuple('Line', 'name peer workload count idle base target',
                               defaults=(0, None, None))
 
@@ -92,8 +92,8 @@ def idle():
 
 # name -> title, lines
 CASES = {
-    'sink': ('PUSH -> PULL over tcp, 16 bytes, a callback per message', sink),
-    'idle': ('one active socket, alone and among 1,000 registered idle ones', idle),
+    'sink': ('PUSH to PULL over tcp, 16 bytes, a callback per message; ratios to C', sink),
+    'idle': ('one active socket among 1,000 registered idle ones; ratios to it alone', idle),
 }
 
 
@@ -146,7 +146,7 @@ def run(line, count, directory, under=()):
             p.communicate()
     if result['messages'] != count or sent['messages'] != count:
         raise Wrong('%d sent, %d arrived of %d' % (sent['messages'], result['messages'], count))
-    return {**sent, **result, 'rate': count / result['seconds']}
+    return {**sent, **result}
 
 
 def spread(values, form):
@@ -161,25 +161,32 @@ def rate(value):
     return '%.2f M' % (value / 1e6) if value >= 1e6 else '%.1f k' % (value / 1e3)
 
 
-def ratios(line, runs):
-    """The line's rate by its base's, for each repetition that has both."""
-    return [a['rate'] / b['rate'] for a, b in zip(runs[line.name], runs[line.base]) if a and b]
+def ratios(line, runs, figure):
+    """The line's figure by its base's, for each repetition that has both."""
+    return [figure(a) / figure(b) for a, b in zip(runs[line.name], runs[line.base]) if a and b]
+
+
+def per_second(run):
+    return run['messages'] / run['seconds']
+
+
+def per_cpu_second(run):
+    return run['messages'] / run['cpu_s']
 
 
 def table(lines, runs):
     """Rows of text, the header first."""
-    yield 'case', 'messages/s (min - max)', 'loop CPU ns', 'ratio (min - max)', 'to', 'target', ''
+    yield 'case', 'messages/s', 'ratio', 'CPU ns', 'ratio', 'target', ''
     for line in lines:
         good = [r for r in runs[line.name] if r]
-        cpu = [r['loop_cpu_s'] / r['messages'] * 1e9 for r in good]
-        row = [line.name, spread([r['rate'] for r in good], rate),
-               '%.0f' % statistics.median(cpu) if cpu else '-', '', '', '', '']
+        row = [line.name, spread([per_second(r) for r in good], rate), '',
+               spread([1e9 / per_cpu_second(r) for r in good], '{:.0f}'.format), '', '', '']
         if line.base:
-            values = ratios(line, runs)
-            row[3:5] = spread(values, lambda v: '%.3f' % v), line.base
-            if line.target and values:
-                met = statistics.median(values) >= line.target
-                row[5:7] = '%.2f' % line.target, 'met' if met else 'missed'
+            both = [ratios(line, runs, figure) for figure in (per_second, per_cpu_second)]
+            row[2], row[4] = (spread(values, '{:.3f}'.format) for values in both)
+            if line.target and all(both):
+                met = all(statistics.median(values) >= line.target for values in both)
+                row[5:] = '%.2f' % line.target, 'met' if met else 'missed'
         yield row
 
 
@@ -193,7 +200,8 @@ def print_table(rows):
 def run_case(name, repetitions, scale, directory):
     """Runs and prints a case; returns the number of wrong runs."""
     title, lines = CASES[name][0], CASES[name][1]()
-    print('\n%s: %s; medians of %d repetitions' % (name, title, repetitions), flush=True)
+    print('\n%s: %s; medians (least - greatest) of %d repetitions' % (name, title, repetitions),
+          flush=True)
     runs = {line.name: [] for line in lines}
     wrong = 0
     for repetition in range(repetitions):
