@@ -341,7 +341,9 @@ static void full_then_writable(transport kind, int backend, unsigned flags) {
     CHECK_INT(s.events, ZL_WRITE);
     int sent = fill(&s, flags, data, sizeof data);
     CHECK(sent >= 2);
-    CHECK_INT(step(), 0);
+    while (step() > 0) { /* the network has taken some more meanwhile */
+      sent += fill(&s, flags, data, sizeof data);
+    }
     int calls = s.calls;
     while (sent > 0) {
       CHECK_INT(zmq_recv(pull, text, sizeof text, 0), sizeof data);
