@@ -69,7 +69,7 @@ end
 --- Collects the errors of callbacks on the loop: the next t:start(),
 -- t:run_until() or the end of the test raises the first one.
 function T:watch(loop)
-  loop:on_error(function(err)
+  loop:on_error(function(_, err)
     self.errors[#self.errors + 1] = err
     if not self.errors_expected then loop:stop() end
   end)

@@ -172,19 +172,15 @@ static int call_error(lua_State *L) {
   }
   lua_rawgeti(L, 3, ZLUA_LEFT_CALLBACK); /* 5: callback */
   lua_rawgeti(L, 3, ZLUA_LEFT_ON_ERROR); /* 6: function, or nil */
-  if (!lua_isnil(L, 6)) {
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, 4);
-    lua_pushvalue(L, 5);
-    lua_call(L, 3, 0);
-  } else {
+  bool is_method = lua_isnil(L, 6);
+  if (is_method) {
     lua_getfield(L, 2, "handle_callback_exception");
-    lua_pushvalue(L, 2);
-    lua_pushvalue(L, 5);
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, 4);
-    lua_call(L, 4, 0);
+    lua_pushvalue(L, 2); /* ..., method, loop */
   }
+  lua_pushvalue(L, 5);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 4);
+  lua_call(L, is_method ? 4 : 3, 0); /* (callback, err, traceback) */
   return 0;
 }
 

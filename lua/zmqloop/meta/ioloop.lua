@@ -86,7 +86,7 @@ function IOLoop:spawn_callback(fn, ...) end
 ---@param ... any
 function IOLoop:add_callback_from_signal(fn, ...) end
 
----What becomes of errors in callbacks: `fn(err, traceback, callback)` is called
+---What becomes of errors in callbacks: `fn(callback, err, traceback)` is called
 ---with each, "raise" makes `start()`, `run()` or `step()` raise the first one, and
 ---nil goes back to `loop:handle_callback_exception(callback, err, traceback)`. The
 ---loop goes on in each case. An error of fn itself is raised as with "raise".
