@@ -307,6 +307,72 @@ static int socket_disconnect(lua_State *L) {
   return with_address(L, "disconnect", zmq_disconnect);
 }
 
+/* ---- signals --------------------------------------------------------------
+ *
+ * A call that a signal interrupts is made again, after the host's handler has
+ * had the occasion to raise; its time does not start anew. */
+
+static int64_t milliseconds_now(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The time is up when this many milliseconds have passed since `started`, whose
+ * fraction was cut off. */
+static int64_t time_left(int64_t started, int64_t timeout) {
+  int64_t left = started + timeout + 1 - milliseconds_now();
+  return left > 0 ? left : 0;
+}
+
+/* Returns how many are ready, 0 or 1, or an error; timeout < 0: for ever. */
+static int poll_socket(lua_State *L, zmq_pollitem_t *item, int64_t timeout) {
+  int64_t started = milliseconds_now();
+  int rc = zmq_poll(item, 1, (long)timeout);
+  while (rc < 0 && zmq_errno() == EINTR) {
+    zlua_let_hooks_run(L);
+    rc =
+        zmq_poll(item, 1, timeout < 0 ? -1 : (long)time_left(started, timeout));
+  }
+  return rc < 0 ? -zmq_errno() : rc;
+}
+
+/* A send or receive, as a signal interrupts it. */
+typedef struct attempt {
+  int flags;
+  int option; /* ZMQ_SNDTIMEO or ZMQ_RCVTIMEO */
+  short events;
+  int64_t started;
+} attempt;
+
+static attempt begin(int flags, int option) {
+  return (attempt){
+      .flags = flags,
+      .option = option,
+      .events = option == ZMQ_SNDTIMEO ? ZMQ_POLLOUT : ZMQ_POLLIN,
+      .started = flags & ZMQ_DONTWAIT ? 0 : milliseconds_now(),
+  };
+}
+
+/* After EINTR: waits for what is left of the socket's time; what then is not
+ * ready is EAGAIN. Returns 0, or -ECHILD: in a forked child libzmq would answer
+ * EINTR for ever. */
+static int prepare_again(lua_State *L, const zlua_socket *socket, attempt *it) {
+  int timeout = -1;
+  size_t size = sizeof timeout;
+  if (socket->context->pid != getpid()) {
+    return -ECHILD;
+  }
+  zlua_let_hooks_run(L);
+  (void)zmq_getsockopt(socket->zmq, it->option, &timeout, &size);
+  if (timeout >= 0 && !(it->flags & ZMQ_DONTWAIT)) {
+    zmq_pollitem_t item = {.socket = socket->zmq, .events = it->events};
+    (void)poll_socket(L, &item, time_left(it->started, timeout));
+    it->flags |= ZMQ_DONTWAIT;
+  }
+  return 0;
+}
+
 /* ---- messages
  * ----------------------------------------------------------------------- */
 
@@ -356,12 +422,11 @@ static int send_string(lua_State *L, const zlua_socket *socket, int index,
                        int flags) {
   size_t size;
   const char *data = lua_tolstring(L, index, &size);
-  int rc = zmq_send(socket->zmq, data, size, flags);
-  while (rc < 0 && zmq_errno() == EINTR) {
-    zlua_let_hooks_run(L);
-    rc = zmq_send(socket->zmq, data, size, flags);
+  attempt it = begin(flags, ZMQ_SNDTIMEO);
+  int error = 0;
+  while (error == 0 && zmq_send(socket->zmq, data, size, it.flags) < 0) {
+    error = zmq_errno() == EINTR ? prepare_again(L, socket, &it) : -zmq_errno();
   }
-  int error = rc < 0 ? -zmq_errno() : 0;
   after_operation(socket);
   return error;
 }
@@ -399,11 +464,11 @@ static int socket_send_multipart(lua_State *L) {
 }
 
 static int fill(lua_State *L, zlua_socket *socket, int flags, bool whole) {
-  int rc = zlua_inbox_fill(&socket->inbox, socket->zmq, flags, whole);
-  while (rc == -EINTR) {
-    zlua_let_hooks_run(L);
-    rc = zlua_inbox_fill(&socket->inbox, socket->zmq, flags, whole);
-  }
+  attempt it = begin(flags, ZMQ_RCVTIMEO);
+  int rc;
+  do {
+    rc = zlua_inbox_fill(&socket->inbox, socket->zmq, it.flags, whole);
+  } while (rc == -EINTR && (rc = prepare_again(L, socket, &it)) == 0);
   after_operation(socket);
   return rc;
 }
@@ -428,24 +493,6 @@ static int socket_recv_multipart(lua_State *L) {
   }
   zlua_inbox_push_list(L, &socket->inbox);
   return 1;
-}
-
-static int64_t milliseconds_now(void) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* A signal does not start the time anew. */
-static int poll_socket(lua_State *L, zmq_pollitem_t *item, int64_t timeout) {
-  int64_t deadline = milliseconds_now() + timeout;
-  int rc = zmq_poll(item, 1, (long)timeout);
-  while (rc < 0 && zmq_errno() == EINTR) {
-    zlua_let_hooks_run(L);
-    int64_t left = deadline - milliseconds_now();
-    rc = zmq_poll(item, 1, timeout < 0 ? -1 : (long)(left > 0 ? left : 0));
-  }
-  return rc < 0 ? -zmq_errno() : rc;
 }
 
 /* poll([milliseconds [, events]]) -> zmq.POLLIN, zmq.POLLOUT, their sum or 0 */

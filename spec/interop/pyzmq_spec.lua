@@ -1,0 +1,264 @@
+-- PyZMQ as the peer, in both directions: every message is counted, and compared
+-- with what it has to be, frame by frame, on both sides.
+-- Environment: ZMQLOOP_INTEROP_MESSAGES, fewer messages for a quick run.
+local helper = require("spec.helper")
+local zmqloop = require("zmqloop")
+local test = helper.test
+
+local MESSAGES = tonumber(os.getenv("ZMQLOOP_INTEROP_MESSAGES")) or 100000
+local SECONDS = 150
+-- The Python for which Debian has python3-zmq, without what is preloaded here.
+local PYTHON = "env -u LD_PRELOAD /usr/bin/python3"
+local BATCH = 500 -- messages sent per iteration, so that the loop lives on
+
+local has_pyzmq = os.execute(PYTHON .. " -c 'import zmq' >/dev/null 2>&1")
+has_pyzmq = has_pyzmq == true or has_pyzmq == 0
+
+-- As TAILS of peer.py.
+local TAILS = {}
+for k = 0, 255 do
+  local byte = string.char(k)
+  local tail = {"", "a\0b" .. byte}
+  for _ = 1, k % 4 do tail[#tail + 1] = byte:rep(k % 50) end
+  TAILS[k] = tail
+end
+
+local function message(i, prefix)
+  local frames = {}
+  if prefix then frames[1] = prefix end
+  frames[#frames + 1] = ("%d"):format(i)
+  local tail = TAILS[i % 256]
+  for j = 1, #tail do frames[#frames + 1] = tail[j] end
+  return frames
+end
+
+-- Fails unless frames, without the first `skip` of them, are message i.
+local function check(frames, i, skip)
+  local tail = TAILS[i % 256]
+  local good = #frames == skip + 1 + #tail and frames[skip + 1] == ("%d"):format(i)
+  for j = 1, #tail do
+    good = good and frames[skip + 1 + j] == tail[j]
+  end
+  if not good then error(("message %d is not what was sent"):format(i), 0) end
+end
+
+-- A conversation with a peer process; the spec's stream is self.stream.
+local Talk = {}
+Talk.__index = Talk
+
+local function new_talk(t, transport)
+  local self = setmetatable({t = t, transport = transport, verdict = false}, Talk)
+  self.control = t:stream("PAIR", {linger = 1000})
+  self.control_endpoint = t:bind(self.control, "ipc")
+  self.control:on_recv(function(frames)
+    local word, rest = frames[1]:match("^(%S+) ?(.*)$")
+    if word == "bound" then
+      self.stream:connect(rest)
+      self:connected()
+    elseif word == "synced" then
+      self.synced = true
+    elseif word == "done" then
+      self.verdict = true
+    else
+      error("the peer says " .. rest, 0)
+    end
+  end)
+  return self
+end
+
+-- Starts the peer, who binds or connects; the spec's stream does the other.
+function Talk:begin(kind, peer_role, peer_kind, peer_binds, count)
+  local t = self.t
+  local options = {linger = 1000}
+  if kind == "PUB" or kind == "SUB" then options.sndhwm, options.rcvhwm = 0, 0 end
+  if kind == "SUB" then options.subscribe = {""} end
+  -- Else libzmq drops what exceeds the high-water mark.
+  if kind == "ROUTER" then options.router_mandatory = true end
+  if kind == "DEALER" then options.routing_id = "lua\0" end
+  self.stream = t:stream(kind, options)
+  local how, endpoint
+  if peer_binds then
+    how, endpoint = "bind", t:address(self.transport)
+  else
+    how, endpoint = "connect", t:bind(self.stream, self.transport)
+  end
+  local words = {PYTHON, "spec/interop/peer.py", self.control_endpoint, peer_role, peer_kind, how,
+    endpoint, ("%d"):format(count)}
+  for i = 2, #words do words[i] = helper.quote(words[i]) end
+  self.peer = t:keep(helper.command(table.concat(words, " "), SECONDS))
+  -- A peer that dies without a word closes its output; its last word, on
+  -- another descriptor, may come after that.
+  t.loop:add_handler(self.peer.file, function()
+    t.loop:remove_handler(self.peer.file)
+    self.gone = true
+    local output = self.peer:finish()
+    t.loop:call_later(2, function()
+      if not self.verdict then error("the peer has gone: " .. output, 0) end
+    end)
+  end, zmqloop.IOLoop.READ)
+  if not peer_binds then self:connected() end
+end
+
+-- A DEALER introduces itself to a ROUTER.
+function Talk:connected()
+  if self.stream:get("type") == zmqloop.zmq.DEALER then self.stream:send("hello") end
+  if self.on_connected then self.on_connected() end
+end
+
+-- Sends messages 1 to count, BATCH per iteration.
+function Talk:flood(count, prefix)
+  local i = 0
+  local function batch()
+    for _ = 1, math.min(BATCH, count - i) do
+      i = i + 1
+      assert(self.stream:send_multipart(message(i, prefix)))
+    end
+    if i < count then self.t.loop:add_callback(batch) end
+  end
+  batch()
+end
+
+-- Expects messages 1 to count; returns a function that tells whether all came.
+function Talk:expect(count, skip)
+  local i = 0
+  self.stream:on_recv(function(frames)
+    i = i + 1
+    if i > count then error("more messages than were sent", 0) end
+    check(frames, i, skip)
+  end)
+  return function() return i == count end
+end
+
+-- Waits until both sides are content.
+function Talk:finish(complete)
+  self.t:run_until(function()
+    return self.verdict and (not complete or complete())
+  end, SECONDS)
+  if not self.gone then self.t.loop:remove_handler(self.peer.file) end
+  local output, status = self.peer:finish()
+  assert.equal("", output)
+  assert.equal(0, status)
+end
+
+local cases = {}
+
+-- Lua is `kind` and sends, the peer is `peer_kind` and receives.
+local function streaming_to_peer(kind, peer_kind)
+  return function(talk, peer_binds)
+    if kind == "ROUTER" then
+      local prefix
+      talk:begin(kind, "receive", peer_kind, peer_binds, MESSAGES)
+      talk.stream:on_recv(function(frames)
+        prefix = frames[1]
+        assert(frames[2] == "hello" and prefix == "peer\0")
+        talk:flood(MESSAGES, prefix)
+      end)
+    else
+      talk:begin(kind, "receive", peer_kind, peer_binds, MESSAGES)
+      talk:flood(MESSAGES)
+    end
+    talk:finish()
+    assert.equal(0, talk.stream:queued())
+  end
+end
+
+local function streaming_from_peer(kind, peer_kind)
+  return function(talk, peer_binds)
+    talk:begin(kind, "send", peer_kind, peer_binds, MESSAGES)
+    local complete
+    if kind == "ROUTER" then
+      talk.stream:on_recv(function(frames)
+        assert(frames[2] == "hello")
+        complete = talk:expect(MESSAGES, 1)
+      end)
+      talk:finish(function() return complete and complete() end)
+    else
+      complete = talk:expect(MESSAGES, 0)
+      talk:finish(complete)
+    end
+  end
+end
+
+cases[#cases + 1] = {"PUSH to PULL", streaming_to_peer("PUSH", "PULL")}
+cases[#cases + 1] = {"PULL from PUSH", streaming_from_peer("PULL", "PUSH")}
+cases[#cases + 1] = {"DEALER to ROUTER", streaming_to_peer("DEALER", "ROUTER")}
+cases[#cases + 1] = {"ROUTER from DEALER", streaming_from_peer("ROUTER", "DEALER")}
+cases[#cases + 1] = {"ROUTER to DEALER", streaming_to_peer("ROUTER", "DEALER")}
+cases[#cases + 1] = {"DEALER from ROUTER", streaming_from_peer("DEALER", "ROUTER")}
+
+-- A subscriber hears nothing before its subscription has come through, so the
+-- publisher repeats "sync" until the other side has heard it.
+cases[#cases + 1] = {"PUB to SUB", function(talk, peer_binds)
+  talk:begin("PUB", "subscribe", "SUB", peer_binds, MESSAGES)
+  local sync
+  sync = zmqloop.PeriodicCallback(function()
+    if talk.synced then
+      sync:stop()
+      talk:flood(MESSAGES)
+    else
+      talk.stream:send("sync")
+    end
+  end, 5, talk.t.loop)
+  sync:start()
+  talk:finish()
+end}
+
+cases[#cases + 1] = {"SUB from PUB", function(talk, peer_binds)
+  talk:begin("SUB", "publish", "PUB", peer_binds, MESSAGES)
+  local i = 0
+  talk.stream:on_recv(function(frames)
+    if i == 0 and frames[1] == "sync" then
+      if not talk.said then talk.control:send("synced") end
+      talk.said = true
+      return
+    end
+    i = i + 1
+    check(frames, i, 0)
+  end)
+  talk:finish(function() return i == MESSAGES end)
+end}
+
+-- In lock-step, so half of the messages per transport.
+local ROUNDS = math.ceil(MESSAGES / 2)
+
+cases[#cases + 1] = {"REQ to REP", function(talk, peer_binds)
+  talk:begin("REQ", "reply", "REP", peer_binds, ROUNDS)
+  local i = 1
+  talk.stream:on_recv(function(frames)
+    check(frames, i, 0)
+    i = i + 1
+    if i <= ROUNDS then assert(talk.stream:send_multipart(message(i))) end
+  end)
+  talk.stream:send_multipart(message(1))
+  talk:finish(function() return i == ROUNDS + 1 end)
+end}
+
+cases[#cases + 1] = {"REP to REQ", function(talk, peer_binds)
+  talk:begin("REP", "request", "REQ", peer_binds, ROUNDS)
+  local i = 0
+  talk.stream:on_recv(function(frames)
+    i = i + 1
+    check(frames, i, 0)
+    assert(talk.stream:send_multipart(frames))
+  end)
+  talk:finish(function() return i == ROUNDS end)
+end}
+
+describe("with PyZMQ", function()
+  after_each(helper.cleanup)
+
+  if not has_pyzmq then
+    pending("/usr/bin/python3 has no zmq (python3-zmq)")
+    return
+  end
+
+  for number, case in ipairs(cases) do
+    local name, body = case[1], case[2]
+    for _, transport in ipairs{"tcp", "ipc"} do
+      -- Each pattern has either side bind, on one of the transports.
+      local peer_binds = (number % 2 == 0) == (transport == "tcp")
+      it(("%s over %s, the %s binding"):format(name, transport, peer_binds and "peer" or "spec"),
+        test(function(t) body(new_talk(t, transport), peer_binds) end))
+    end
+  end
+end)
