@@ -237,13 +237,25 @@ static int64_t wait_time(zl_loop *loop, int64_t wait_until) {
   return until > now ? until - now : 0;
 }
 
+/* Waiting is not work: a time budget does not count it. */
+static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
+  bool limited = loop->budget_ends != ZL_FOREVER && timeout_ns > 0;
+  int64_t start = limited ? zl_loop_time_ns(loop) : 0;
+  int rc = loop->poller->wait(loop, timeout_ns);
+  if (limited) {
+    int64_t waited = zl_loop_time_ns(loop) - start;
+    loop->budget_ends = zl__time_add(loop->budget_ends, waited);
+  }
+  return rc;
+}
+
 /* Waits and takes what there is to dispatch. Returns 0 or -EINTR. */
 static int wait(zl_loop *loop, int64_t wait_until) {
   if (loop->called) {
     loop->called = false;
     zl__sockets_sweep(loop);
   }
-  int rc = loop->poller->wait(loop, wait_time(loop, wait_until));
+  int rc = wait_for_events(loop, wait_time(loop, wait_until));
   zl__posts_take(loop);
   zl__splice(&loop->turn, &loop->dirty);
   if (rc == -EINTR && loop->interrupt &&

@@ -224,6 +224,19 @@ static void test_step_time_budget(void) {
   close_loop(loop);
 }
 
+/* To wait is not to use up. */
+static void test_step_time_budget_begins_after_the_wait(void) {
+  zl_loop *loop = new_loop();
+  zl_timer *timer;
+  zl_budget budget = {.time_ns = 20 * MILLISECONDS};
+  int n = 0;
+  CHECK_INT(zl_timer_new(loop, on_timer_count, &n, &timer), 0);
+  CHECK_INT(zl_timer_start(timer, 50 * MILLISECONDS, 0), 0);
+  CHECK_INT(zl_loop_step(loop, ZL_FOREVER, &budget), 1);
+  CHECK_INT(n, 1);
+  close_loop(loop);
+}
+
 static void test_step_of_no_time_never_blocks(void) {
   static const int backends[] = {ZL_BACKEND_DEFAULT, ZL_BACKEND_POLL};
   for (int b = 0; b < 2; b++) {
@@ -290,6 +303,7 @@ static const zl_test tests[] = {
     TEST(test_step_no_phase_starves_under_a_budget_of_four),
     TEST(test_step_budget_counts_messages),
     TEST(test_step_time_budget),
+    TEST(test_step_time_budget_begins_after_the_wait),
     TEST(test_step_of_no_time_never_blocks),
     TEST(test_step_waits_for_a_timer),
     TEST(test_step_waits_as_long_as_it_may),
