@@ -18,7 +18,7 @@
 #define ZL_DEBUG 0
 #endif
 
-/* ---- handles ---------------------------------------------------------- */
+/* ---- handles ------------------------------------------------------------ */
 
 /* What every handle begins with. `all` is on loop->handles while the handle is
  * open and on loop->graveyard from its close until the stack has unwound. */
@@ -45,7 +45,7 @@ int zl__handle_new(zl_loop *loop, const zl__handle_kind *kind,
 void zl__handle_bury(zl__handle *handle);
 void zl__handles_free_buried(zl_loop *loop);
 
-/* ---- watches: handles that have a descriptor in the poller ------------- */
+/* ---- watches: handles that have a descriptor in the poller -------------- */
 
 typedef struct zl__watch {
   zl__handle handle;
@@ -74,7 +74,7 @@ void zl__watch_dirty(zl__watch *watch);
 uint64_t zl__watch_token(const zl__watch *watch);
 void zl__slots_free(zl_loop *loop);
 
-/* ---- poller: the only code that waits ---------------------------------- */
+/* ---- poller: the only code that waits ----------------------------------- */
 
 /* Reported for the loop's own wake-up descriptor. No slot has index 0. */
 #define ZL__TOKEN_WAKE 0
@@ -96,7 +96,7 @@ typedef struct zl__poller {
 extern const zl__poller zl__poller_epoll;
 extern const zl__poller zl__poller_posix;
 
-/* ---- timers ------------------------------------------------------------ */
+/* ---- timers ------------------------------------------------------------- */
 
 #define ZL__NOT_IN_HEAP UINT32_MAX
 
@@ -132,7 +132,7 @@ bool zl__timers_run(zl_loop *loop);
 void zl__timers_free(zl_loop *loop);
 const char *zl__timers_verify(const zl_loop *loop);
 
-/* ---- callbacks --------------------------------------------------------- */
+/* ---- callbacks ---------------------------------------------------------- */
 
 typedef struct zl__callback {
   zl_callback_fn fn;
@@ -151,7 +151,7 @@ typedef struct zl__callbacks {
 bool zl__callbacks_run(zl_loop *loop);
 void zl__callbacks_free(zl_loop *loop);
 
-/* ---- posts ------------------------------------------------------------- */
+/* ---- posts -------------------------------------------------------------- */
 
 typedef struct zl__post {
   struct zl__post *next;
@@ -174,7 +174,7 @@ bool zl__mailbox_empty(const zl__mailbox *mailbox);
 void zl__posts_take(zl_loop *loop);
 bool zl__posts_run(zl_loop *loop);
 
-/* ---- sockets ----------------------------------------------------------- */
+/* ---- sockets ------------------------------------------------------------ */
 
 struct zl_socket {
   zl__watch watch;
@@ -185,7 +185,7 @@ struct zl_socket {
    * taken away a signal: a report with EPOLLOUT alone then means something. */
   bool used;
   bool foreign; /* operated by other code too: as if always used */
-  bool dead;    /* terminated or closed: no libzmq call any more */
+  int dead;     /* -ETERM or -ENOTSOCK: no libzmq call any more; 0: alive */
   /* While it is served it is on no list: marking it dirty is remembered here
    * and becomes list membership when the serving ends. */
   bool serving;
@@ -205,7 +205,7 @@ int zl__socket_events(zl_socket *socket);
 bool zl__socket_retry(const zl_socket *socket, int *interrupts);
 void zl__sockets_sweep(zl_loop *loop);
 
-/* ---- streams ----------------------------------------------------------- */
+/* ---- streams ------------------------------------------------------------ */
 
 /* A message in the send queue, or the report of one that has left it. */
 typedef struct zl__message {
@@ -260,7 +260,7 @@ struct zl_stream {
 
 const char *zl__streams_verify(const zl_loop *loop);
 
-/* ---- loop -------------------------------------------------------------- */
+/* ---- loop --------------------------------------------------------------- */
 
 /* Where the present iteration is; a budget may end a step in each of them. */
 typedef enum zl__phase {
@@ -326,7 +326,7 @@ bool zl__loop_forked(const zl_loop *loop);
 void zl__loop_enter(zl_loop *loop);
 void zl__loop_leave(zl_loop *loop);
 
-/* ---- clock ------------------------------------------------------------- */
+/* ---- clock -------------------------------------------------------------- */
 
 int64_t zl__clock_monotonic(void *unused);
 int64_t zl__time_add(int64_t time_ns, int64_t delay_ns);

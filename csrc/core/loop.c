@@ -20,7 +20,7 @@
 
 #include "internal.h"
 
-/* ---- memory ------------------------------------------------------------ */
+/* ---- memory ------------------------------------------------------------- */
 
 static void *system_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
   (void)ud;
@@ -46,7 +46,7 @@ void zl__free(zl_loop *loop, void *ptr, size_t size) {
   }
 }
 
-/* ---- making ------------------------------------------------------------ */
+/* ---- making ------------------------------------------------------------- */
 
 static const zl__poller *find_poller(int backend) {
 #ifdef __linux__
@@ -157,7 +157,7 @@ int zl_loop_close(zl_loop *loop) {
   return 0;
 }
 
-/* ---- what the phases share --------------------------------------------- */
+/* ---- what the phases share ---------------------------------------------- */
 
 bool zl__loop_forked(const zl_loop *loop) {
   return loop->pid != getpid();

@@ -69,7 +69,7 @@ void zl__socket_dirty(zl_socket *socket) {
 /* No libzmq call after this one; no report either: a terminated socket gets
  * commands that nobody can take away. */
 void zl__socket_die(zl_socket *socket, int rc) {
-  socket->dead = true;
+  socket->dead = rc;
   zl__unlink(&socket->sweep);
   zl__watch_shut(&socket->watch);
   if (rc == -ETERM) {

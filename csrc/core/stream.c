@@ -89,7 +89,7 @@ static void die(zl_stream *stream, int rc) {
   }
 }
 
-/* ---- receiving -------------------------------------------------------- */
+/* ---- receiving ---------------------------------------------------------- */
 
 static int reserve_frame(zl_stream *stream) {
   if (stream->count < stream->capacity) {
@@ -215,7 +215,7 @@ static void receive_turn(zl_stream *stream) {
   }
 }
 
-/* ---- sending ---------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------ */
 
 /* Gives libzmq one frame: a copy of *frame, or the contents of *message. */
 static int send_frame(zl_socket *socket, const zl_frame *frame,
@@ -399,7 +399,7 @@ int zl_stream_send(zl_stream *stream, const zl_frame *frames, size_t count,
     return -EINVAL;
   }
   if (over(stream)) {
-    return -ENOTSOCK;
+    return stream->socket.dead ? stream->socket.dead : -ENOTSOCK;
   }
   return stream->queue.unsent
              ? enqueue(stream, frames, count, token)
@@ -414,7 +414,7 @@ int zl_stream_busy(const zl_stream *stream) {
   return stream->queue.head != NULL;
 }
 
-/* ---- a turn in the loop ------------------------------------------------ */
+/* ---- a turn in the loop ------------------------------------------------- */
 
 /* Nothing to receive or send for: only lets libzmq process its commands. */
 static void look(zl_stream *stream) {
@@ -442,7 +442,7 @@ static void serve(zl__watch *watch) {
   zl__socket_serve_end(&stream->socket);
 }
 
-/* ---- flush ------------------------------------------------------------- */
+/* ---- flush -------------------------------------------------------------- */
 
 static void discard(zl_stream *stream) {
   while (stream->left > 0 && !over(stream) && hold_message(stream) > 0) {
@@ -510,7 +510,7 @@ int zl_stream_flush(zl_stream *stream, int events, int limit) {
   return total;
 }
 
-/* ---- life -------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
 static void close_handle(zl__handle *handle) {
   (void)zl_stream_close(zl__container(handle, zl_stream, socket.watch.handle));
@@ -548,7 +548,7 @@ int zl_stream_new(zl_loop *loop, void *zmq_socket, unsigned flags,
   stream->socket.watch.serve = serve;
   rc = zl__socket_open(&stream->socket, zmq_socket, flags);
   if (rc < 0) {
-    stream->socket.dead = true;
+    stream->socket.dead = rc;
     (void)zl_stream_close(stream);
     return rc;
   }

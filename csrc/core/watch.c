@@ -12,7 +12,7 @@
 
 enum { FIRST_SLOTS = 16 };
 
-/* ---- handles ---------------------------------------------------------- */
+/* ---- handles ------------------------------------------------------------ */
 
 int zl__handle_new(zl_loop *loop, const zl__handle_kind *kind,
                    zl__handle **out) {
@@ -53,7 +53,7 @@ void zl__handles_free_buried(zl_loop *loop) {
   }
 }
 
-/* ---- slots ------------------------------------------------------------ */
+/* ---- slots -------------------------------------------------------------- */
 
 /* Slot 0 stays free: token 0 is the loop's own descriptor, and 0 ends the list
  * of free slots. */
@@ -104,7 +104,7 @@ static void give_slot_back(zl__watch *watch) {
   watch->index = 0;
 }
 
-/* ---- descriptors ------------------------------------------------------ */
+/* ---- descriptors -------------------------------------------------------- */
 
 static int reserve_owner(zl_loop *loop, int fd) {
   size_t needed = (size_t)fd + 1;
@@ -133,7 +133,7 @@ void zl__slots_free(zl_loop *loop) {
   zl__free(loop, loop->owners, loop->owner_count * sizeof *loop->owners);
 }
 
-/* ---- watches ---------------------------------------------------------- */
+/* ---- watches ------------------------------------------------------------ */
 
 uint64_t zl__watch_token(const zl__watch *watch) {
   const zl_loop *loop = watch->handle.loop;

@@ -65,7 +65,7 @@ enum {
 /* No limit of time: for zl_loop_step() and as "no deadline". */
 #define ZL_FOREVER INT64_MAX
 
-/* ---- errors ----------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------- */
 
 /* Text for people, for a negative return code, such as "address already in
  * use". Never NULL, never to be freed. Any thread. */
@@ -75,7 +75,7 @@ ZL_API const char *zl_strerror(int rc);
  * lacks. Never NULL, never to be freed. Any thread. */
 ZL_API const char *zl_errname(int rc);
 
-/* ---- loop ------------------------------------------------------------- */
+/* ---- loop --------------------------------------------------------------- */
 
 /* The shape of lua_Alloc: (ud, NULL, 0, n) allocates, (ud, p, old, 0) frees and
  * returns NULL, else resizes; NULL when out of memory. Called on the loop's
@@ -196,7 +196,7 @@ ZL_API void zl_loop_wake(zl_loop *loop);
  * with *what set to the invariant that is broken; what may be NULL. */
 ZL_API int zl_loop_verify(const zl_loop *loop, const char **what);
 
-/* ---- timers ----------------------------------------------------------- */
+/* ---- timers ------------------------------------------------------------- */
 
 /* missed: periods skipped since the last call, 0 for a timer without one. */
 typedef void (*zl_timer_fn)(zl_timer *timer, uint64_t missed, void *arg);
@@ -232,7 +232,7 @@ ZL_API int64_t zl_timer_deadline_ns(const zl_timer *timer);
 /* Cancels the timer and gives it back. NULL is allowed. */
 ZL_API void zl_timer_close(zl_timer *timer);
 
-/* ---- plain descriptors ------------------------------------------------ */
+/* ---- plain descriptors -------------------------------------------------- */
 
 /* events: what was asked for and is so, plus bits of ZL_ERROR. */
 typedef void (*zl_fd_fn)(zl_fd *watch, int events, void *arg);
@@ -250,7 +250,7 @@ ZL_API int zl_fd_update(zl_fd *watch, int events);
  * is already pending is not delivered. NULL is allowed. */
 ZL_API void zl_fd_close(zl_fd *watch);
 
-/* ---- readiness of zmq sockets ----------------------------------------- */
+/* ---- readiness of zmq sockets ------------------------------------------- */
 
 enum {
   /* The socket is also used by code that does not call zl_socket_used(). */
@@ -286,7 +286,7 @@ ZL_API void zl_socket_touch(zl_socket *watch);
  * allowed. */
 ZL_API void zl_socket_close(zl_socket *watch);
 
-/* ---- streams ---------------------------------------------------------- */
+/* ---- streams ------------------------------------------------------------ */
 
 /* One frame to send; the bytes are borrowed for the call. */
 typedef struct zl_frame {

@@ -253,8 +253,7 @@ void zlua_handler_used(const zlua_handler *handler);
 void zlua_handler_touch(const zlua_handler *handler);
 void zlua_handler_close(lua_State *L, int index);
 
-/* ---- opening
- * ----------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------ */
 
 void zlua_open_context(lua_State *L);
 void zlua_open_socket(lua_State *L);

@@ -20,7 +20,7 @@
 /* The key of the functions of the slots in the registry. */
 static const char calls_key;
 
-/* ---- entering and leaving the core --------------------------------------- */
+/* ---- entering and leaving the core -------------------------------------- */
 
 static bool sigint_has_handler(void) {
   struct sigaction action;

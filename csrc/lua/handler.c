@@ -136,8 +136,7 @@ static zlua_handler *push_handler(lua_State *L, const char *method, int index) {
   return zlua_test_object(L, -1, &zlua_class_handler);
 }
 
-/* ---- calls
- * ------------------------------------------------------------------- */
+/* ---- calls -------------------------------------------------------------- */
 
 typedef struct event {
   zlua_handler *handler;
@@ -172,8 +171,7 @@ int zlua_call_handler(lua_State *L) {
   return 0;
 }
 
-/* ---- registration
- * ---------------------------------------------------------------- */
+/* ---- registration ------------------------------------------------------- */
 
 /* [-0, +0] handlers[key] = value, of the loop at loop_index. */
 static void set_handler(lua_State *L, int loop_index, int key_index,

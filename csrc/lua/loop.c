@@ -173,8 +173,7 @@ static int loop_tostring(lua_State *L) {
   return 1;
 }
 
-/* ---- running
- * ------------------------------------------------------------------ */
+/* ---- running ------------------------------------------------------------ */
 
 /* [-0, +1] running(): the loop that runs now, the innermost; nil if none. */
 static int running_loop(lua_State *L) {
@@ -304,8 +303,7 @@ static int loop_time(lua_State *L) {
   return 1;
 }
 
-/* ---- callbacks
- * ----------------------------------------------------------------- */
+/* ---- callbacks ---------------------------------------------------------- */
 
 static void call_next(zl_loop *core, void *arg) {
   (void)core;
@@ -391,8 +389,7 @@ int zlua_call_callback(lua_State *L) {
   return 0;
 }
 
-/* ---- errors
- * --------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------- */
 
 /* on_error(fn | "raise" | nil): what becomes of the errors of callbacks. */
 static int loop_on_error(lua_State *L) {
@@ -416,8 +413,7 @@ static int loop_on_error(lua_State *L) {
   return 0;
 }
 
-/* ---- for close(true)
- * -------------------------------------------------------------- */
+/* ---- for close(true) ---------------------------------------------------- */
 
 /* objects(loop) -> list of what is registered or active: what add_handler() was
  * given, and streams. */
@@ -444,8 +440,7 @@ static int loop_objects(lua_State *L) {
   return 1;
 }
 
-/* ---- opening
- * ----------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------ */
 
 static const luaL_Reg methods[] = {
     {"start", loop_start},       {"run", loop_run},

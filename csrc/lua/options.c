@@ -166,8 +166,7 @@ static const option context_options[] = {
     {NULL, 0, OPTION_INT},
 };
 
-/* ---- finding
- * ------------------------------------------------------------------ */
+/* ---- finding ------------------------------------------------------------ */
 
 static const option *find_name(const option *options, const char *name) {
   for (; options->name; options++) {
@@ -253,8 +252,7 @@ static option check_option(lua_State *L, const option *options,
                   .type = is_string ? OPTION_BYTES : OPTION_INT};
 }
 
-/* ---- setting
- * -------------------------------------------------------------------- */
+/* ---- setting ------------------------------------------------------------ */
 
 static int wrong_type(lua_State *L, const option *it, const char *expected) {
   return luaL_error(
@@ -323,8 +321,7 @@ int zlua_socket_set(lua_State *L) {
   return 1;
 }
 
-/* ---- getting
- * --------------------------------------------------------------------- */
+/* ---- getting ------------------------------------------------------------ */
 
 static int read_option(void *zmq, int number, void *data, size_t *size) {
   int rc;
@@ -392,8 +389,7 @@ int zlua_socket_get(lua_State *L) {
   return results;
 }
 
-/* ---- contexts
- * --------------------------------------------------------------------- */
+/* ---- contexts ----------------------------------------------------------- */
 
 /* context:set(option, value) -> true | nil, message, name */
 int zlua_context_set(lua_State *L) {
@@ -426,8 +422,7 @@ static int unknown_option(lua_State *L) {
   return 1;
 }
 
-/* ---- for Lua
- * ----------------------------------------------------------------------- */
+/* ---- for Lua ------------------------------------------------------------ */
 
 /* [-0, +1] pushes the list of names, in the order of application. */
 static void push_names(lua_State *L, const option *options) {

@@ -262,8 +262,7 @@ static int socket_tostring(lua_State *L) {
   return 1;
 }
 
-/* ---- addresses
- * ------------------------------------------------------------------ */
+/* ---- addresses ---------------------------------------------------------- */
 
 typedef int (*address_fn)(void *zmq, const char *address);
 
@@ -373,8 +372,7 @@ static int prepare_again(lua_State *L, const zlua_socket *socket, attempt *it) {
   return 0;
 }
 
-/* ---- messages
- * ----------------------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------- */
 
 static int check_flags(lua_State *L, const char *method, int argument,
                        int index) {

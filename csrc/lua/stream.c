@@ -119,8 +119,7 @@ static void let_go_if_idle(zlua_stream *stream) {
   }
 }
 
-/* ---- receiving
- * ---------------------------------------------------------------- */
+/* ---- receiving ---------------------------------------------------------- */
 
 /* [-0, +1] */
 static void push_frames(lua_State *L, zmq_msg_t *frames, int count) {
@@ -190,8 +189,7 @@ static void on_recv(zl_stream *core, void *arg) {
   lua_pop(loop->L, 1);
 }
 
-/* ---- reports
- * --------------------------------------------------------------------- */
+/* ---- reports ------------------------------------------------------------ */
 
 typedef struct sent {
   zlua_stream *stream;
@@ -273,8 +271,7 @@ static void on_drained(zl_stream *core, void *arg) {
   let_go_if_idle(arg);
 }
 
-/* ---- callbacks
- * ------------------------------------------------------------------ */
+/* ---- callbacks ---------------------------------------------------------- */
 
 /* [-0, +0] uservalue[field] = the value at index. */
 static void set_field(lua_State *L, int field, int index) {
@@ -392,8 +389,7 @@ static int stream_set_close_callback(lua_State *L) {
   return 0;
 }
 
-/* ---- sending
- * --------------------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------ */
 
 /* Frames on the C stack; a message of more gets a buffer from Lua. */
 enum { FEW_FRAMES = 8 };
@@ -559,8 +555,7 @@ static int stream_set_batch(lua_State *L) {
   return 0;
 }
 
-/* ---- closing
- * --------------------------------------------------------------------- */
+/* ---- closing ------------------------------------------------------------ */
 
 typedef struct closed {
   zlua_stream *stream;
@@ -643,8 +638,7 @@ static int stream_gc(lua_State *L) {
   return 0;
 }
 
-/* ---- questions
- * -------------------------------------------------------------------- */
+/* ---- questions ---------------------------------------------------------- */
 
 static int stream_closed(lua_State *L) {
   const zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "closed");
@@ -688,8 +682,7 @@ static int stream_tostring(lua_State *L) {
   return 1;
 }
 
-/* ---- opening
- * ------------------------------------------------------------------------ */
+/* ---- opening ------------------------------------------------------------ */
 
 /* [-0, +0] fills the uservalue of the stream at index: loop at 2, socket at 3
  */

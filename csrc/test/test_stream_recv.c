@@ -1,7 +1,11 @@
 /* test_stream_recv.c - receiving and flushing streams.
  * SPDX-License-Identifier: MIT
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "support/streams.h"
@@ -356,6 +360,77 @@ static void test_stream_busy_ones_alternate(void) {
   end();
 }
 
+static void on_recv_count(zl_stream *stream, void *arg) {
+  zmq_msg_t *frames;
+  while (zl_stream_peek(stream, &frames) > 0) {
+    zl_stream_pop(stream);
+    ++*(int *)arg;
+  }
+}
+
+typedef struct storm {
+  void *push;
+  atomic_bool over;
+} storm;
+
+static void *send_storm(void *arg) {
+  storm *s = arg;
+  while (!atomic_load(&s->over)) {
+    (void)zmq_send(s->push, "m", 1, ZMQ_DONTWAIT);
+  }
+  return NULL;
+}
+
+static void on_tick(zl_timer *timer, uint64_t missed, void *arg) {
+  (void)timer;
+  (void)missed;
+  ++*(int *)arg;
+}
+
+/* Messages without end, and a quiet stream and a timer beside them. */
+static void test_stream_storm_starves_nobody(void) {
+  enum { TICKS = 20 };
+  int quiet = 0;
+  storm s;
+  pthread_t thread;
+  zl_timer *timer;
+  int stormy = 0;
+  int ticks = 0;
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *calm_pull = new_socket(context, ZMQ_PULL);
+  void *calm_push = new_socket(context, ZMQ_PUSH);
+  s.push = new_socket(context, ZMQ_PUSH);
+  atomic_init(&s.over, false);
+  join_sockets(INPROC, pull, s.push);
+  join_sockets(INPROC, calm_pull, calm_push);
+  zl_stream *stream = new_stream(pull);
+  zl_stream *calm = new_stream(calm_pull);
+  zl_stream_on_recv(calm, on_recv_count, &quiet);
+  zl_stream_on_recv(stream, on_recv_count, &stormy);
+  CHECK_INT(zl_timer_new(loop, on_tick, &ticks, &timer), 0);
+  CHECK_INT(zl_timer_start(timer, 1 * MILLISECONDS, 1 * MILLISECONDS), 0);
+  CHECK_INT(pthread_create(&thread, NULL, send_storm, &s), 0);
+  while (ticks < TICKS || quiet < TICKS) {
+    send_text(calm_push, "m", 0);
+    int before = quiet;
+    while (quiet == before) {
+      CHECK(zl_loop_step(loop, ZL_FOREVER, NULL) >= 0);
+    }
+  }
+  CHECK(stormy > 0);
+  atomic_store(&s.over, true);
+  CHECK_INT(pthread_join(thread, NULL), 0);
+  zl_timer_close(timer);
+  zl_stream_close(stream);
+  zl_stream_close(calm);
+  close_socket(pull);
+  close_socket(s.push);
+  close_socket(calm_pull);
+  close_socket(calm_push);
+  end();
+}
+
 /* ---- flush -------------------------------------------------------------- */
 
 static void test_stream_flush_receives_exactly(void) {
@@ -483,6 +558,7 @@ static const zl_test tests[] = {
     TEST(test_stream_pause_and_resume_lose_nothing),
     TEST(test_stream_break_and_stop_lose_nothing),
     TEST(test_stream_busy_ones_alternate),
+    TEST(test_stream_storm_starves_nobody),
     TEST(test_stream_flush_receives_exactly),
     TEST(test_stream_flush_without_callback_discards),
     TEST(test_stream_flush_sends_exactly),

@@ -270,6 +270,41 @@ static void test_stream_paused_with_messages_does_not_spin(void) {
   paused_and_readable(ZL_BACKEND_POLL, 0);
 }
 
+/* Each connection sends the socket commands that are no messages. */
+static void come_and_go(int backend) {
+  enum { VISITORS = 10 };
+  int reads = 0;
+  inbox in;
+  char endpoint[128];
+  size_t size = sizeof endpoint;
+  begin_counting(backend, 0, &reads);
+  void *pull = new_socket(context, ZMQ_PULL);
+  zl_stream *stream = new_receiver(pull, &in);
+  new_endpoint(TCP, endpoint, sizeof endpoint);
+  CHECK_INT(zmq_bind(pull, endpoint), 0);
+  zl_stream_touch(stream);
+  CHECK_INT(zmq_getsockopt(pull, ZMQ_LAST_ENDPOINT, endpoint, &size), 0);
+  zl_stream_used(stream);
+  for (int i = 1; i <= VISITORS; i++) {
+    void *push = new_socket(context, ZMQ_PUSH);
+    CHECK_INT(zmq_connect(push, endpoint), 0);
+    send_text(push, "m", 0);
+    run_until(&in.messages, i);
+    close_socket(push);
+  }
+  rest();
+  CHECK(looks_in_a_wait(&reads) < 100);
+  CHECK_INT(in.messages, VISITORS);
+  zl_stream_close(stream);
+  close_socket(pull);
+  end();
+}
+
+static void test_stream_peers_that_come_and_go(void) {
+  come_and_go(ZL_BACKEND_DEFAULT);
+  come_and_go(ZL_BACKEND_POLL);
+}
+
 static const zl_test tests[] = {
     TEST(test_stream_context_terminated),
     TEST(test_stream_context_terminated_on_poll),
@@ -278,6 +313,7 @@ static const zl_test tests[] = {
     TEST(test_stream_closed_when_a_thread_terminates_the_context),
     TEST(test_stream_paused_with_a_queue_does_not_spin),
     TEST(test_stream_paused_with_messages_does_not_spin),
+    TEST(test_stream_peers_that_come_and_go),
 };
 
 TEST_MAIN(tests)

@@ -368,6 +368,43 @@ static void test_timer_only_one_removed_then_run(void) {
   close_loop(loop);
 }
 
+enum { CROWD = 100000 };
+
+static zl_timer *crowd[CROWD];
+
+/* Half of them are cancelled by the first, in reverse order. */
+static void on_crowd(zl_timer *timer, uint64_t missed, void *arg) {
+  int *fired = arg;
+  (void)timer;
+  (void)missed;
+  if (*fired == 0) {
+    for (int i = CROWD - 1; i > 0; i -= 2) {
+      zl_timer_cancel(crowd[i]);
+    }
+  }
+  ++*fired;
+}
+
+static void test_timer_a_hundred_thousand(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  int fired = 0;
+  for (int i = 0; i < CROWD; i++) {
+    CHECK_INT(zl_timer_new(loop, on_crowd, &fired, &crowd[i]), 0);
+    CHECK_INT(zl_timer_start_at(crowd[i], 10 + i % 100, 0), 0);
+  }
+  clock.now = 50;
+  CHECK(zl_loop_step(loop, 0, NULL) >= 0);
+  verify_loop(loop);
+  clock.now = 1000;
+  CHECK(zl_loop_step(loop, 0, NULL) >= 0);
+  CHECK_INT(fired, CROWD / 2);
+  for (int i = 0; i < CROWD; i += 2) {
+    zl_timer_close(crowd[i]);
+  }
+  close_loop(loop);
+}
+
 /* ---- the real clock ----------------------------------------------------- */
 
 typedef struct punctual {
@@ -565,6 +602,7 @@ static const zl_test tests[] = {
     TEST(test_timer_refuses_a_negative_period),
     TEST(test_timer_cancel_and_close_of_nothing),
     TEST(test_timer_only_one_removed_then_run),
+    TEST(test_timer_a_hundred_thousand),
     TEST(test_timer_is_never_early),
     TEST(test_timer_agrees_with_a_sorted_array),
 };
