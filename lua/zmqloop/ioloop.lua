@@ -32,6 +32,11 @@ local function check_options(options)
       error(("bad argument #1 to 'IOLoop' (unknown option '%s')"):format(tostring(name)), 3)
     end
   end
+  local impl = options.impl
+  if impl ~= nil and impl ~= "epoll" and impl ~= "poll" then
+    error(("bad argument #1 to 'IOLoop' (impl is 'epoll' or 'poll', not '%s')"):format(
+      tostring(impl)), 3)
+  end
   return options
 end
 
