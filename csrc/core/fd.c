@@ -47,15 +47,11 @@ static const zl__handle_kind kind = {
     .alive = alive,
 };
 
-static bool valid(int events) {
-  return (events & ~(ZL_READ | ZL_WRITE | ZL_ERROR)) == 0;
-}
-
 int zl_fd_new(zl_loop *loop, int fd, int events, zl_fd_fn fn, void *arg,
               zl_fd **out) {
   zl__handle *handle;
   *out = NULL;
-  if (!valid(events)) {
+  if (!zl__events_valid(events)) {
     return -EINVAL;
   }
   int rc = zl__handle_new(loop, &kind, &handle);
@@ -81,7 +77,7 @@ int zl_fd_new(zl_loop *loop, int fd, int events, zl_fd_fn fn, void *arg,
 
 int zl_fd_update(zl_fd *watch, int events) {
   zl_loop *loop = watch->watch.handle.loop;
-  if (!valid(events)) {
+  if (!zl__events_valid(events)) {
     return -EINVAL;
   }
   if (watch->watch.fd < 0) {

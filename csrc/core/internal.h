@@ -71,6 +71,7 @@ typedef struct zl__slot {
 int zl__watch_open(zl__watch *watch, int fd, int events, bool edge);
 void zl__watch_shut(zl__watch *watch);
 void zl__watch_dirty(zl__watch *watch);
+bool zl__events_valid(int events);
 uint64_t zl__watch_token(const zl__watch *watch);
 void zl__slots_free(zl_loop *loop);
 

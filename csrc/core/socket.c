@@ -188,15 +188,11 @@ static const zl__handle_kind kind = {
     .alive = alive,
 };
 
-static bool valid(int events) {
-  return (events & ~(ZL_READ | ZL_WRITE | ZL_ERROR)) == 0;
-}
-
 int zl_socket_new(zl_loop *loop, void *zmq_socket, int events, unsigned flags,
                   zl_socket_fn fn, void *arg, zl_socket **out) {
   zl__handle *handle;
   *out = NULL;
-  if (!valid(events)) {
+  if (!zl__events_valid(events)) {
     return -EINVAL;
   }
   int rc = zl__handle_new(loop, &kind, &handle);
@@ -218,7 +214,7 @@ int zl_socket_new(zl_loop *loop, void *zmq_socket, int events, unsigned flags,
 }
 
 int zl_socket_update(zl_socket *watch, int events) {
-  if (!valid(events)) {
+  if (!zl__events_valid(events)) {
     return -EINVAL;
   }
   watch->interest = events & (ZL_READ | ZL_WRITE);

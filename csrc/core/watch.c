@@ -135,6 +135,10 @@ void zl__slots_free(zl_loop *loop) {
 
 /* ---- watches ------------------------------------------------------------ */
 
+bool zl__events_valid(int events) {
+  return (events & ~(ZL_READ | ZL_WRITE | ZL_ERROR)) == 0;
+}
+
 uint64_t zl__watch_token(const zl__watch *watch) {
   const zl_loop *loop = watch->handle.loop;
   /* clang 14 takes the shift for one of 32 bits. NOLINTNEXTLINE */

@@ -45,6 +45,30 @@ void zlua_check_callable(lua_State *L, const char *method, int argument,
   }
 }
 
+/* The table of options at index has none but those named; names ends in NULL.
+ */
+void zlua_check_options(lua_State *L, const char *method, int argument,
+                        int index, const char *const *names) {
+  index = zlua_absindex(L, index);
+  if (!lua_istable(L, index)) {
+    zlua_type_error(L, method, argument, index, "table of options");
+  }
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    const char *key =
+        lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    const char *const *name = names;
+    while (*name && strcmp(*name, key) != 0) {
+      name++;
+    }
+    if (!*name) {
+      luaL_error(L, "bad argument #%d to '%s' (unknown option '%s')", argument,
+                 method, key);
+    }
+    lua_pop(L, 1);
+  }
+}
+
 int64_t zlua_check_integer(lua_State *L, const char *method, int argument,
                            int index, int64_t minimum, int64_t maximum) {
   if (!zlua_isinteger(L, index)) {

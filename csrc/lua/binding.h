@@ -63,6 +63,8 @@ int zlua_type_error(lua_State *L, const char *method, int argument, int index,
 bool zlua_is_callable(lua_State *L, int index);
 void zlua_check_callable(lua_State *L, const char *method, int argument,
                          int index);
+void zlua_check_options(lua_State *L, const char *method, int argument,
+                        int index, const char *const *names);
 int64_t zlua_check_integer(lua_State *L, const char *method, int argument,
                            int index, int64_t minimum, int64_t maximum);
 int64_t zlua_check_seconds(lua_State *L, const char *method, int argument,

@@ -234,6 +234,18 @@ static void push_traceback(lua_State *L) {
 
 /* Makes the functions of the slots, once per state. */
 void zlua_make_calls(lua_State *L) {
+  static const struct {
+    zlua_slot slot;
+    lua_CFunction function;
+  } calls[] = {
+      {ZLUA_SLOT_CALL_CALLBACK, zlua_call_callback},
+      {ZLUA_SLOT_CALL_TIMER, zlua_call_timer},
+      {ZLUA_SLOT_CALL_HANDLER, zlua_call_handler},
+      {ZLUA_SLOT_CALL_RECV, zlua_call_recv},
+      {ZLUA_SLOT_CALL_SENT, zlua_call_sent},
+      {ZLUA_SLOT_CALL_CLOSED, zlua_call_closed},
+      {ZLUA_SLOT_NOTHING, nothing},
+  };
   lua_newtable(L); /* calls */
   lua_newtable(L); /* calls, what take_traceback leaves */
   lua_pushvalue(L, -1);
@@ -242,20 +254,10 @@ void zlua_make_calls(lua_State *L) {
   lua_rawseti(L, -3, ZLUA_SLOT_HANDLER);
   lua_pushcclosure(L, call_error, 1); /* calls, closure */
   lua_rawseti(L, -2, ZLUA_SLOT_CALL_ERROR);
-  lua_pushcfunction(L, zlua_call_callback);
-  lua_rawseti(L, -2, ZLUA_SLOT_CALL_CALLBACK);
-  lua_pushcfunction(L, zlua_call_timer);
-  lua_rawseti(L, -2, ZLUA_SLOT_CALL_TIMER);
-  lua_pushcfunction(L, zlua_call_handler);
-  lua_rawseti(L, -2, ZLUA_SLOT_CALL_HANDLER);
-  lua_pushcfunction(L, zlua_call_recv);
-  lua_rawseti(L, -2, ZLUA_SLOT_CALL_RECV);
-  lua_pushcfunction(L, zlua_call_sent);
-  lua_rawseti(L, -2, ZLUA_SLOT_CALL_SENT);
-  lua_pushcfunction(L, zlua_call_closed);
-  lua_rawseti(L, -2, ZLUA_SLOT_CALL_CLOSED);
-  lua_pushcfunction(L, nothing);
-  lua_rawseti(L, -2, ZLUA_SLOT_NOTHING);
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    lua_pushcfunction(L, calls[i].function);
+    lua_rawseti(L, -2, calls[i].slot);
+  }
   lua_pushliteral(L, "interrupted!");
   lua_rawseti(L, -2, ZLUA_SLOT_INTERRUPTED);
   zlua_setregistry(L, &calls_key);

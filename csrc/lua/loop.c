@@ -232,21 +232,16 @@ static int loop_run(lua_State *L) {
 
 /* [-0, +0] reads {events=, seconds=} at index. */
 static void check_budget(lua_State *L, int index, zl_budget *budget) {
-  if (!lua_istable(L, index)) {
-    zlua_type_error(L, "step", 2, index, "table");
+  static const char *const names[] = {"events", "seconds", NULL};
+  zlua_check_options(L, "step", 2, index, names);
+  lua_getfield(L, index, "events");
+  if (!lua_isnil(L, -1)) {
+    budget->events =
+        (int)zlua_check_integer(L, "step", 2, -1, 1, ZL_STEP_MORE - 1);
   }
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-    if (strcmp(key, "events") == 0) {
-      budget->events =
-          (int)zlua_check_integer(L, "step", 2, -1, 1, ZL_STEP_MORE - 1);
-    } else if (strcmp(key, "seconds") == 0) {
-      budget->time_ns = zlua_check_seconds(L, "step", 2, -1);
-    } else {
-      zlua_argument_error(L, "step", 2, "options are events and seconds");
-    }
-    lua_pop(L, 1);
+  lua_getfield(L, index, "seconds");
+  if (!lua_isnil(L, -1)) {
+    budget->time_ns = zlua_check_seconds(L, "step", 2, -1);
   }
   if (budget->time_ns < 0) {
     zlua_argument_error(L, "step", 2, "seconds must not be negative");

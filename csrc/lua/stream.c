@@ -291,29 +291,26 @@ static void update_receiving(lua_State *L, zlua_stream *stream) {
 /* The options of on_recv: a flag, copy, or a table {copy=, unpack=}. Returns
  * unpack. */
 static bool check_recv_options(lua_State *L, const char *method, int index) {
-  bool unpack = false;
+  static const char *const names[] = {"copy", "unpack", NULL};
   if (!lua_istable(L, index)) {
     return false;
   }
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-    if (strcmp(key, "unpack") == 0) {
-      unpack = lua_toboolean(L, -1);
-    } else if (strcmp(key, "copy") != 0) {
-      zlua_argument_error(L, method, 2, "options are copy and unpack");
-    }
-    lua_pop(L, 1);
+  zlua_check_options(L, method, 2, index, names);
+  lua_getfield(L, index, "unpack");
+  return lua_toboolean(L, -1);
+}
+
+/* A callback, or nil to unset it. */
+static void check_callback(lua_State *L, const char *method) {
+  if (!lua_isnil(L, 2)) {
+    zlua_check_callable(L, method, 1, 2);
   }
-  return unpack;
 }
 
 static int set_on_recv(lua_State *L, const char *method, bool with_stream) {
   zlua_stream *stream = check_self(L, method);
   lua_settop(L, 3);
-  if (!lua_isnil(L, 2)) {
-    zlua_check_callable(L, method, 1, 2);
-  }
+  check_callback(L, method);
   bool unpack = check_recv_options(L, method, 3);
   set_field(L, STREAM_ON_RECV, 2);
   stream->has_recv = !lua_isnil(L, 2);
@@ -357,9 +354,7 @@ static int stream_resume(lua_State *L) {
 static int set_on_send(lua_State *L, const char *method, bool with_stream) {
   zlua_stream *stream = check_self(L, method);
   lua_settop(L, 2);
-  if (!lua_isnil(L, 2)) {
-    zlua_check_callable(L, method, 1, 2);
-  }
+  check_callback(L, method);
   set_field(L, STREAM_ON_SEND, 2);
   stream->has_sent = !lua_isnil(L, 2);
   stream->sent_with_stream = with_stream;
@@ -382,9 +377,7 @@ static int stream_stop_on_send(lua_State *L) {
 static int stream_set_close_callback(lua_State *L) {
   (void)check_self(L, "set_close_callback");
   lua_settop(L, 2);
-  if (!lua_isnil(L, 2)) {
-    zlua_check_callable(L, "set_close_callback", 1, 2);
-  }
+  check_callback(L, "set_close_callback");
   set_field(L, STREAM_ON_CLOSE, 2);
   return 0;
 }
@@ -397,6 +390,7 @@ enum { FEW_FRAMES = 8 };
 /* [-0, +1] pushes the message's own callback, or nil: the argument at index is
  * nil, a function, or a table of options. */
 static void push_own_callback(lua_State *L, const char *method, int index) {
+  static const char *const names[] = {"callback", "copy", "flags", NULL};
   if (lua_isnoneornil(L, index) || zlua_is_callable(L, index)) {
     lua_pushvalue(L, index);
     return;
@@ -404,15 +398,7 @@ static void push_own_callback(lua_State *L, const char *method, int index) {
   if (!lua_istable(L, index)) {
     zlua_type_error(L, method, 2, index, "function, callable or options");
   }
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-    if (strcmp(key, "callback") != 0 && strcmp(key, "copy") != 0 &&
-        strcmp(key, "flags") != 0) {
-      zlua_argument_error(L, method, 2, "options are callback, copy and flags");
-    }
-    lua_pop(L, 1);
-  }
+  zlua_check_options(L, method, 2, index, names);
   lua_getfield(L, index, "callback");
   if (!lua_isnil(L, -1) && !zlua_is_callable(L, -1)) {
     zlua_argument_error(L, method, 2, "callback must be callable");
