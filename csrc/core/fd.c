@@ -87,6 +87,7 @@ int zl_fd_update(zl_fd *watch, int events) {
                                 zl__watch_token(&watch->watch));
   if (rc == 0) {
     watch->events = events;
+    watch->watch.events = events;
   }
   return rc;
 }

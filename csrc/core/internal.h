@@ -57,6 +57,8 @@ typedef struct zl__watch {
   /* The poller's report: marks the watch dirty if that means anything. */
   void (*report)(struct zl__watch *watch, int events);
   int fd;         /* -1: not in the poller */
+  int events;     /* what the poller watches it for; 0 with edge */
+  bool edge;      /* a zmq descriptor */
   uint32_t index; /* of its slot; 0: none */
 } zl__watch;
 
@@ -310,6 +312,7 @@ struct zl_loop {
   bool woken;      /* by zl_loop_wake(), in this run or step */
   bool terminated; /* some socket reported ETERM */
   bool called;     /* something was called since the last sweep */
+  int stale; /* reports for watches that are gone, since the last rebuild */
   atomic_bool stopping;
 
   int handled;         /* in this run or step */

@@ -205,6 +205,8 @@ void zl__loop_report(zl_loop *loop, uint64_t token, int events) {
   const zl__slot *slot = &loop->slots[index];
   if (slot->watch && slot->generation == (uint32_t)token) {
     slot->watch->report(slot->watch, events);
+  } else {
+    loop->stale++;
   }
 }
 

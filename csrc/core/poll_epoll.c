@@ -19,7 +19,7 @@
 
 #include "internal.h"
 
-enum { EVENTS_PER_WAIT = 256 };
+enum { EVENTS_PER_WAIT = 256, STALE_BEFORE_REBUILD = 100 };
 
 typedef struct state {
   int fd;
@@ -167,8 +167,45 @@ static int wait_events(state *s, int64_t timeout_ns) {
   return count;
 }
 
+/* Puts all that is watched into a new set. */
+static int fill(zl_loop *loop, int epoll_fd) {
+  int rc = control(epoll_fd, EPOLL_CTL_ADD, loop->mailbox.wake_read,
+                   mask_of(ZL_READ, false), ZL__TOKEN_WAKE);
+  for (uint32_t i = 1; i < loop->slot_count && rc == 0; i++) {
+    const zl__watch *watch = loop->slots[i].watch;
+    if (watch && watch->fd >= 0) {
+      rc = control(epoll_fd, EPOLL_CTL_ADD, watch->fd,
+                   mask_of(watch->events, watch->edge), zl__watch_token(watch));
+      /* A descriptor closed behind the loop's back cannot be watched. */
+      rc = rc == -EBADF || rc == -EPERM ? 0 : rc;
+    }
+  }
+  return rc;
+}
+
+/* A descriptor that was closed before its watch, while a duplicate is open,
+ * leaves an entry that no call can name any more, and that reports for ever.
+ * A new set has no such entries. If it cannot be had the old one goes on. */
+static void rebuild(zl_loop *loop) {
+  state *s = loop->poller_state;
+  loop->stale = 0;
+  int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_fd < 0) {
+    return;
+  }
+  if (fill(loop, epoll_fd) < 0) {
+    (void)close(epoll_fd);
+    return;
+  }
+  (void)close(s->fd);
+  s->fd = epoll_fd;
+}
+
 static int epoll_wait_and_report(zl_loop *loop, int64_t timeout_ns) {
   state *s = loop->poller_state;
+  if (loop->stale > STALE_BEFORE_REBUILD) {
+    rebuild(loop);
+  }
   int count = wait_events(s, timeout_ns);
   if (count < 0) {
     return -errno;

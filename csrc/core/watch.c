@@ -177,6 +177,8 @@ int zl__watch_open(zl__watch *watch, int fd, int events, bool edge) {
     give_slot_back(watch);
     return rc;
   }
+  watch->events = events;
+  watch->edge = edge;
   take_over(watch, fd);
   return 0;
 }

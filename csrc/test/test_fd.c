@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "internal.h"
 #include "support/clock.h"
 #include "test.h"
 
@@ -418,6 +419,38 @@ EACH(test_fd_number_used_again_does_not_reach_the_old_watch)
 EACH(test_fd_closed_before_its_watch)
 EACH(test_fd_number_used_again_behind_the_loops_back)
 EACH(test_fd_closed_with_a_duplicate_open)
+
+/* Such an entry would wake the loop for ever. */
+static void test_fd_lost_registration_is_got_rid_of(void) {
+  zl_loop *loop = backend_loop();
+  int ends[2];
+  int others[2];
+  seen old;
+  seen new;
+  pair(ends);
+  pair(others);
+  int duplicate = dup(ends[0]);
+  watch_fd(loop, ends[0], ZL_READ, &old);
+  watch_fd(loop, others[0], ZL_READ, &new);
+  (void)close(ends[0]);
+  zl_fd_close(old.watch);
+  CHECK_INT(write(ends[1], "x", 1), 1);
+  for (int i = 0; i < 200; i++) {
+    CHECK_INT(step(loop), 0);
+  }
+  CHECK_INT(loop->stale, 0);
+  CHECK_INT(write(others[1], "x", 1), 1);
+  CHECK_INT(step(loop), 1);
+  CHECK_INT(new.calls, 1);
+  zl_loop_wake(loop); /* the loop's own descriptor is in the new set too */
+  CHECK_INT(zl_loop_step(loop, ZL_FOREVER, NULL) > 0, 1);
+  zl_fd_close(new.watch);
+  (void)close(duplicate);
+  (void)close(ends[1]);
+  close_both(others);
+  close_loop(loop);
+}
+EACH(test_fd_lost_registration_is_got_rid_of)
 EACH(test_fd_many_watches)
 
 #define BOTH(name) TEST(name), TEST(name##_on_poll)
@@ -435,6 +468,7 @@ static const zl_test tests[] = {
     BOTH(test_fd_closed_before_its_watch),
     BOTH(test_fd_number_used_again_behind_the_loops_back),
     BOTH(test_fd_closed_with_a_duplicate_open),
+    BOTH(test_fd_lost_registration_is_got_rid_of),
     BOTH(test_fd_many_watches),
 };
 
