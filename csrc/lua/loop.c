@@ -107,12 +107,19 @@ static void detach_all(zlua_loop *loop) {
 /* ---- life -------------------------------------------------------------------
  */
 
-/* [-0, +0] gives the loop at index its tables. The state table has its places
- * from the start: storing an error there must not allocate. */
+/* [-0, +0] gives the loop at index its tables. Some places have to be there
+ * from the start, since filling them must not allocate: in the state table
+ * those of errors, among the active handles the one where luaL_unref() keeps
+ * the list of free anchors (before 5.4 it makes it in the middle of its work).
+ */
 static void make_tables(lua_State *L, int index) {
   zlua_getuservalue(L, index);
   for (int i = ZLUA_LOOP_ACTIVE; i <= ZLUA_LOOP_STATE; i++) {
     lua_createtable(L, i == ZLUA_LOOP_STATE ? ZLUA_LEFT_ON_ERROR : 0, 0);
+    if (i == ZLUA_LOOP_ACTIVE) {
+      lua_pushinteger(L, 0);
+      lua_rawseti(L, -2, 0); /* active[free list] = none */
+    }
     lua_rawseti(L, -2, i);
   }
   lua_pop(L, 1);
