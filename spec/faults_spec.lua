@@ -344,7 +344,7 @@ describe("the end of a program", function()
       coroutine.wrap(function() loop:start() end)()
     ]]},
     {name = "Ctrl-C", status = 1, closes = true, interrupt = true, code = [[
-      print("ready")
+      loop:call_later(0, print, "ready")
       loop:start()
     ]]},
   }
@@ -382,6 +382,7 @@ describe("the end of a program", function()
     if ending.interrupt then
       lines[1] = child:line()
       assert.equal("ready", lines[1])
+      child:wait_asleep()
       child:kill("INT")
     end
     local output, status = child:finish()
@@ -559,12 +560,14 @@ describe("Ctrl-C", function()
     ]],
   }
 
+  -- LuaJIT's compiled code looks at no hook.
+  if rawget(_G, "jit") then programs["a loop busy in a callback that never returns"] = nil end
+
   for name, source in pairs(programs) do
     it("ends " .. name .. " with `interrupted!`", test(function(t)
       local child = t:child(source)
       assert.equal("ready", child:line())
-      -- The signal may come before the call is reached; lua.c's hook then
-      -- raises there. Only a program deaf to it lives on.
+      if not name:find("busy") then child:wait_asleep() end
       child:kill("INT")
       local output, status = child:finish()
       assert.not_equal(HANG, status, output)
@@ -576,8 +579,8 @@ describe("Ctrl-C", function()
   it("leaves a loop that can go on, when the program catches it", test(function(t)
     local child = t:child([[
       local loop = new_loop()
+      loop:call_later(0, print, "ready")
       loop:call_later(3600, function() end)
-      print("ready")
       local ok, err = pcall(loop.start, loop)
       assert(not ok and tostring(err):find("interrupted!"), err)
       assert(not loop:running())
@@ -586,6 +589,7 @@ describe("Ctrl-C", function()
       print("went on")
     ]])
     assert.equal("ready", child:line())
+    child:wait_asleep()
     child:kill("INT")
     assert.matches("went on\n$", (child:finish()))
   end))

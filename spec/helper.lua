@@ -320,6 +320,19 @@ function Child:kill(signal)
   os.execute(("kill -%s %d 2>/dev/null"):format(signal, self.pid))
 end
 
+--- Waits until the child sleeps, that is, until it has come to what it waits in;
+-- a signal just before would find nothing to interrupt. Without /proc it does
+-- not wait.
+function Child:wait_asleep()
+  for _ = 1, 100000 do
+    local stat = io.open(("/proc/%d/stat"):format(self.pid))
+    if not stat then return end
+    local state = stat:read("*a"):match("%) (%a)")
+    stat:close()
+    if state == "S" then return end
+  end
+end
+
 --- Waits for the end. Returns the rest of the output and the exit status: 124
 -- or 137 when the time limit had to end it, 128 + n when signal n did.
 function Child:finish()

@@ -6,7 +6,7 @@ local zmqloop = require("zmqloop")
 local test = helper.test
 
 local MESSAGES = tonumber(os.getenv("ZMQLOOP_INTEROP_MESSAGES")) or 100000
-local SECONDS = 150
+local SECONDS = tonumber(os.getenv("S")) or 150
 -- The Python for which Debian has python3-zmq, without what is preloaded here.
 local PYTHON = "env -u LD_PRELOAD /usr/bin/python3"
 local BATCH = 500 -- messages sent per iteration, so that the loop lives on
@@ -54,7 +54,6 @@ local function new_talk(t, transport)
     local word, rest = frames[1]:match("^(%S+) ?(.*)$")
     if word == "bound" then
       self.stream:connect(rest)
-      self:connected()
     elseif word == "synced" then
       self.synced = true
     elseif word == "done" then
@@ -76,6 +75,8 @@ function Talk:begin(kind, peer_role, peer_kind, peer_binds, count)
   if kind == "ROUTER" then options.router_mandatory = true end
   if kind == "DEALER" then options.routing_id = "lua\0" end
   self.stream = t:stream(kind, options)
+  -- A DEALER introduces itself to a ROUTER; waits in the queue until connected.
+  if kind == "DEALER" then self.stream:send("hello") end
   local how, endpoint
   if peer_binds then
     how, endpoint = "bind", t:address(self.transport)
@@ -96,13 +97,6 @@ function Talk:begin(kind, peer_role, peer_kind, peer_binds, count)
       if not self.verdict then error("the peer has gone: " .. output, 0) end
     end)
   end, zmqloop.IOLoop.READ)
-  if not peer_binds then self:connected() end
-end
-
--- A DEALER introduces itself to a ROUTER.
-function Talk:connected()
-  if self.stream:get("type") == zmqloop.zmq.DEALER then self.stream:send("hello") end
-  if self.on_connected then self.on_connected() end
 end
 
 -- Sends messages 1 to count, BATCH per iteration.
