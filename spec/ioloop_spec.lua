@@ -988,6 +988,20 @@ describe("IOLoop", function()
       assert.is_true(t.loop:run())
     end))
 
+    it("of a socket that was closed are let go", test(function(t)
+      local weak = setmetatable({}, {__mode = "k"})
+      do
+        local socket = t.ctx:socket("PULL")
+        local function handler() return socket end
+        weak[handler], weak[socket] = true, true
+        t.loop:add_handler(socket, handler, READ)
+        socket:close()
+      end
+      for _ = 1, 3 do collectgarbage() end
+      assert.is_nil(next(weak))
+      assert.is_true(t.loop:run())
+    end))
+
     it("all get their turn, though one is always ready", test(function(t)
       local greedy, feed = t:pipe()
       feed:write("x")

@@ -137,18 +137,33 @@ static int push_message(lua_State *L, const zlua_stream *stream,
     push_frames(L, frames, count);
     return 1;
   }
-  luaL_checkstack(L, count, "too many frames");
   for (int i = 0; i < count; i++) {
     lua_pushlstring(L, zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i]));
   }
   return count;
 }
 
+/* With fewer, a stack too small for them is a matter of memory. */
+enum { MANY_FRAMES = 1000 };
+
 /* A turn of a stream, for the calls that serve it. */
 typedef struct turn {
   zlua_stream *stream;
   bool failed_to_convert; /* no memory: the message is still with the core */
 } turn;
+
+/* For the frames as arguments. A message that no stack can hold, now or later,
+ * is let go: it would stand in the way of the others for ever. */
+static void make_room(lua_State *L, turn *it, int count) {
+  if (!it->stream->unpack || lua_checkstack(L, count + LUA_MINSTACK)) {
+    return;
+  }
+  if (count > MANY_FRAMES) {
+    it->failed_to_convert = false;
+    zl_stream_pop(it->stream->core);
+  }
+  luaL_error(L, "a message of %d frames is too long to unpack", count);
+}
 
 /* (active, state, turn, loop): delivers until the turn is over. */
 int zlua_call_recv(lua_State *L) {
@@ -168,6 +183,7 @@ int zlua_call_recv(lua_State *L) {
     if (stream->with_stream) {
       lua_pushvalue(L, 5);
     }
+    make_room(L, it, count);
     int arguments = push_message(L, stream, frames, count);
     it->failed_to_convert = false;
     zl_stream_pop(stream->core); /* before the call: large ones free memory */
