@@ -251,11 +251,12 @@ struct zl_stream {
   zl_stream_fn on_drained;
   void *on_drained_arg;
   zl__queue queue;
-  int batch;    /* messages per turn */
-  int left;     /* of this turn or flush */
-  bool drained; /* this turn ended because the socket had no more */
-  bool whole;   /* frames hold a whole message */
-  int count;    /* frames received so far */
+  int batch;         /* messages per turn */
+  int left;          /* of this turn or flush */
+  bool drained;      /* this turn ended because the socket had no more */
+  bool whole;        /* frames hold a whole message */
+  bool holds_memory; /* one of the frames does, outside of itself */
+  int count;         /* frames received so far */
   int capacity;
   zmq_msg_t *frames;
   bool flushing; /* in zl_stream_flush(): stopping does not end the turn */

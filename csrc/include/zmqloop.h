@@ -358,7 +358,7 @@ ZL_API size_t zl_stream_queued(const zl_stream *stream);
 /* Nonzero while messages wait in the queue or to be reported. */
 ZL_API int zl_stream_busy(const zl_stream *stream);
 
-/* Messages received per turn, 1 to 65535 (default 64). 0 or -EINVAL. */
+/* Messages received per turn, 1 to 65535 (default 128). 0 or -EINVAL. */
 ZL_API int zl_stream_set_batch(zl_stream *stream, int messages);
 
 /* As zl_socket_used() and zl_socket_touch(), for code that uses the stream's

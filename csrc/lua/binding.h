@@ -124,6 +124,7 @@ struct zlua_loop {
   bool failed;         /* ZLUA_LEFT_ERROR is to be raised */
   bool raises;         /* on_error("raise") */
   bool sigint_handled; /* SIGINT had a handler when the loop was entered */
+  unsigned changes;    /* calls made and receive callbacks replaced, so far */
   zlua_handle *handles;
   lua_Integer first_callback; /* places in ZLUA_LOOP_CALLBACKS */
   lua_Integer next_callback;

@@ -121,6 +121,7 @@ static void report(zlua_loop *loop) {
  * whether it returned; if not its error has been dealt with. */
 bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
   lua_State *L = loop->L;
+  loop->changes++;
   lua_pushvalue(L, loop->slots + (int)slot);
   lua_pushvalue(L, loop->slots + ZLUA_SLOT_ACTIVE);
   lua_pushvalue(L, loop->slots + ZLUA_SLOT_STATE);

@@ -165,21 +165,36 @@ static void make_room(lua_State *L, turn *it, int count) {
   luaL_error(L, "a message of %d frames is too long to unpack", count);
 }
 
-/* (active, state, turn, loop): delivers until the turn is over. */
+/* [-1, +1] replaces the user's function by the present one of the uservalue at
+ * 6 and notes it for errors. */
+static void refresh_callback(lua_State *L) {
+  lua_pop(L, 1);
+  lua_rawgeti(L, 6, STREAM_ON_RECV);
+  zlua_calling(L, 2, lua_gettop(L));
+}
+
+/* (active, state, turn, loop): delivers until the turn is over. What changes
+ * seldom is looked up again only when it may have. */
 int zlua_call_recv(lua_State *L) {
   turn *it = lua_touserdata(L, 3);
   zlua_stream *stream = it->stream;
+  const zlua_loop *loop = stream->handle.loop;
+  unsigned changes = loop->changes - 1;
   zmq_msg_t *frames;
   int count;
   it->failed_to_convert = true;
   lua_rawgeti(L, 1, stream->handle.anchor); /* 5: kept here */
   zlua_getuservalue(L, 5);                  /* 6 */
+  lua_pushnil(L);                           /* 7: the user's function */
   while (stream->core && (count = zl_stream_peek(stream->core, &frames)) != 0) {
     if (count < 0) {
       return zlua_raise(L, count);
     }
-    lua_rawgeti(L, 6, STREAM_ON_RECV); /* 7 */
-    zlua_calling(L, 2, 7);
+    if (changes != loop->changes) {
+      refresh_callback(L);
+      changes = loop->changes;
+    }
+    lua_pushvalue(L, 7);
     if (stream->with_stream) {
       lua_pushvalue(L, 5);
     }
@@ -333,6 +348,7 @@ static int set_on_recv(lua_State *L, const char *method, bool with_stream) {
   stream->paused = false;
   stream->with_stream = with_stream;
   stream->unpack = unpack;
+  stream->handle.loop->changes++;
   update_receiving(L, stream);
   return 0;
 }
