@@ -1,4 +1,4 @@
-/* clock.c - the monotonic clock, and sums of times that cannot overflow.
+/* clock.c - the clocks, and sums of times that cannot overflow.
  * SPDX-License-Identifier: MIT
  *
  * Not CLOCK_MONOTONIC_COARSE: it is 19 ns cheaper and 4 ms coarse.
@@ -13,6 +13,10 @@ int64_t zl__clock_monotonic(void *unused) {
   (void)unused;
   (void)clock_gettime(CLOCK_MONOTONIC, &now);
   return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t zl__clock_virtual(void *loop) {
+  return ((const zl_loop *)loop)->virtual_ns;
 }
 
 /* Saturates: "in ZL_FOREVER" is for ever, not in the past. */

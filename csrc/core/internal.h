@@ -281,6 +281,8 @@ struct zl_loop {
   void *alloc_ud;
   zl_clock_fn clock;
   void *clock_ud;
+  bool is_virtual; /* the clock is virtual_ns */
+  int64_t virtual_ns;
   zl_interrupt_fn interrupt;
   void *interrupt_ud;
   pid_t pid;
@@ -334,6 +336,7 @@ void zl__loop_leave(zl_loop *loop);
 /* ---- clock -------------------------------------------------------------- */
 
 int64_t zl__clock_monotonic(void *unused);
+int64_t zl__clock_virtual(void *loop);
 int64_t zl__time_add(int64_t time_ns, int64_t delay_ns);
 
 #endif /* ZL_INTERNAL_H */

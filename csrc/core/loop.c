@@ -72,6 +72,11 @@ static zl_loop *allocate(const zl_config *config) {
   loop->alloc_ud = config->alloc_ud;
   loop->clock = config->clock ? config->clock : zl__clock_monotonic;
   loop->clock_ud = config->clock_ud;
+  if (config->flags & ZL_CONFIG_VIRTUAL_CLOCK) {
+    loop->is_virtual = true;
+    loop->clock = zl__clock_virtual;
+    loop->clock_ud = loop;
+  }
   loop->interrupt = config->interrupt;
   loop->interrupt_ud = config->interrupt_ud;
   loop->pid = getpid();
@@ -223,11 +228,15 @@ static void collect(zl_loop *loop) {
   }
 }
 
+static bool something_to_do(const zl_loop *loop) {
+  return loop->callbacks.count > 0 || zl__linked(&loop->dirty) ||
+         !zl__mailbox_empty(&loop->mailbox) || stopping(loop) ||
+         loop->terminated;
+}
+
 /* How long the wait may be: not at all if there is something to do. */
 static int64_t wait_time(zl_loop *loop, int64_t wait_until) {
-  if (loop->callbacks.count > 0 || zl__linked(&loop->dirty) ||
-      !zl__mailbox_empty(&loop->mailbox) || stopping(loop) ||
-      loop->terminated) {
+  if (something_to_do(loop)) {
     return 0;
   }
   int64_t next = zl__timers_next(loop);
@@ -239,11 +248,23 @@ static int64_t wait_time(zl_loop *loop, int64_t wait_until) {
   return until > now ? until - now : 0;
 }
 
+/* Where a virtual clock stands, events come first; without any the time that a
+ * wait would take passes at once. */
+static int wait_virtually(zl_loop *loop, int64_t timeout_ns) {
+  int rc = loop->poller->wait(loop, 0);
+  if (rc == 0 && !something_to_do(loop) && !loop->woken) {
+    loop->virtual_ns = zl__time_add(loop->virtual_ns, timeout_ns);
+  }
+  return rc;
+}
+
 /* Waiting is not work: a time budget does not count it. */
 static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
   bool limited = loop->budget_ends != ZL_FOREVER && timeout_ns > 0;
   int64_t start = limited ? zl_loop_time_ns(loop) : 0;
-  int rc = loop->poller->wait(loop, timeout_ns);
+  bool jumps = loop->is_virtual && timeout_ns > 0 && timeout_ns != ZL_FOREVER;
+  int rc = jumps ? wait_virtually(loop, timeout_ns)
+                 : loop->poller->wait(loop, timeout_ns);
   if (limited) {
     int64_t waited = zl_loop_time_ns(loop) - start;
     loop->budget_ends = zl__time_add(loop->budget_ends, waited);
@@ -396,12 +417,16 @@ int zl_loop_run(zl_loop *loop, int mode) {
   return rc;
 }
 
-/* Would another step have something to do at once? */
-static bool pending(zl_loop *loop) {
-  return loop->callbacks.count > 0 || zl__linked(&loop->dirty) ||
-         !zl__mailbox_empty(&loop->mailbox) ||
+static bool due_now(zl_loop *loop) {
+  return loop->callbacks.count > 0 ||
          (loop->heap.count > 0 &&
           zl__timers_next(loop) <= zl_loop_time_ns(loop));
+}
+
+/* Would another step have something to do at once? */
+static bool pending(zl_loop *loop) {
+  return zl__linked(&loop->dirty) || !zl__mailbox_empty(&loop->mailbox) ||
+         due_now(loop);
 }
 
 int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
@@ -427,6 +452,32 @@ int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
   }
   end(loop);
   return rc;
+}
+
+/* Up to `target`, from one deadline to the next; at each until nothing is due.
+ */
+static int advance_to(zl_loop *loop, int64_t target) {
+  int rc = 0;
+  while (rc >= 0 && (due_now(loop) || loop->virtual_ns < target)) {
+    if (!due_now(loop)) {
+      int64_t next = zl__timers_next(loop);
+      loop->virtual_ns = next < target ? next : target;
+    }
+    rc = zl_loop_step(loop, 0, NULL);
+  }
+  return rc < 0 ? rc : 0;
+}
+
+int zl_loop_advance(zl_loop *loop, int64_t delay_ns) {
+  if (!loop->is_virtual || delay_ns < 0) {
+    return -EINVAL;
+  }
+  int64_t target = zl__time_add(loop->virtual_ns, delay_ns);
+  if (loop->depth > 0) {
+    loop->virtual_ns = target;
+    return 0;
+  }
+  return advance_to(loop, target);
 }
 
 void zl_loop_stop(zl_loop *loop) {

@@ -99,7 +99,11 @@ enum {
   /* Look at a socket after every operation, instead of relying on epoll to
    * report what libzmq has read away (docs/design.md, "Readiness"). The poll
    * backend always does; epoll does where its self test fails. */
-  ZL_CONFIG_TOUCH = 1
+  ZL_CONFIG_TOUCH = 1,
+  /* The loop's clock is its own: it starts at 0, stands still while callbacks
+   * run, and jumps to the next deadline where the loop would wait for one.
+   * zl_loop_advance() moves it. For tests and paused games. */
+  ZL_CONFIG_VIRTUAL_CLOCK = 2
 };
 
 typedef struct zl_config {
@@ -172,6 +176,13 @@ ZL_API int zl_loop_alive(const zl_loop *loop);
 
 /* Present time, read afresh. */
 ZL_API int64_t zl_loop_time_ns(const zl_loop *loop);
+
+/* Moves a virtual clock forward by delay_ns. Outside of callbacks everything
+ * that becomes due on the way is called, each at its time (so a callback that
+ * always queues another lets no time pass); in a callback only the clock moves,
+ * as if the callback had taken so long. Returns 0, -EINVAL (no virtual clock,
+ * or delay_ns < 0) or as zl_loop_step(). */
+ZL_API int zl_loop_advance(zl_loop *loop, int64_t delay_ns);
 
 /* "epoll" or "poll". */
 ZL_API const char *zl_loop_backend(const zl_loop *loop);

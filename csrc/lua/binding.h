@@ -106,6 +106,7 @@ enum {
   ZLUA_LOOP_CALLBACKS,  /* pending callbacks, a queue from first to last */
   ZLUA_LOOP_ARGUMENTS,  /* {n, ...} of those that have some, same places */
   ZLUA_LOOP_HANDLERS,   /* descriptor number and registered object -> handler */
+  ZLUA_LOOP_CLOCK,      /* the coroutine of the user's clock, if there is one */
   ZLUA_LOOP_STATE       /* what calls leave: enum zlua_left */
 };
 
@@ -126,6 +127,8 @@ struct zlua_loop {
   bool sigint_handled; /* SIGINT had a handler when the loop was entered */
   unsigned changes;    /* calls made and receive callbacks replaced, so far */
   zlua_handle *handles;
+  lua_State *clock;           /* whose function tells the time, or NULL */
+  int64_t clock_ns;           /* what it told last */
   lua_Integer first_callback; /* places in ZLUA_LOOP_CALLBACKS */
   lua_Integer next_callback;
 };
@@ -165,6 +168,7 @@ void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
                 zlua_entry *before);
 int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before);
 bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle);
+void zlua_raise_later(zlua_loop *loop);
 void zlua_calling(lua_State *L, int state_index, int callback_index);
 int zlua_on_interrupt(zl_loop *core, void *arg);
 void zlua_let_hooks_run(lua_State *L);

@@ -78,7 +78,7 @@ int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before) {
 
 /* [-1, +0] keeps the error on the top for zlua_leave(); the first one counts.
  */
-static void raise_later(zlua_loop *loop) {
+void zlua_raise_later(zlua_loop *loop) {
   lua_State *L = loop->L;
   if (loop->failed) {
     lua_pop(L, 1);
@@ -105,14 +105,14 @@ static void report(zlua_loop *loop) {
   if (!loop->core) {
     lua_pop(L, 1); /* closed by the callback, with all who might care */
   } else if (loop->raises || was_interrupted(loop)) {
-    raise_later(loop);
+    zlua_raise_later(loop);
   } else {
     lua_pushvalue(L, loop->slots + ZLUA_SLOT_CALL_ERROR);
     lua_insert(L, -2);
     lua_pushvalue(L, loop->slots + ZLUA_SLOT_LOOP);
     lua_pushvalue(L, loop->slots + ZLUA_SLOT_STATE); /* f, err, loop, state */
     if (lua_pcall(L, 3, 0, loop->slots + ZLUA_SLOT_HANDLER) != 0) {
-      raise_later(loop);
+      zlua_raise_later(loop);
     }
   }
 }
@@ -207,13 +207,13 @@ int zlua_on_interrupt(zl_loop *core, void *arg) {
   (void)core;
   lua_pushvalue(L, loop->slots + ZLUA_SLOT_NOTHING);
   if (lua_pcall(L, 0, 0, 0) != 0) {
-    raise_later(loop);
+    zlua_raise_later(loop);
     return 1;
   }
   /* The hook may belong to another coroutine than the one we run on. */
   if (was_interrupted(loop)) {
     lua_pushvalue(L, loop->slots + ZLUA_SLOT_INTERRUPTED);
-    raise_later(loop);
+    zlua_raise_later(loop);
     return 1;
   }
   return 0;

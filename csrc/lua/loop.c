@@ -125,23 +125,77 @@ static void make_tables(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-/* new_loop(class [, backend]) -> loop | nil, message, name */
+/* new_loop(class) -> loop, not yet open */
 static int new_loop(lua_State *L) {
-  static const char *const backends[] = {"default", "epoll", "poll", NULL};
-  zl_config config = {.size = sizeof config};
   luaL_checktype(L, 1, LUA_TTABLE);
-  config.backend = luaL_checkoption(L, 2, "default", backends);
-  config.alloc = lua_getallocf(L, &config.alloc_ud);
-  config.interrupt = zlua_on_interrupt;
   zlua_loop *loop = zlua_new_object(L, &zlua_class_loop);
-  int index = lua_gettop(L);
-  config.interrupt_ud = loop;
   loop->first_callback = 1;
   loop->next_callback = 1;
-  make_tables(L, index);
+  make_tables(L, lua_gettop(L));
   zlua_set_own_metatable(L, &zlua_class_loop, 1);
+  return 1;
+}
+
+/* The user's clock runs in a coroutine of its own, at whose bottom the function
+ * is: time is read where no other stack is at hand. An error is raised by the
+ * method that has entered the core, and time stands still. */
+static int64_t read_clock(void *arg) {
+  zlua_loop *loop = arg;
+  lua_State *clock = loop->clock;
+  lua_pushvalue(clock, 1);
+  int status = lua_pcall(clock, 0, 1, 0);
+  if (status == 0 && lua_type(clock, -1) == LUA_TNUMBER) {
+    loop->clock_ns = (int64_t)(lua_tonumber(clock, -1) * 1e9);
+  } else if (loop->L && status != 0) {
+    lua_pushvalue(clock, -1);
+    lua_xmove(clock, loop->L, 1);
+    zlua_raise_later(loop);
+  }
+  lua_settop(clock, 1);
+  return loop->clock_ns;
+}
+
+/* [-0, +0] reads the clock at index: nil, "monotonic", "virtual" or callable.
+ */
+static void check_clock(lua_State *L, int index, zlua_loop *loop,
+                        zl_config *config) {
+  static const char *const names[] = {"monotonic", "virtual", NULL};
+  if (lua_isnoneornil(L, index) || lua_type(L, index) == LUA_TSTRING) {
+    if (luaL_checkoption(L, index, "monotonic", names) == 1) {
+      config->flags |= ZL_CONFIG_VIRTUAL_CLOCK;
+    }
+    return;
+  }
+  zlua_check_callable(L, "IOLoop", 1, index);
+  zlua_getuservalue(L, 1);
+  loop->clock = lua_newthread(L);
+  lua_rawseti(L, -2, ZLUA_LOOP_CLOCK);
+  lua_pop(L, 1);
+  lua_pushvalue(L, index);
+  lua_xmove(L, loop->clock, 1);
+  config->clock = read_clock;
+  config->clock_ud = loop;
+}
+
+/* open_loop(loop, backend, clock) -> true | nil, message, name */
+static int open_loop(lua_State *L) {
+  static const char *const backends[] = {"default", "epoll", "poll", NULL};
+  zl_config config = {.size = sizeof config};
+  zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "initialize");
+  if (loop->core) {
+    return luaL_error(L, "loop is open already");
+  }
+  config.backend = luaL_checkoption(L, 2, "default", backends);
+  check_clock(L, 3, loop, &config);
+  config.alloc = lua_getallocf(L, &config.alloc_ud);
+  config.interrupt = zlua_on_interrupt;
+  config.interrupt_ud = loop;
   int rc = zl_loop_new(&config, &loop->core);
-  return rc < 0 ? zlua_fail(L, rc) : 1;
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 /* Closing twice is silent. */
@@ -275,6 +329,29 @@ static int loop_step(lua_State *L) {
   lua_pushinteger(L, rc & ~ZL_STEP_MORE);
   lua_pushboolean(L, (rc & ZL_STEP_MORE) != 0);
   return 2;
+}
+
+/* advance(seconds): moves a virtual clock. */
+static int loop_advance(lua_State *L) {
+  zlua_loop *loop = check_self(L, "advance");
+  int64_t delay = zlua_check_seconds(L, "advance", 1, 2);
+  loop_entry before;
+  int rc;
+  if (delay < 0) {
+    return zlua_argument_error(L, "advance", 1, "time does not go back");
+  }
+  lua_settop(L, 1);
+  if (zl_loop_running(loop->core)) {
+    rc = zl_loop_advance(loop->core, delay);
+  } else {
+    enter_running(L, loop, &before);
+    rc = zl_loop_advance(loop->core, delay);
+    leave_running(L, loop, &before);
+  }
+  if (rc == -EINVAL) {
+    return luaL_error(L, "only a virtual clock can be advanced");
+  }
+  return rc < 0 ? zlua_raise(L, rc) : 0;
 }
 
 /* A closed loop has stopped already. */
@@ -445,11 +522,17 @@ static int loop_objects(lua_State *L) {
 /* ---- opening ------------------------------------------------------------ */
 
 static const luaL_Reg methods[] = {
-    {"start", loop_start},       {"run", loop_run},
-    {"step", loop_step},         {"stop", loop_stop},
-    {"running", loop_running},   {"closed", loop_closed},
-    {"time", loop_time},         {"add_callback", loop_add_callback},
-    {"on_error", loop_on_error}, {NULL, NULL},
+    {"start", loop_start},
+    {"run", loop_run},
+    {"step", loop_step},
+    {"advance", loop_advance},
+    {"stop", loop_stop},
+    {"running", loop_running},
+    {"closed", loop_closed},
+    {"time", loop_time},
+    {"add_callback", loop_add_callback},
+    {"on_error", loop_on_error},
+    {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {
@@ -460,11 +543,9 @@ static const luaL_Reg metamethods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"new_loop", new_loop},
-    {"close_loop", loop_close},
-    {"loop_objects", loop_objects},
-    {"running_loop", running_loop},
-    {NULL, NULL},
+    {"new_loop", new_loop},         {"open_loop", open_loop},
+    {"close_loop", loop_close},     {"loop_objects", loop_objects},
+    {"running_loop", running_loop}, {NULL, NULL},
 };
 
 /* [-0, +0] module table on the top. */

@@ -8,6 +8,7 @@ return {
   ZMQIOLoop = ioloop.ZMQIOLoop,
   DelayedCallback = ioloop.DelayedCallback,
   PeriodicCallback = ioloop.PeriodicCallback,
+  ZMQPoller = ioloop.ZMQPoller,
   ZMQStream = zmqstream.ZMQStream,
   install = ioloop.install,
   zmq = require("zmqloop.zmq"),

@@ -1,4 +1,4 @@
---- zmqloop.ioloop: the loop, and periodic and delayed callbacks.
+--- zmqloop.ioloop: the loop, periodic and delayed callbacks, a poller.
 -- Names and semantics of PyZMQ's eventloop.ioloop and Tornado's IOLoop. Times are seconds, except
 -- in DelayedCallback and PeriodicCallback, which count in milliseconds.
 local core = require("zmqloop.core")
@@ -19,40 +19,135 @@ IOLoop.add_callback_from_signal = IOLoop.add_callback
 -- One Lua state is one thread, so what PyZMQ keeps per process and thread is kept per state.
 local instance, current
 
-local option_names = {impl = true}
+local option_names = {impl = true, clock = true}
 
-local function check_options(options)
-  if options == nil then
-    return {}
-  elseif type(options) ~= "table" then
-    error(("bad argument #1 to 'IOLoop' (table expected, got %s)"):format(type(options)), 3)
-  end
-  for name in pairs(options) do
-    if not option_names[name] then
-      error(("bad argument #1 to 'IOLoop' (unknown option '%s')"):format(tostring(name)), 3)
-    end
-  end
-  local impl = options.impl
-  if impl ~= nil and impl ~= "epoll" and impl ~= "poll" then
-    error(("bad argument #1 to 'IOLoop' (impl is 'epoll' or 'poll', not '%s')"):format(
-      tostring(impl)), 3)
-  end
-  return options
-end
+-- What configure() has chosen: the class, and options for its constructor.
+local configured = {class = nil, options = {}}
 
 local function is_open(loop)
   return loop ~= nil and not loop:closed()
 end
 
---- Makes a loop. {impl=} is "epoll" or "poll"; the default is the system's best.
--- Returns nil, message, name if the system refuses (EMFILE).
+-- Is it a class: a table that has IOLoop's methods, its own or by its metatable?
+local function is_class(value)
+  return type(value) == "table" and value.initialize ~= nil and value.add_callback ~= nil
+end
+
+-- A table of methods becomes a class derived from IOLoop.
+local function derive(class)
+  if class ~= IOLoop then
+    class.__index = rawget(class, "__index") or class
+    local metatable = getmetatable(class) or {}
+    metatable.__index = metatable.__index or IOLoop
+    metatable.__call = metatable.__call or getmetatable(IOLoop).__call
+    setmetatable(class, metatable)
+  end
+  return class
+end
+
+local function check_options(options)
+  if options ~= nil and type(options) ~= "table" then
+    error(("bad argument #1 to 'IOLoop' (table expected, got %s)"):format(type(options)), 4)
+  end
+end
+
+local function merge(options)
+  local merged = {}
+  for name, value in pairs(configured.options) do
+    merged[name] = value
+  end
+  for name, value in pairs(options or {}) do
+    merged[name] = value
+  end
+  return merged
+end
+
+--- Opens the loop; the constructor's hook, which a derived class may override and has to call.
+-- impl is "epoll", "poll" or nil for the system's best; options is {clock=} with "monotonic",
+-- "virtual" (see advance()) or a function that returns seconds. Returns true, or nil, message, name
+-- if the system refuses (EMFILE).
+function IOLoop:initialize(impl, options)
+  if impl ~= nil and impl ~= "epoll" and impl ~= "poll" then
+    error(("bad argument #1 to 'initialize' (impl is 'epoll' or 'poll', not '%s')"):format(
+      tostring(impl)), 2)
+  end
+  for name in pairs(options or {}) do
+    if not option_names[name] then
+      error(("bad argument #2 to 'initialize' (unknown option '%s')"):format(tostring(name)), 2)
+    end
+  end
+  return core.open_loop(self, impl or "default", options and options.clock)
+end
+
+local function construct(class, options)
+  check_options(options)
+  if class == IOLoop then
+    class = IOLoop.configured_class()
+  end
+  local merged = merge(options)
+  local impl = merged.impl
+  if is_class(impl) then
+    class, impl = derive(impl), nil
+  end
+  merged.impl = nil
+  local loop = core.new_loop(class)
+  local ok, message, name = loop:initialize(impl, merged)
+  if loop:closed() then
+    if name == nil then
+      error("initialize() of a derived class has to call that of IOLoop", 3)
+    end
+    return ok, message, name
+  end
+  return loop
+end
+
+--- Makes a loop of the configured class, with the configured options and these: {impl=, clock=}.
+-- Returns nil, message, name if the system refuses.
 function IOLoop.new(options)
-  return core.new_loop(IOLoop, check_options(options).impl or "default")
+  return construct(IOLoop, options)
 end
 
 setmetatable(IOLoop, {
-  __call = function(_, options) return IOLoop.new(options) end,
+  __call = function(class, options) return construct(class, options) end,
 })
+
+--- Chooses what IOLoop() makes: "epoll", "poll", or a class table, which derives from IOLoop and
+-- may override any of its methods; nil goes back to the default. The options are saved and handed
+-- to the constructor. PyZMQ and Tornado: `IOLoop.configure`.
+function IOLoop.configure(impl, options)
+  if options ~= nil and type(options) ~= "table" then
+    error(("bad argument #2 to 'configure' (table expected, got %s)"):format(type(options)), 2)
+  end
+  local saved = {}
+  for name, value in pairs(options or {}) do
+    saved[name] = value
+  end
+  local class
+  if type(impl) == "table" then
+    class = derive(impl)
+  elseif impl == nil or impl == "epoll" or impl == "poll" then
+    saved.impl = impl
+  else
+    error(("bad argument #1 to 'configure' (impl is 'epoll', 'poll' or a class, not '%s')"):format(
+      tostring(impl)), 2)
+  end
+  configured.class, configured.options = class, saved
+end
+
+--- The class from which configured ones derive.
+function IOLoop.configurable_base()
+  return IOLoop
+end
+
+--- The class that is used when none is configured.
+function IOLoop.configurable_default()
+  return IOLoop
+end
+
+--- The class that IOLoop() makes objects of.
+function IOLoop.configured_class()
+  return configured.class or IOLoop
+end
 
 --- The state's global loop, made at the first call.
 function IOLoop.instance()
@@ -134,211 +229,60 @@ function IOLoop.handle_callback_exception(_, callback, _, traceback)
   io.stderr:write("Exception in callback ", tostring(callback), ":\n", tostring(traceback), "\n")
 end
 
--- ---- callbacks by the millisecond --------------------------------------------------------------
+-- ---- functions as programs ---------------------------------------------------------------------
 
-local function check_callable(class, callback)
-  if not core.is_callable(callback) then
-    error(("bad argument #1 to '%s' (function or callable expected, got %s)"):format(class,
-      type(callback)), 3)
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+
+local function pack(...)
+  return {n = select("#", ...), ...}
+end
+
+--- Runs the loop until fn has returned, and returns its results; errors of fn are raised.
+-- Raises "Operation timed out after N seconds" when fn was not called or has not returned within so
+-- many seconds, and "IOLoop stopped before the function completed" when someone else has stopped
+-- the loop; then fn is not called any more. Not inside a running loop. Tornado: `IOLoop.run_sync`.
+function IOLoop:run_sync(fn, timeout)
+  if not core.is_callable(fn) then
+    error(("bad argument #1 to 'run_sync' (function or callable expected, got %s)"):format(
+      type(fn)), 2)
+  elseif self:running() then
+    error("IOLoop is already running", 2)
   end
-end
-
-local function check_milliseconds(class, value)
-  if type(value) ~= "number" or value ~= value then
-    error(("bad argument #2 to '%s' (number of milliseconds expected, got %s)"):format(class,
-      type(value)), 3)
-  end
-end
-
-local function check_loop(class, loop)
-  if loop ~= nil and type(loop) ~= "userdata" then
-    error(("bad argument #3 to '%s' (IOLoop expected, got %s)"):format(class, type(loop)), 3)
-  end
-end
-
-local DelayedCallback = {}
-DelayedCallback.__index = DelayedCallback
-DelayedCallback.__name = "zmqloop.DelayedCallback"
-
---- Calls `callback` once, `callback_time` milliseconds after start().
--- PyZMQ's DelayedCallback. The loop is IOLoop.current() at start() unless given.
-function DelayedCallback.new(callback, callback_time, io_loop)
-  check_callable("DelayedCallback", callback)
-  check_milliseconds("DelayedCallback", callback_time)
-  check_loop("DelayedCallback", io_loop)
-  return setmetatable({
-    callback = callback,
-    callback_time = callback_time, -- milliseconds
-    io_loop = io_loop,
-    timeout = nil, -- handle of the loop, while started
-  }, DelayedCallback)
-end
-
---- Starts the time; a started one is left alone.
-function DelayedCallback:start()
-  if self:is_running() then
-    return
-  end
-  local loop = self.io_loop or IOLoop.current()
-  self.timeout = loop:call_later(self.callback_time / 1000, self.callback)
-end
-
---- Puts it to rest; it can be started again.
-function DelayedCallback:stop()
-  if self.timeout then
-    self.timeout:cancel()
-    self.timeout = nil
-  end
-end
-
---- Whether it was started and has neither fired nor been stopped.
-function DelayedCallback:is_running()
-  return self.timeout ~= nil and self.timeout:active()
-end
-
-function DelayedCallback:__tostring()
-  return ("DelayedCallback (%g ms, %s)"):format(self.callback_time,
-    self:is_running() and "running" or "stopped")
-end
-
-local PeriodicCallback = {}
-PeriodicCallback.__index = PeriodicCallback
-PeriodicCallback.__name = "zmqloop.PeriodicCallback"
-
-local periodic_options = {jitter = true, immediate = true, missed = true, io_loop = true}
-
-local function check_periodic_options(options)
-  for name in pairs(options) do
-    if not periodic_options[name] then
-      error(("bad argument #3 to 'PeriodicCallback' (unknown option '%s')"):format(
-        tostring(name)), 3)
+  local outcome, timed_out, given_up = nil, false, false
+  local timer = timeout and self:call_later(timeout, function()
+    timed_out = true
+    self:stop()
+  end)
+  self:add_callback(function()
+    if not given_up then
+      outcome = pack(pcall(fn))
+      self:stop()
     end
+  end)
+  local started, failure = pcall(self.start, self)
+  given_up = true
+  if timer then
+    timer:cancel()
   end
-  local missed = options.missed
-  if missed ~= nil and missed ~= "skip" and missed ~= "burst" then
-    error("bad argument #3 to 'PeriodicCallback' (missed is 'skip' or 'burst')", 3)
+  if not started then
+    error(failure, 0)
+  elseif not outcome then
+    error(timed_out and ("Operation timed out after %g seconds"):format(timeout)
+      or "IOLoop stopped before the function completed", 2)
+  elseif not outcome[1] then
+    error(outcome[2], 0)
   end
-  check_loop("PeriodicCallback", options.io_loop)
-  return options
+  return unpack(outcome, 2, outcome.n)
 end
 
---- Calls `callback` every `callback_time` milliseconds, on the grid of start().
--- Tornado's PeriodicCallback: the first call comes one period after start(); cycles missed by a
--- long callback are skipped, so the grid is kept and calls never bunch. The third argument is the
--- loop, by default IOLoop.current() at start(), or options:
---   jitter     each period is varied by up to half this fraction either way
---   immediate  the first call comes in the next iteration
---   missed     "skip", or "burst" to make up for missed cycles
---   io_loop    the loop
-function PeriodicCallback.new(callback, callback_time, loop_or_options)
-  check_callable("PeriodicCallback", callback)
-  check_milliseconds("PeriodicCallback", callback_time)
-  if callback_time <= 0 then
-    error("Periodic callback must have a positive callback_time", 2)
-  end
-  local options = loop_or_options
-  if type(options) ~= "table" then
-    check_loop("PeriodicCallback", loop_or_options)
-    options = {io_loop = loop_or_options}
-  end
-  check_periodic_options(options)
-  return setmetatable({
-    callback = callback,
-    callback_time = callback_time, -- milliseconds; may be changed, for the next period
-    io_loop = options.io_loop,
-    jitter = options.jitter or 0,
-    immediate = options.immediate or false,
-    missed = options.missed or "skip",
-    running_loop = nil, -- the loop it was started on, while it runs
-    next_time = nil, -- when the next call is due, on the loop's clock
-    timeout = nil, -- handle of the loop
-  }, PeriodicCallback)
-end
-
--- Moves next_time to the next point of the grid, and with `missed` "skip" to the first one after
--- `now`. A clock that went back does not make it wait for the past to come again: it is one period
--- from the last point.
-local function advance(self, now)
-  local period = self.callback_time / 1000
-  if self.jitter > 0 then
-    period = period * (1 + self.jitter * (math.random() - 0.5))
-  end
-  local skipped = 0
-  if self.missed == "skip" and now >= self.next_time then
-    skipped = math.floor((now - self.next_time) / period)
-  end
-  self.next_time = self.next_time + (skipped + 1) * period
-end
-
-local schedule
-
--- The next call is scheduled before this one, which may raise, and put right after it, which may
--- have taken long. stop() within ends the series, and stop() with start() begins another: both
--- change the handle.
-local function call(self)
-  local timeout, loop = self.timeout, self.running_loop
-  advance(self, loop:time())
-  schedule(self)
-  self.callback()
-  if self.timeout == timeout and self.missed == "skip" then
-    local now = loop:time()
-    if now >= self.next_time then
-      advance(self, now)
-      schedule(self)
-    end
-  end
-end
-
-function schedule(self)
-  if self.timeout then
-    self.timeout:again(self.next_time - self.running_loop:time())
-  else
-    self.timeout = self.running_loop:call_at(self.next_time, call, self)
-  end
-end
-
---- Starts the period; a running one is left alone.
-function PeriodicCallback:start()
-  if self:is_running() then
-    return
-  end
-  local loop = self.io_loop or IOLoop.current()
-  self.running_loop = loop
-  self.next_time = loop:time()
-  if not self.immediate then
-    advance(self, self.next_time)
-  end
-  schedule(self)
-end
-
---- Ends the calls, also inside the callback; it can be started again.
-function PeriodicCallback:stop()
-  if self.timeout then
-    self.timeout:cancel()
-    self.timeout = nil
-  end
-  self.running_loop = nil
-end
-
---- Whether it was started and not stopped.
-function PeriodicCallback:is_running()
-  return self.running_loop ~= nil and not self.running_loop:closed()
-end
-
-function PeriodicCallback:__tostring()
-  return ("PeriodicCallback (%g ms, %s)"):format(self.callback_time,
-    self:is_running() and "running" or "stopped")
-end
-
-local function constructor(class)
-  return setmetatable(class, {__call = function(_, ...) return class.new(...) end})
-end
+local callbacks = require("zmqloop.callbacks")
 
 return {
   IOLoop = IOLoop,
   ZMQIOLoop = IOLoop,
-  DelayedCallback = constructor(DelayedCallback),
-  PeriodicCallback = constructor(PeriodicCallback),
+  DelayedCallback = callbacks.DelayedCallback,
+  PeriodicCallback = callbacks.PeriodicCallback,
+  ZMQPoller = require("zmqloop.poller").ZMQPoller,
 
   --- PyZMQ's install(): nothing to replace here, the global loop is always zmqloop's.
   install = function() return IOLoop.instance() end,

@@ -51,6 +51,14 @@ function IOLoop:run() end
 ---@return boolean more whether work is pending: step again soon
 function IOLoop:step(timeout, budget) end
 
+---Moves a virtual clock forward. Everything that becomes due on the way is called,
+---each at its time; a callback that always queues another lets no time pass. Inside
+---a callback only the clock moves, as if the callback had taken so long. Raises if
+---the clock is not virtual, and what callbacks raise as `step()` does. While such a
+---loop runs, its clock jumps to the next deadline instead of waiting for it.
+---@param seconds number not below 0
+function IOLoop:advance(seconds) end
+
 ---Makes `start()` or `run()` return at the end of this iteration. Without one of
 ---them running, the next one returns at once; two stops are one. Does nothing on
 ---a closed loop. Tornado: `IOLoop.stop`, with the semantics up to 4.5.

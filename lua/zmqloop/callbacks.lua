@@ -1,0 +1,208 @@
+--- zmqloop.callbacks: DelayedCallback and PeriodicCallback, which count in milliseconds.
+-- PyZMQ's and Tornado's; reached through zmqloop.ioloop.
+local core = require("zmqloop.core")
+
+local IOLoop = core.IOLoop
+
+local function check_callable(class, callback)
+  if not core.is_callable(callback) then
+    error(("bad argument #1 to '%s' (function or callable expected, got %s)"):format(class,
+      type(callback)), 3)
+  end
+end
+
+local function check_milliseconds(class, value)
+  if type(value) ~= "number" or value ~= value then
+    error(("bad argument #2 to '%s' (number of milliseconds expected, got %s)"):format(class,
+      type(value)), 3)
+  end
+end
+
+local function check_loop(class, loop)
+  if loop ~= nil and type(loop) ~= "userdata" then
+    error(("bad argument #3 to '%s' (IOLoop expected, got %s)"):format(class, type(loop)), 3)
+  end
+end
+
+local DelayedCallback = {}
+DelayedCallback.__index = DelayedCallback
+DelayedCallback.__name = "zmqloop.DelayedCallback"
+
+--- Calls `callback` once, `callback_time` milliseconds after start().
+-- PyZMQ's DelayedCallback. The loop is IOLoop.current() at start() unless given.
+function DelayedCallback.new(callback, callback_time, io_loop)
+  check_callable("DelayedCallback", callback)
+  check_milliseconds("DelayedCallback", callback_time)
+  check_loop("DelayedCallback", io_loop)
+  return setmetatable({
+    callback = callback,
+    callback_time = callback_time, -- milliseconds
+    io_loop = io_loop,
+    timeout = nil, -- handle of the loop, while started
+  }, DelayedCallback)
+end
+
+--- Starts the time; a started one is left alone.
+function DelayedCallback:start()
+  if self:is_running() then
+    return
+  end
+  local loop = self.io_loop or IOLoop.current()
+  self.timeout = loop:call_later(self.callback_time / 1000, self.callback)
+end
+
+--- Puts it to rest; it can be started again.
+function DelayedCallback:stop()
+  if self.timeout then
+    self.timeout:cancel()
+    self.timeout = nil
+  end
+end
+
+--- Whether it was started and has neither fired nor been stopped.
+function DelayedCallback:is_running()
+  return self.timeout ~= nil and self.timeout:active()
+end
+
+function DelayedCallback:__tostring()
+  return ("DelayedCallback (%g ms, %s)"):format(self.callback_time,
+    self:is_running() and "running" or "stopped")
+end
+
+local PeriodicCallback = {}
+PeriodicCallback.__index = PeriodicCallback
+PeriodicCallback.__name = "zmqloop.PeriodicCallback"
+
+local periodic_options = {jitter = true, immediate = true, missed = true, io_loop = true}
+
+local function check_periodic_options(options)
+  for name in pairs(options) do
+    if not periodic_options[name] then
+      error(("bad argument #3 to 'PeriodicCallback' (unknown option '%s')"):format(
+        tostring(name)), 3)
+    end
+  end
+  local missed = options.missed
+  if missed ~= nil and missed ~= "skip" and missed ~= "burst" then
+    error("bad argument #3 to 'PeriodicCallback' (missed is 'skip' or 'burst')", 3)
+  end
+  check_loop("PeriodicCallback", options.io_loop)
+  return options
+end
+
+--- Calls `callback` every `callback_time` milliseconds, on the grid of start().
+-- Tornado's PeriodicCallback: the first call comes one period after start(); cycles missed by a
+-- long callback are skipped, so the grid is kept and calls never bunch. The third argument is the
+-- loop, by default IOLoop.current() at start(), or options:
+--   jitter     each period is varied by up to half this fraction either way
+--   immediate  the first call comes in the next iteration
+--   missed     "skip", or "burst" to make up for missed cycles
+--   io_loop    the loop
+function PeriodicCallback.new(callback, callback_time, loop_or_options)
+  check_callable("PeriodicCallback", callback)
+  check_milliseconds("PeriodicCallback", callback_time)
+  if callback_time <= 0 then
+    error("Periodic callback must have a positive callback_time", 2)
+  end
+  local options = loop_or_options
+  if type(options) ~= "table" then
+    check_loop("PeriodicCallback", loop_or_options)
+    options = {io_loop = loop_or_options}
+  end
+  check_periodic_options(options)
+  return setmetatable({
+    callback = callback,
+    callback_time = callback_time, -- milliseconds; may be changed, for the next period
+    io_loop = options.io_loop,
+    jitter = options.jitter or 0,
+    immediate = options.immediate or false,
+    missed = options.missed or "skip",
+    running_loop = nil, -- the loop it was started on, while it runs
+    next_time = nil, -- when the next call is due, on the loop's clock
+    timeout = nil, -- handle of the loop
+  }, PeriodicCallback)
+end
+
+-- Moves next_time to the next point of the grid, and with `missed` "skip" to the first one after
+-- `now`. A clock that went back does not make it wait for the past to come again: it is one period
+-- from the last point.
+local function advance(self, now)
+  local period = self.callback_time / 1000
+  if self.jitter > 0 then
+    period = period * (1 + self.jitter * (math.random() - 0.5))
+  end
+  local skipped = 0
+  if self.missed == "skip" and now >= self.next_time then
+    skipped = math.floor((now - self.next_time) / period)
+  end
+  self.next_time = self.next_time + (skipped + 1) * period
+end
+
+local schedule
+
+-- The next call is scheduled before this one, which may raise, and put right after it, which may
+-- have taken long. stop() within ends the series, and stop() with start() begins another: both
+-- change the handle.
+local function call(self)
+  local timeout, loop = self.timeout, self.running_loop
+  advance(self, loop:time())
+  schedule(self)
+  self.callback()
+  if self.timeout == timeout and self.missed == "skip" then
+    local now = loop:time()
+    if now >= self.next_time then
+      advance(self, now)
+      schedule(self)
+    end
+  end
+end
+
+function schedule(self)
+  if self.timeout then
+    self.timeout:again(self.next_time - self.running_loop:time())
+  else
+    self.timeout = self.running_loop:call_at(self.next_time, call, self)
+  end
+end
+
+--- Starts the period; a running one is left alone.
+function PeriodicCallback:start()
+  if self:is_running() then
+    return
+  end
+  local loop = self.io_loop or IOLoop.current()
+  self.running_loop = loop
+  self.next_time = loop:time()
+  if not self.immediate then
+    advance(self, self.next_time)
+  end
+  schedule(self)
+end
+
+--- Ends the calls, also inside the callback; it can be started again.
+function PeriodicCallback:stop()
+  if self.timeout then
+    self.timeout:cancel()
+    self.timeout = nil
+  end
+  self.running_loop = nil
+end
+
+--- Whether it was started and not stopped.
+function PeriodicCallback:is_running()
+  return self.running_loop ~= nil and not self.running_loop:closed()
+end
+
+function PeriodicCallback:__tostring()
+  return ("PeriodicCallback (%g ms, %s)"):format(self.callback_time,
+    self:is_running() and "running" or "stopped")
+end
+
+local function constructor(class)
+  return setmetatable(class, {__call = function(_, ...) return class.new(...) end})
+end
+
+return {
+  DelayedCallback = constructor(DelayedCallback),
+  PeriodicCallback = constructor(PeriodicCallback),
+}

@@ -1,0 +1,97 @@
+--- zmqloop.poller: ZMQPoller, for those who ask instead of being called.
+-- PyZMQ's eventloop.ioloop.ZMQPoller, with seconds that keep their fractions; reached through
+-- zmqloop.ioloop.
+local core = require("zmqloop.core")
+
+local IOLoop = core.IOLoop
+
+local ZMQPoller = {}
+ZMQPoller.__index = ZMQPoller
+ZMQPoller.__name = "zmqloop.ZMQPoller"
+
+--- Makes a poller. It has a loop of its own, so its cost grows with what is ready.
+-- Returns nil, message, name if the system refuses.
+function ZMQPoller.new()
+  local loop, message, name = IOLoop.configurable_base().new()
+  if not loop then
+    return loop, message, name
+  end
+  return setmetatable({
+    loop = loop,
+    registered = {}, -- object -> true
+    ready = {}, -- what the present poll has found
+  }, ZMQPoller)
+end
+
+local function check_open(self)
+  if self.loop:closed() then
+    error("poller is closed", 3)
+  end
+end
+
+--- Watches a descriptor, a socket or an object with a descriptor for events: READ, WRITE, or their
+-- sum. Registering it again replaces the events; none unregister it. Raises what add_handler()
+-- raises; returns true, or nil, message, name.
+function ZMQPoller:register(object, events)
+  check_open(self)
+  if self.registered[object] then
+    return self:modify(object, events)
+  elseif events == 0 then
+    return true
+  end
+  local ok, message, name = self.loop:add_handler(object, function(found, what)
+    self.ready[#self.ready + 1] = {found, what}
+  end, events or "rw")
+  if ok then
+    self.registered[object] = true
+  end
+  return ok, message, name
+end
+
+--- Replaces the events of what is registered; none unregister it.
+function ZMQPoller:modify(object, events)
+  check_open(self)
+  if events == 0 then
+    self:unregister(object)
+    return true
+  end
+  return self.loop:update_handler(object, events)
+end
+
+--- Ends the watch. Raises if the object is not registered.
+function ZMQPoller:unregister(object)
+  check_open(self)
+  if not self.registered[object] then
+    error("bad argument #1 to 'unregister' (not registered)", 2)
+  end
+  self.registered[object] = nil
+  self.loop:remove_handler(object)
+end
+
+--- Waits at most so many seconds (nil or negative: for ever) until something is ready.
+-- Returns a list of {what was registered, events}; empty when the time is up.
+function ZMQPoller:poll(seconds)
+  check_open(self)
+  if seconds == nil or seconds < 0 then
+    seconds = math.huge
+  end
+  self.ready = {}
+  self.loop:step(seconds)
+  local ready = self.ready
+  self.ready = {}
+  return ready
+end
+
+--- Ends all watches; what was registered stays open. Closing twice is silent.
+function ZMQPoller:close()
+  self.registered = {}
+  self.loop:close()
+end
+
+function ZMQPoller:__tostring()
+  return self.loop:closed() and "ZMQPoller (closed)" or "ZMQPoller (open)"
+end
+
+return {
+  ZMQPoller = setmetatable(ZMQPoller, {__call = function() return ZMQPoller.new() end}),
+}

@@ -1,0 +1,199 @@
+-- Loops with another clock than the system's, and with them what time does to
+-- periodic callbacks. Numbers in brackets are those of Tornado's own tests, as
+-- behaviour tests count them.
+local helper = require("spec.helper")
+local zmqloop = require("zmqloop")
+local IOLoop, PeriodicCallback = zmqloop.IOLoop, zmqloop.PeriodicCallback
+local test = helper.test
+
+local function virtual_loop(t, start)
+  local loop = t:keep(IOLoop{impl = helper.backend, clock = "virtual"})
+  loop:on_error("raise")
+  loop:advance(start or 0)
+  return loop
+end
+
+describe("a virtual clock", function()
+  after_each(helper.cleanup)
+
+  it("stands still until it is advanced", test(function(t)
+    local loop = virtual_loop(t)
+    assert.equal(0, loop:time())
+    loop:add_callback(function() end)
+    loop:step(0)
+    assert.equal(0, loop:time())
+    loop:advance(2.5)
+    assert.equal(2.5, loop:time())
+  end))
+
+  it("calls what becomes due on the way, each at its time", test(function(t)
+    local loop = virtual_loop(t)
+    local seen = {}
+    local function note(name) seen[#seen + 1] = name .. "@" .. loop:time() end
+    loop:call_later(3, note, "c")
+    loop:call_later(1, note, "a")
+    loop:call_later(2, function()
+      note("b")
+      loop:add_callback(note, "callback")
+      loop:call_later(0.5, note, "nested")
+    end)
+    loop:call_later(9, note, "late")
+    loop:advance(4)
+    assert.same({"a@1", "b@2", "callback@2", "nested@2.5", "c@3"},
+      (function() for i, v in ipairs(seen) do seen[i] = v:gsub("%.0$", "") end return seen end)())
+    assert.equal(4, loop:time())
+  end))
+
+  it("inside a callback only moves, as if the callback had taken so long", test(function(t)
+    local loop = virtual_loop(t)
+    local seen = {}
+    loop:call_later(2, function() seen[#seen + 1] = loop:time() end)
+    loop:call_later(1, function()
+      loop:advance(5)
+      assert.same({}, seen)
+    end)
+    loop:advance(1)
+    assert.equal(6, loop:time())
+    assert.same({6}, seen)
+  end))
+
+  it("jumps to the next deadline while the loop runs", test(function(t)
+    local loop = virtual_loop(t)
+    local seen = {}
+    for _, delay in ipairs{3600, 60, 86400} do
+      loop:call_later(delay, function() seen[#seen + 1] = loop:time() end)
+    end
+    loop:run()
+    assert.same({60, 3600, 86400}, seen)
+  end))
+
+  it("lets events come before it jumps", test(function(t)
+    local loop = virtual_loop(t)
+    local a, b = t:pair("PAIR", "PAIR", "inproc")
+    local seen = {}
+    loop:add_handler(b, function(socket) seen[#seen + 1] = socket:recv() end, "r")
+    loop:call_later(10, function() loop:stop() end)
+    loop:call_later(5, function() seen[#seen + 1] = "five" end)
+    a:send("event")
+    loop:start()
+    assert.same({"event", "five"}, seen)
+  end))
+
+  it("is asked for: another one cannot be advanced", test(function(t)
+    assert.has_error(function() t.loop:advance(1) end, "only a virtual clock can be advanced")
+    assert.has_error(function() virtual_loop(t):advance(-1) end)
+    assert.has_error(function() virtual_loop(t):advance("x") end)
+    assert.has_error(function() IOLoop{clock = "sundial"} end)
+    assert.has_error(function() IOLoop{clock = 5} end)
+  end))
+end)
+
+describe("a clock of the user's", function()
+  after_each(helper.cleanup)
+
+  it("is a function that returns seconds", test(function(t)
+    local now, fired = 100, 0
+    local loop = t:keep(IOLoop{impl = helper.backend, clock = function() return now end})
+    loop:call_later(5, function() fired = fired + 1 end)
+    assert.equal(100, loop:time())
+    loop:step(0)
+    now = 104.999
+    loop:step(0)
+    assert.equal(0, fired)
+    now = 105
+    loop:step(0)
+    assert.equal(1, fired)
+  end))
+
+  it("may fail: the error is raised by the method that runs the loop", test(function(t)
+    local broken = false
+    local loop = t:keep(IOLoop{impl = helper.backend, clock = function()
+      if broken then error("no time", 0) end
+      return 7
+    end})
+    loop:call_later(1, function() end)
+    broken = true
+    assert.has_error(function() loop:step(0) end, "no time")
+    broken = false
+    assert.equal(7, loop:time())
+  end))
+end)
+
+describe("PeriodicCallback in time", function()
+  local random = math.random
+
+  after_each(function()
+    math.random = random -- luacheck: ignore 122
+    helper.cleanup()
+  end)
+
+  -- Runs a callback of 10 s from 1000 on, whose calls take durations[i] seconds,
+  -- until there are as many calls as wanted.
+  local function times(t, durations, count, options)
+    local loop = virtual_loop(t, 1000)
+    local calls = {}
+    options = options or {}
+    options.io_loop = loop
+    local periodic = PeriodicCallback(function()
+      calls[#calls + 1] = loop:time()
+      loop:advance(durations[#calls] or 0)
+      if #calls == count then loop:stop() end
+    end, 10000, options)
+    periodic:start()
+    loop:start()
+    periodic:stop()
+    return calls
+  end
+
+  it("comes once a period [48, 51]", test(function(t)
+    assert.same({1010, 1020, 1030, 1040, 1050}, times(t, {}, 5))
+  end))
+
+  it("skips what it overran and stays on the grid [49, 52]", test(function(t)
+    assert.same({1010, 1020, 1030, 1050, 1070, 1100, 1130, 1170, 1210, 1220, 1230},
+      times(t, {9, 9, 10, 11, 20, 20, 35, 35, 0, 0, 0}, 11))
+  end))
+
+  it('makes up for what it overran with missed = "burst"', test(function(t)
+    assert.same({1010, 1035, 1035, 1040, 1050}, times(t, {25}, 5, {missed = "burst"}))
+  end))
+
+  it("does not mind a clock that goes back [53]", test(function(t)
+    for _, deltas in ipairs{{-2, -1, -3, -2, 0}, {-100, 0, 0}} do
+      local now, calls = 1000, {}
+      local loop = t:keep(IOLoop{impl = helper.backend, clock = function() return now end})
+      local periodic = PeriodicCallback(function()
+        calls[#calls + 1] = now
+        now = now + deltas[#calls]
+      end, 10000, loop)
+      periodic:start()
+      while #calls < #deltas do
+        now = now + 1
+        loop:step(0)
+      end
+      for i, when in ipairs(calls) do assert.equal(1000 + 10 * i, when) end
+    end
+  end))
+
+  it("varies by jitter around the period [54]", test(function(t)
+    local values, i = {0.5, 1, 0, 0.75, 0.5}, 0
+    math.random = function() -- luacheck: ignore 122
+      i = i + 1
+      return values[i]
+    end
+    assert.same({1010, 1022.5, 1030, 1041.25}, times(t, {}, 4, {jitter = 0.5}))
+  end))
+
+  it("takes a changed callback_time from the next period on", test(function(t)
+    local loop = virtual_loop(t)
+    local calls = {}
+    local periodic
+    periodic = PeriodicCallback(function()
+      calls[#calls + 1] = loop:time()
+      if #calls == 2 then periodic.callback_time = 5000 end
+    end, 10000, loop)
+    periodic:start()
+    loop:advance(36)
+    assert.same({10, 20, 30, 35}, calls)
+  end))
+end)
