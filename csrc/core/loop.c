@@ -251,10 +251,13 @@ static int64_t wait_time(zl_loop *loop, int64_t wait_until) {
 /* Where a virtual clock stands, events come first; without any the time that a
  * wait would take passes at once. */
 static int wait_virtually(zl_loop *loop, int64_t timeout_ns) {
+  bool woken_before = loop->woken;
+  loop->woken = false;
   int rc = loop->poller->wait(loop, 0);
   if (rc == 0 && !something_to_do(loop) && !loop->woken) {
     loop->virtual_ns = zl__time_add(loop->virtual_ns, timeout_ns);
   }
+  loop->woken = loop->woken || woken_before;
   return rc;
 }
 
