@@ -5,8 +5,8 @@ usage: peer.py CONTROL ROLE TYPE bind|connect ENDPOINT COUNT
 
 CONTROL is the address of the spec's PAIR socket: the peer reports on it where
 it has bound ("bound ENDPOINT"), that a subscription has come through ("synced"),
-that it has done all and found it right ("done"), or what was wrong ("error
-TEXT"). Message i of a flood is the same on both sides, see message().
+that it has done all and found it right ("done"; it leaves at "bye"), or what
+was wrong ("error TEXT"). Message i of a flood is the same on both sides, see message().
 """
 import sys
 import traceback
@@ -123,6 +123,8 @@ def run(control, context, role, kind, how, endpoint, count):
         socket.send(b"hello")
     ROLES[role](socket, control, count, prefix)
     control.send(b"done")
+    # What a peer that closes still delivers is another question.
+    assert control.recv() == b"bye"
     socket.close()
 
 

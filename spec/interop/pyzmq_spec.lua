@@ -6,7 +6,7 @@ local zmqloop = require("zmqloop")
 local test = helper.test
 
 local MESSAGES = tonumber(os.getenv("ZMQLOOP_INTEROP_MESSAGES")) or 100000
-local SECONDS = tonumber(os.getenv("S")) or 150
+local SECONDS = 150
 -- The Python for which Debian has python3-zmq, without what is preloaded here.
 local PYTHON = "env -u LD_PRELOAD /usr/bin/python3"
 local BATCH = 500 -- messages sent per iteration, so that the loop lives on
@@ -128,6 +128,7 @@ function Talk:finish(complete)
   self.t:run_until(function()
     return self.verdict and (not complete or complete())
   end, SECONDS)
+  self.control:send("bye")
   if not self.gone then self.t.loop:remove_handler(self.peer.file) end
   local output, status = self.peer:finish()
   assert.equal("", output)
