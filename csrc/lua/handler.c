@@ -266,6 +266,34 @@ static void reserve_key(lua_State *L, int key_index) {
   lua_pop(L, 2);
 }
 
+/* [-0, +0] takes a reserved key away that was not filled: it would keep the
+ * object alive. */
+static void release_key(lua_State *L, int key_index) {
+  key_index = zlua_absindex(L, key_index);
+  push_handlers(L, 1);
+  lua_pushvalue(L, key_index);
+  lua_rawget(L, -2);
+  if (!lua_toboolean(L, -1)) {
+    lua_pushvalue(L, key_index);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 2);
+}
+
+/* [-0, +0] undoes reserve_tables(). */
+static void release_tables(lua_State *L, zlua_handler *handler) {
+  release_key(L, 2);
+  if (!zlua_test_object(L, 2, &zlua_class_socket)) {
+    lua_pushinteger(L, handler->number);
+    release_key(L, -1);
+    lua_pop(L, 1);
+  }
+  zlua_push_active(L, 1);
+  zlua_unanchor(L, &handler->handle, lua_gettop(L));
+  lua_pop(L, 1);
+}
+
 /* [-0, +0] all that may raise comes before the core knows of the handler at 5.
  */
 static void reserve_tables(lua_State *L, zlua_handler *handler) {
@@ -314,8 +342,7 @@ static int add_handler(lua_State *L) {
   reserve_tables(L, handler);
   int rc = open_core(L, loop, handler, events);
   if (rc < 0) {
-    zlua_push_active(L, 1);
-    zlua_unanchor(L, &handler->handle, -1);
+    release_tables(L, handler);
   }
   if (rc == -EEXIST) {
     return zlua_argument_error(L, "add_handler", 1,
