@@ -565,11 +565,18 @@ describe("Ctrl-C", function()
 
   for name, source in pairs(programs) do
     it("ends " .. name .. " with `interrupted!`", test(function(t)
-      local child = t:child(source)
-      assert.equal("ready", child:line())
-      if not name:find("busy") then child:wait_asleep() end
-      child:kill("INT")
-      local output, status = child:finish()
+      -- The interpreters' handler of the signal only sets a hook. A signal that
+      -- comes after the last Lua code and before the system call interrupts
+      -- nothing; a second try does not hit that moment again.
+      local output, status
+      for _ = 1, 3 do
+        local child = t:child(source, nil, 10)
+        assert.equal("ready", child:line())
+        if not name:find("busy") then child:wait_asleep() end
+        child:kill("INT")
+        output, status = child:finish()
+        if status ~= HANG then break end
+      end
       assert.not_equal(HANG, status, output)
       assert.equal(1, status, output)
       assert.matches("interrupted!", output, 1, true)
