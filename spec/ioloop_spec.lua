@@ -374,11 +374,11 @@ describe("IOLoop", function()
 
     it("are let go once they have run", test(function(t)
       local weak = setmetatable({}, {__mode = "k"})
-      do
+      helper.apart(function()
         local argument = {}
         weak[argument] = true
         t.loop:add_callback(function(_) end, argument)
-      end
+      end)
       collectgarbage()
       assert.is_not_nil(next(weak))
       t.loop:step(0)
@@ -990,13 +990,13 @@ describe("IOLoop", function()
 
     it("of a socket that was closed are let go", test(function(t)
       local weak = setmetatable({}, {__mode = "k"})
-      do
+      helper.apart(function()
         local socket = t.ctx:socket("PULL")
         local function handler() return socket end
         weak[handler], weak[socket] = true, true
         t.loop:add_handler(socket, handler, READ)
         socket:close()
-      end
+      end)
       for _ = 1, 3 do collectgarbage() end
       assert.is_nil(next(weak))
       assert.is_true(t.loop:run())
@@ -1047,11 +1047,11 @@ describe("IOLoop", function()
       local weak = setmetatable({}, {__mode = "k"})
       local pull = t:socket("PULL")
       local fd = pull:get("fd")
-      do
+      helper.apart(function()
         local object = {fileno = function() return fd end}
         weak[object] = true
         t.loop:add_handler(object, noop, READ)
-      end
+      end)
       collectgarbage()
       assert.is_not_nil(next(weak))
       t.loop:remove_handler(next(weak))

@@ -177,7 +177,7 @@ describe("PeriodicCallback", function()
   it("runs while only the loop knows of it, and is collected when stopped", test(function(t)
     local weak = setmetatable({}, {__mode = "k"})
     local calls = 0
-    do
+    helper.apart(function()
       local periodic
       periodic = PeriodicCallback(function()
         calls = calls + 1
@@ -185,7 +185,7 @@ describe("PeriodicCallback", function()
       end, 1, t.loop)
       periodic:start()
       weak[periodic] = true
-    end
+    end)
     collectgarbage()
     t:run_until(function() collectgarbage() return calls == 3 end)
     t:settle()

@@ -125,10 +125,10 @@ describe("Context", function()
 
   it("is kept alive by its sockets", function()
     local a, b
-    do
+    helper.apart(function()
       local ctx = zmq.Context()
       a, b = ctx:socket("PAIR"), ctx:socket("PAIR")
-    end
+    end)
     collectgarbage()
     collectgarbage()
     assert.is_true(a:bind("inproc://kept"))
@@ -570,12 +570,12 @@ describe("Socket", function()
 
   it("dropped is collected, with a bounded linger", test(function(t)
     local weak = setmetatable({}, {__mode = "k"})
-    do
+    helper.apart(function()
       local socket = t.ctx:socket("PUSH")
       socket:connect("tcp://127.0.0.1:1")
       socket:send("lost")
       weak[socket] = true
-    end
+    end)
     collectgarbage()
     collectgarbage()
     assert.is_nil(next(weak))

@@ -1190,13 +1190,13 @@ describe("ZMQStream", function()
     it("a receiving stream survives with no reference but the loop's", test(function(t)
       local address = t:address()
       local count = 0
-      do
+      helper.apart(function()
         local pull = ZMQStream(t.ctx:socket("PULL", {bind = address}), t.loop)
         pull:on_recv(t.expect(function()
           count = count + 1
           if count == 3 then t.loop:stop() end
         end, 3))
-      end
+      end)
       collectgarbage()
       collectgarbage()
       local push = t:stream("PUSH", {connect = address})
@@ -1206,11 +1206,11 @@ describe("ZMQStream", function()
 
     it("a sending stream survives until its queue is empty", test(function(t)
       local address = t:address("ipc")
-      do
+      helper.apart(function()
         local push = ZMQStream(t.ctx:socket("PUSH"), t.loop)
         send_numbers(push, 1, 3)
         push:connect(address)
-      end
+      end)
       collectgarbage()
       collectgarbage()
       local pull = t:stream("PULL")
@@ -1222,7 +1222,7 @@ describe("ZMQStream", function()
 
     it("an idle stream is collected, also with its loop and context", test(function(t)
       local weak = setmetatable({}, {__mode = "k"})
-      do
+      helper.apart(function()
         local stream = ZMQStream(t.ctx:socket("PULL"), t.loop)
         stream:on_recv(function() return stream end)
         stream:on_recv(nil)
@@ -1234,7 +1234,7 @@ describe("ZMQStream", function()
         loop:call_later(3600, function() return other end)
         loop:add_callback(function() return loop end)
         weak[other], weak[loop] = true, true
-      end
+      end)
       for _ = 1, 4 do collectgarbage() end
       assert.is_nil(next(weak))
     end))
