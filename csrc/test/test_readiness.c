@@ -39,6 +39,7 @@ enum {
   HIGH_WATER = 3,
   BODY = 200,           /* bytes of a message */
   KERNEL_BUFFER = 4096, /* of a TCP connection, each way */
+  LONG_MOMENT = 100000, /* nanoseconds for a question to libzmq, not to sleep */
   IDLE_STEPS = 3,       /* in a row: then the loop counts as at rest */
   CONTROL_SECONDS = 20,
   WATCHDOG_SECONDS = 60
@@ -415,9 +416,9 @@ static int interest(const subject *s) {
   return ZMQ_POLLIN | (s->quota > 0 ? ZMQ_POLLOUT : 0);
 }
 
-/* Is a signal under way, that the loop has not seen or does not heed? Does not
- * take it away. */
-static bool has_signal(const subject *s) {
+/* Is a signal under way for the socket, that the loop has not seen or does not
+ * heed? Does not take it away. */
+static bool signalled(const subject *s) {
   struct pollfd fd = {.events = POLLIN};
   size_t size = sizeof fd.fd;
   CHECK_INT(zmq_getsockopt(s->socket, ZMQ_FD, &fd.fd, &size), 0);
@@ -426,7 +427,7 @@ static bool has_signal(const subject *s) {
 
 static bool signal_pending(void) {
   for (int i = 0; i < SUBJECTS; i++) {
-    if (has_signal(&world.subjects[i])) {
+    if (signalled(&world.subjects[i])) {
       return true;
     }
   }
@@ -434,8 +435,9 @@ static bool signal_pending(void) {
 }
 
 /* Runs the loop until it has nothing to do. One that leaves a signal alone for
- * good comes to rest too, and the oracle finds it. */
-static void come_to_rest(void) {
+ * good comes to rest too, and the oracle finds it. Returns whether there is no
+ * signal. */
+static bool come_to_rest(void) {
   int idle = 0;
   for (int tries = 0; tries < 50 && (idle < IDLE_STEPS || signal_pending());
        idle++) {
@@ -447,17 +449,29 @@ static void come_to_rest(void) {
       tries++;
     }
   }
+  return !signal_pending();
 }
 
-static void look_for_missed(void) {
+static int64_t real_time(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * SECONDS + now.tv_nsec;
+}
+
+/* What the socket is ready for. What arrives while the oracle asks, because a
+ * busy machine let this thread sleep in the middle, is no answer: it comes with
+ * a signal after the silence, or in a long moment. */
+static int ready_at_rest(subject *s, bool silence) {
+  int64_t start = real_time();
+  bool late = silence && signalled(s);
+  int events = ask(s) & interest(s);
+  return late || real_time() - start > LONG_MOMENT ? 0 : events;
+}
+
+static void look_for_missed(bool silence) {
   for (int i = 0; i < SUBJECTS; i++) {
     subject *s = &world.subjects[i];
-    /* On a busy machine libzmq's thread may be late; what comes between here
-     * and the question is taken for missed. */
-    if (has_signal(s)) {
-      come_to_rest();
-    }
-    int events = ask(s) & interest(s);
+    int events = ready_at_rest(s, silence);
     if (!events) {
       tell(s, false);
       continue;
@@ -478,12 +492,6 @@ static void look_for_missed(void) {
 
 /* ---- rounds ------------------------------------------------------------- */
 
-static int64_t real_time(void) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * SECONDS + now.tv_nsec;
-}
-
 static void one_round(void) {
   int64_t until = real_time() + (1 + dice(5)) * MILLISECONDS;
   world.quiet = false;
@@ -495,9 +503,9 @@ static void one_round(void) {
   park_peers(true);
   zl_timer_cancel(world.poker);
   world.quiet = true;
-  come_to_rest();
+  bool silence = come_to_rest();
   verify_loop(world.loop);
-  look_for_missed();
+  look_for_missed(silence);
   world.rounds++;
 }
 
