@@ -185,6 +185,23 @@ static void set_handler(lua_State *L, int loop_index, int key_index,
   lua_pop(L, 1);
 }
 
+/* [-0, +0] handlers[key] = nil if it is the value at value_index: a number that
+ * was closed behind the loop's back may be another handler's by now. */
+static void clear_key(lua_State *L, int loop_index, int key_index,
+                      int value_index) {
+  key_index = zlua_absindex(L, key_index);
+  value_index = zlua_absindex(L, value_index);
+  push_handlers(L, loop_index);
+  lua_pushvalue(L, key_index);
+  lua_rawget(L, -2);
+  if (lua_rawequal(L, -1, value_index)) {
+    lua_pushvalue(L, key_index);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 2);
+}
+
 /* [-0, +0] takes the handler at index off the loop and off its tables. Closing
  * the core handle comes first: it cannot fail. */
 static void unregister(lua_State *L, int index, zlua_handler *handler) {
@@ -197,15 +214,14 @@ static void unregister(lua_State *L, int index, zlua_handler *handler) {
   index = zlua_absindex(L, index);
   zlua_handler_detach(&handler->handle);
   handler->handle.anchor = anchor;
-  lua_pushnil(L);
   zlua_getuservalue(L, index);
   lua_rawgeti(L, -1, HANDLER_LOOP);
-  int loop = top + 3;
+  int loop = top + 2;
   lua_rawgeti(L, -2, HANDLER_OBJECT);
-  set_handler(L, loop, -1, top + 1);
+  clear_key(L, loop, -1, index);
   if (has_number) {
     lua_pushinteger(L, handler->number);
-    set_handler(L, loop, -1, top + 1);
+    clear_key(L, loop, -1, index);
   }
   zlua_push_active(L, loop);
   zlua_unanchor(L, &handler->handle, lua_gettop(L));
@@ -266,32 +282,18 @@ static void reserve_key(lua_State *L, int key_index) {
   lua_pop(L, 2);
 }
 
-/* [-0, +0] takes a reserved key away that was not filled: it would keep the
- * object alive. */
-static void release_key(lua_State *L, int key_index) {
-  key_index = zlua_absindex(L, key_index);
-  push_handlers(L, 1);
-  lua_pushvalue(L, key_index);
-  lua_rawget(L, -2);
-  if (!lua_toboolean(L, -1)) {
-    lua_pushvalue(L, key_index);
-    lua_pushnil(L);
-    lua_rawset(L, -4);
-  }
-  lua_pop(L, 2);
-}
-
-/* [-0, +0] undoes reserve_tables(). */
+/* [-0, +0] undoes reserve_tables(): a reserved key would keep the object. */
 static void release_tables(lua_State *L, zlua_handler *handler) {
-  release_key(L, 2);
+  int top = lua_gettop(L);
+  lua_pushboolean(L, 0); /* what reserved keys have */
+  clear_key(L, 1, 2, top + 1);
   if (!zlua_test_object(L, 2, &zlua_class_socket)) {
     lua_pushinteger(L, handler->number);
-    release_key(L, -1);
-    lua_pop(L, 1);
+    clear_key(L, 1, -1, top + 1);
   }
   zlua_push_active(L, 1);
   zlua_unanchor(L, &handler->handle, lua_gettop(L));
-  lua_pop(L, 1);
+  lua_settop(L, top);
 }
 
 /* [-0, +0] all that may raise comes before the core knows of the handler at 5.
