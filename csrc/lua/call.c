@@ -52,12 +52,22 @@ void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
   loop->slots = slots;
 }
 
+/* [-0, +1] pushes the error of the user's clock, if there is one. */
+static bool push_clock_error(lua_State *L, zlua_loop *loop) {
+  if (!loop->clock || lua_gettop(loop->clock) == 1) {
+    return false;
+  }
+  lua_xmove(loop->clock, L, 1);
+  return true;
+}
+
 /* [-ZLUA_SLOTS, +0] takes the slots away. Raises what is to be raised when the
  * outermost entry ends; an inner one lets the core return first. */
 int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before) {
   int state = loop->slots + ZLUA_SLOT_STATE;
-  bool raise = loop->failed && !before->L;
-  if (raise) {
+  bool raise = !before->L && push_clock_error(L, loop);
+  if (loop->failed && !before->L) {
+    raise = true;
     loop->failed = false;
     lua_rawgeti(L, state, ZLUA_LEFT_ERROR);
     lua_pushnil(L);

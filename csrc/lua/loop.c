@@ -137,21 +137,22 @@ static int new_loop(lua_State *L) {
 }
 
 /* The user's clock runs in a coroutine of its own, at whose bottom the function
- * is: time is read where no other stack is at hand. An error is raised by the
- * method that has entered the core, and time stands still. */
+ * is: time is read where no other stack is at hand. On an error time stands
+ * still. The first error stays above the function, until zlua_leave() raises
+ * it: a callback may have asked, in whose frame the slots are out of reach. */
 static int64_t read_clock(void *arg) {
   zlua_loop *loop = arg;
   lua_State *clock = loop->clock;
+  int top = lua_gettop(clock);
   lua_pushvalue(clock, 1);
   int status = lua_pcall(clock, 0, 1, 0);
   if (status == 0 && lua_type(clock, -1) == LUA_TNUMBER) {
     loop->clock_ns = (int64_t)(lua_tonumber(clock, -1) * 1e9);
-  } else if (loop->L && status != 0) {
-    lua_pushvalue(clock, -1);
-    lua_xmove(clock, loop->L, 1);
-    zlua_raise_later(loop);
+  } else if (status != 0 && loop->L && top == 1) {
+    zl_loop_break(loop->core);
+    return loop->clock_ns;
   }
-  lua_settop(clock, 1);
+  lua_settop(clock, top);
   return loop->clock_ns;
 }
 
