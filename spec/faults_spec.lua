@@ -518,6 +518,15 @@ describe("Ctrl-C", function()
       loop:add_callback(function() print("ready") while true do end end)
       loop:start()
     ]],
+    ["a loop busy in a periodic callback, when that returns"] = [[
+      local loop = new_loop()
+      zmqloop.PeriodicCallback(function()
+        print("ready")
+        local over = os.clock() + 0.2
+        while os.clock() < over do end
+      end, 1, loop):start()
+      loop:start()
+    ]],
     ["a loop that hides errors"] = [[
       local loop = new_loop()
       loop:on_error(function() end)

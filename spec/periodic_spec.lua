@@ -1,6 +1,7 @@
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local ioloop = require("zmqloop.ioloop")
+local IOLoop = ioloop.IOLoop
 local PeriodicCallback, DelayedCallback = ioloop.PeriodicCallback, ioloop.DelayedCallback
 local test = helper.test
 
@@ -206,6 +207,285 @@ describe("PeriodicCallback", function()
 
   it("shows its type", test(function(t)
     assert.matches("^PeriodicCallback", tostring(PeriodicCallback(noop, 1, t.loop)))
+  end))
+end)
+
+-- Times are those of a virtual clock: seconds from 0 on.
+describe("PeriodicCallback with a body that yields", function()
+  after_each(helper.cleanup)
+
+  local function virtual_loop(t)
+    local loop = t:keep(IOLoop{impl = helper.backend, clock = "virtual"})
+    loop:on_error("raise")
+    return loop
+  end
+
+  -- Suspends the body for so many seconds, as plain Lua does it.
+  local function pause(loop, seconds)
+    local co = coroutine.running()
+    loop:call_later(seconds, function() assert(coroutine.resume(co)) end)
+    coroutine.yield()
+  end
+
+  -- Every 10 s a body of `seconds` s; when they started, until `enough` s.
+  local function starts(t, seconds, enough, options)
+    local loop = virtual_loop(t)
+    local begun, ended = {}, 0
+    options = options or {}
+    options.io_loop = loop
+    local periodic = PeriodicCallback(function()
+      assert.equal(#begun, ended, "bodies overlap")
+      begun[#begun + 1] = loop:time()
+      pause(loop, seconds)
+      ended = ended + 1
+    end, 10000, options)
+    periodic:start()
+    loop:advance(enough)
+    periodic:stop()
+    return begun, ended
+  end
+
+  it("does not call again before it has returned, and skips what it missed [57, 58]",
+    test(function(t)
+      local begun, ended = starts(t, 25, 100)
+      assert.same({10, 40, 70, 100}, begun)
+      assert.equal(3, ended)
+    end))
+
+  it("calls each period while it is shorter than that", test(function(t)
+    assert.same({10, 20, 30, 40}, (starts(t, 9, 45)))
+  end))
+
+  it('makes up for what it missed, with missed = "burst", at the next point of the grid',
+    test(function(t)
+      local loop = virtual_loop(t)
+      local begun = {}
+      local periodic = PeriodicCallback(function()
+        begun[#begun + 1] = loop:time()
+        if #begun == 1 then pause(loop, 25) end
+      end, 10000, {io_loop = loop, missed = "burst"})
+      periodic:start()
+      loop:advance(60)
+      periodic:stop()
+      assert.same({10, 40, 40, 40, 50, 60}, begun)
+    end))
+
+  it("yields any number of times, to anyone", test(function(t)
+    local loop = virtual_loop(t)
+    local begun, holder = 0, nil
+    local periodic = PeriodicCallback(function()
+      begun = begun + 1
+      holder = coroutine.running()
+      assert.equal("a", coroutine.yield())
+      assert.equal("b", coroutine.yield())
+    end, 10000, loop)
+    periodic:start()
+    loop:advance(35)
+    assert.equal(1, begun)
+    assert.is_true(coroutine.resume(holder, "a"))
+    loop:advance(10)
+    assert.equal(1, begun)
+    assert.is_true(coroutine.resume(holder, "b"))
+    assert.equal("dead", coroutine.status(holder)) -- as that of any function that returned
+    loop:advance(10)
+    assert.equal(2, begun)
+    periodic:stop()
+  end))
+
+  it("goes to the loop's error path before a yield, with its own traceback", test(function(t)
+    local loop = virtual_loop(t)
+    local seen = {}
+    loop:on_error(nil)
+    function loop.handle_callback_exception(_, callback, err, traceback)
+      seen[#seen + 1] = {callback, err, traceback}
+    end
+    local function deep_inside() error("call failed") end
+    local function body()
+      local _ = deep_inside()
+      return _
+    end
+    local periodic = PeriodicCallback(body, 10000, loop)
+    periodic:start()
+    loop:advance(20)
+    periodic:stop()
+    assert.equal(2, #seen)
+    for _, report in ipairs(seen) do
+      assert.equal(body, report[1])
+      assert.matches("call failed", report[2])
+      assert.matches("call failed.*stack traceback:.*deep_inside", report[3])
+    end
+    -- an error of something else afterwards has a traceback of its own
+    local function other() error("another one") end
+    loop:add_callback(other)
+    loop:step(0)
+    assert.equal(other, seen[3][1])
+    assert.matches("another one.*stack traceback:", seen[3][3])
+    assert.is_nil(seen[3][3]:find("deep_inside", 1, true))
+  end))
+
+  it("may fail with any value", test(function(t)
+    local loop = virtual_loop(t)
+    local object = setmetatable({}, {__tostring = function() return "its text" end})
+    local values, i, seen = {object, {}, false, 42}, 0, {}
+    loop:on_error(function(_, err, traceback) seen[#seen + 1] = {err, traceback} end)
+    local periodic = PeriodicCallback(function()
+      i = i + 1
+      error(values[i], 0)
+    end, 10000, loop)
+    periodic:start()
+    loop:advance(50)
+    periodic:stop()
+    for n, value in ipairs(values) do assert.equal(value, seen[n][1]) end
+    assert.is_nil(seen[5][1])
+    assert.matches("^its text\nstack traceback", seen[1][2])
+    assert.matches("^%(error object is a table value%)\nstack traceback", seen[2][2])
+  end))
+
+  it("goes on after an error behind a yield, which is for who has resumed", test(function(t)
+    local loop = virtual_loop(t)
+    local begun, failures = 0, {}
+    local periodic = PeriodicCallback(function()
+      begun = begun + 1
+      local co = coroutine.running()
+      loop:call_later(25, function()
+        local ok, err = coroutine.resume(co)
+        failures[#failures + 1] = not ok and err
+      end)
+      coroutine.yield()
+      error("too late", 0)
+    end, 10000, loop)
+    periodic:start()
+    loop:advance(69)
+    periodic:stop()
+    assert.equal(2, begun)
+    assert.same({"too late", "too late"}, failures)
+  end))
+
+  it("stopped and started while suspended does not overlap", test(function(t)
+    local loop = virtual_loop(t)
+    local begun, holder = {}, nil
+    local periodic = PeriodicCallback(function()
+      begun[#begun + 1] = loop:time()
+      holder = coroutine.running()
+      coroutine.yield()
+    end, 10000, loop)
+    periodic:start()
+    loop:advance(12)
+    periodic:stop()
+    assert.is_false(periodic:is_running())
+    loop:advance(20)
+    periodic:start() -- at 32
+    loop:advance(25)
+    assert.same({10}, begun)
+    assert.is_true(periodic:is_running())
+    assert.is_true(coroutine.resume(holder)) -- at 57
+    loop:advance(20)
+    assert.same({10, 62}, begun)
+    periodic:stop()
+    assert.is_true(coroutine.resume(holder))
+    loop:advance(100)
+    assert.same({10, 62}, begun)
+  end))
+
+  it("can be stopped, and started, by the body behind its yield", test(function(t)
+    local loop = virtual_loop(t)
+    local begun = {}
+    local periodic
+    periodic = PeriodicCallback(function()
+      begun[#begun + 1] = loop:time()
+      pause(loop, 3)
+      periodic:stop()
+      if #begun < 3 then periodic:start() end
+    end, 10000, loop)
+    periodic:start()
+    loop:run()
+    assert.same({10, 23, 36}, begun)
+  end))
+
+  it("uses one coroutine for all calls that return without a yield", test(function(t)
+    local loop = virtual_loop(t)
+    local seen, count = {}, 0
+    local periodic = PeriodicCallback(function()
+      local co = coroutine.running()
+      if not seen[co] then count = count + 1 end
+      seen[co] = true
+    end, 10000, loop)
+    periodic:start()
+    loop:advance(1000)
+    periodic:stop()
+    assert.equal(1, count)
+  end))
+
+  it("is not called by who resumes the coroutine of a call that has returned", test(function(t)
+    local loop = virtual_loop(t)
+    local calls, holder = 0, nil
+    local periodic = PeriodicCallback(function()
+      calls = calls + 1
+      holder = coroutine.running()
+    end, 10000, loop)
+    periodic:start()
+    loop:advance(10)
+    for _ = 1, 3 do coroutine.resume(holder) end
+    assert.equal(1, calls)
+    assert.equal("dead", coroutine.status(holder))
+    loop:advance(20)
+    assert.equal(3, calls)
+    periodic:stop()
+  end))
+
+  it("that steps the loop itself, resumed from outside, is not called again", test(function(t)
+    local loop = virtual_loop(t)
+    local calls, holder = 0, nil
+    local periodic = PeriodicCallback(function()
+      calls = calls + 1
+      holder = coroutine.running()
+      if calls == 1 then
+        coroutine.yield()
+        loop:advance(30) -- runs the loop on this coroutine
+      end
+    end, 10000, loop)
+    periodic:start()
+    loop:advance(10)
+    assert(coroutine.resume(holder))
+    assert.equal(1, calls)
+    loop:advance(10)
+    assert.equal(2, calls)
+    periodic:stop()
+  end))
+
+  it("may be a callable table or a C function", test(function(t)
+    local loop = virtual_loop(t)
+    local calls = 0
+    local table_body = setmetatable({}, {__call = function()
+      calls = calls + 1
+      pause(loop, 12)
+    end})
+    local periodic = PeriodicCallback(table_body, 10000, loop)
+    periodic:start()
+    local yielding = PeriodicCallback(coroutine.yield, 10000, loop)
+    yielding:start()
+    loop:advance(50)
+    periodic:stop()
+    yielding:stop()
+    assert.equal(3, calls) -- at 10, 30, 50
+  end))
+
+  it("is collected with its suspended body when both are forgotten", test(function(t)
+    local loop = virtual_loop(t)
+    local weak = setmetatable({}, {__mode = "k"})
+    helper.apart(function()
+      local periodic
+      periodic = PeriodicCallback(function()
+        weak[coroutine.running()] = true
+        coroutine.yield()
+      end, 10000, loop)
+      periodic:start()
+      weak[periodic] = true
+      loop:advance(10)
+      periodic:stop()
+    end)
+    for _ = 1, 3 do collectgarbage() end
+    assert.is_nil(next(weak))
   end))
 end)
 

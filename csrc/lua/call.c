@@ -150,33 +150,70 @@ void zlua_calling(lua_State *L, int state_index, int callback_index) {
   lua_rawseti(L, state_index, ZLUA_LEFT_CALLBACK);
 }
 
-/* (err) -> err. A handler of errors has one result, so the traceback travels in
- * the table that is its first upvalue, shared with call_error(). */
+/* [-0, +1] pushes the text of the error at index, for a traceback. */
+static void push_error_text(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TSTRING) {
+    lua_pushvalue(L, index);
+  } else if (!luaL_callmeta(L, index, "__tostring")) {
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
+  }
+}
+
+/* Fields of the table in which a traceback travels. It is the first upvalue of
+ * take_traceback(), whose second is debug.traceback, and of call_error(). */
+enum {
+  TRACEBACK_TAKEN = 1,
+  TRACEBACK_GIVEN /* by callback_error(), of another coroutine */
+};
+
+/* (err) -> err. A handler of errors has one result, hence the table. */
 static int take_traceback(lua_State *L) {
   lua_settop(L, 1);
-  lua_pushvalue(L, lua_upvalueindex(2)); /* debug.traceback */
-  if (lua_isfunction(L, -1)) {
-    if (lua_type(L, 1) == LUA_TSTRING) {
-      lua_pushvalue(L, 1);
-    } else if (luaL_callmeta(L, 1, "__tostring")) {
-      /* its text */
-    } else {
-      lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
-    }
+  lua_rawgeti(L, lua_upvalueindex(1), TRACEBACK_GIVEN);
+  if (!lua_isnil(L, 2)) {
+    lua_pushnil(L);
+    lua_rawseti(L, lua_upvalueindex(1), TRACEBACK_GIVEN);
+  } else if (lua_isfunction(L, lua_upvalueindex(2))) {
+    lua_pushvalue(L, lua_upvalueindex(2));
+    push_error_text(L, 1);
     lua_pushinteger(L, 2);
     lua_call(L, 2, 1);
-    lua_rawseti(L, lua_upvalueindex(1), 1); /* traceback */
   }
+  lua_rawseti(L, lua_upvalueindex(1), TRACEBACK_TAKEN);
   lua_settop(L, 1);
   return 1;
+}
+
+/* callback_error(loop, callback, err, co): raises err as the error of a
+ * callback of the loop that has run, and failed, in the coroutine co. */
+static int callback_error(lua_State *L) {
+  luaL_checktype(L, 4, LUA_TTHREAD);
+  (void)zlua_check_loop(L, 1, "callback_error", 1);
+  lua_settop(L, 4);
+  zlua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
+  zlua_calling(L, lua_gettop(L), 2);
+  lua_settop(L, 4);
+  zlua_getregistry(L, &calls_key);
+  lua_rawgeti(L, -1, ZLUA_SLOT_HANDLER);
+  (void)lua_getupvalue(L, -1, 1); /* co, calls, handler, table */
+  (void)lua_getupvalue(L, -2, 2); /* ..., debug.traceback, or nil */
+  if (lua_isfunction(L, -1)) {
+    lua_pushvalue(L, 4);
+    push_error_text(L, 3);
+    lua_call(L, 2, 1);
+  }
+  lua_rawseti(L, -2, TRACEBACK_GIVEN);
+  lua_settop(L, 3);
+  return lua_error(L);
 }
 
 /* (err, loop, state): on_error's fn(err, traceback, callback), or the loop's
  * handle_callback_exception(callback, err, traceback). */
 static int call_error(lua_State *L) {
-  lua_rawgeti(L, lua_upvalueindex(1), 1); /* 4: traceback */
+  lua_rawgeti(L, lua_upvalueindex(1), TRACEBACK_TAKEN); /* 4: traceback */
   lua_pushnil(L);
-  lua_rawseti(L, lua_upvalueindex(1), 1);
+  lua_rawseti(L, lua_upvalueindex(1), TRACEBACK_TAKEN);
   if (lua_isnil(L, 4)) {
     lua_pushvalue(L, 1); /* there was no memory for one */
     lua_replace(L, 4);
@@ -243,7 +280,8 @@ static void push_traceback(lua_State *L) {
   }
 }
 
-/* Makes the functions of the slots, once per state. */
+/* [-0, +0] makes the functions of the slots, once per state. Module table on
+ * the top. */
 void zlua_make_calls(lua_State *L) {
   static const struct {
     zlua_slot slot;
@@ -272,4 +310,6 @@ void zlua_make_calls(lua_State *L) {
   lua_pushliteral(L, "interrupted!");
   lua_rawseti(L, -2, ZLUA_SLOT_INTERRUPTED);
   zlua_setregistry(L, &calls_key);
+  lua_pushcfunction(L, callback_error);
+  lua_setfield(L, -2, "callback_error");
 }

@@ -98,6 +98,12 @@ end
 --   immediate  the first call comes in the next iteration
 --   missed     "skip", or "burst" to make up for missed cycles
 --   io_loop    the loop
+--
+-- The callback runs in a coroutine and may yield; whoever it gave coroutine.running() to resumes
+-- it. Until it has returned, no further call comes, not even after stop() and start(); the cycles
+-- that pass meanwhile are missed ones, made up for from the next point of the grid on.
+-- An error goes where the loop's errors go; after a yield it is that of who resumed, and the calls
+-- go on.
 function PeriodicCallback.new(callback, callback_time, loop_or_options)
   check_callable("PeriodicCallback", callback)
   check_milliseconds("PeriodicCallback", callback_time)
@@ -120,48 +126,94 @@ function PeriodicCallback.new(callback, callback_time, loop_or_options)
     running_loop = nil, -- the loop it was started on, while it runs
     next_time = nil, -- when the next call is due, on the loop's clock
     timeout = nil, -- handle of the loop
+    coroutine = nil, -- in which the callback runs
+    body = nil, -- "called" or "yielded" until the callback has returned
   }, PeriodicCallback)
 end
 
--- Moves next_time to the next point of the grid, and with `missed` "skip" to the first one after
--- `now`. A clock that went back does not make it wait for the past to come again: it is one period
--- from the last point.
-local function advance(self, now)
+-- Tells our resume from that of someone who has kept the coroutine of a callback that returned.
+local NEXT = {}
+
+-- What the coroutine does: one call per resume, as long as none yields. One that has yielded ends
+-- the coroutine, which its holder may be waiting for.
+local function call_bodies(_, self)
+  local yielded
+  repeat
+    self.callback()
+    yielded = self.body == "yielded"
+    self.body = nil
+  until yielded or coroutine.yield() ~= NEXT
+end
+
+-- Has a callback been called that may still return? One that failed will not.
+local function is_suspended(self)
+  return self.body ~= nil and coroutine.status(self.coroutine) ~= "dead"
+end
+
+-- Calls the callback, as far as it goes without yielding. Returns whether it did not fail, and its
+-- error.
+local function call_body(self)
+  if not self.coroutine or coroutine.status(self.coroutine) == "dead" then
+    self.coroutine = coroutine.create(call_bodies)
+  end
+  self.body = "called"
+  local ok, err = coroutine.resume(self.coroutine, NEXT, self)
+  if ok and self.body then
+    self.body = "yielded"
+  end
+  return ok, err
+end
+
+-- The point of the grid after next_time; with `skips`, the first one after `now`. A clock that went
+-- back does not make it wait for the past to come again: it is one period from the last point.
+local function next_point(self, now, skips)
   local period = self.callback_time / 1000
   if self.jitter > 0 then
     period = period * (1 + self.jitter * (math.random() - 0.5))
   end
   local skipped = 0
-  if self.missed == "skip" and now >= self.next_time then
+  if skips and now >= self.next_time then
     skipped = math.floor((now - self.next_time) / period)
   end
-  self.next_time = self.next_time + (skipped + 1) * period
+  return self.next_time + (skipped + 1) * period
 end
 
-local schedule
+local function advance(self, now)
+  self.next_time = next_point(self, now, self.missed == "skip")
+end
 
--- The next call is scheduled before this one, which may raise, and put right after it, which may
--- have taken long. stop() within ends the series, and stop() with start() begins another: both
--- change the handle.
-local function call(self)
-  local timeout, loop = self.timeout, self.running_loop
-  advance(self, loop:time())
-  schedule(self)
-  self.callback()
-  if self.timeout == timeout and self.missed == "skip" then
-    local now = loop:time()
-    if now >= self.next_time then
-      advance(self, now)
-      schedule(self)
-    end
+local call
+
+local function schedule(self, when)
+  if self.timeout then
+    self.timeout:again(when - self.running_loop:time())
+  else
+    self.timeout = self.running_loop:call_at(when, call, self)
   end
 end
 
-function schedule(self)
-  if self.timeout then
-    self.timeout:again(self.next_time - self.running_loop:time())
-  else
-    self.timeout = self.running_loop:call_at(self.next_time, call, self)
+-- The next call is scheduled before this one, which may fail, and put right after it, which may
+-- have taken long. stop() within ends the series, and stop() with start() begins another: both
+-- change the handle.
+function call(self)
+  local timeout, loop = self.timeout, self.running_loop
+  local now = loop:time()
+  if is_suspended(self) then
+    return schedule(self, next_point(self, now, true))
+  end
+  advance(self, now)
+  schedule(self, self.next_time)
+  local callback = self.callback
+  local ok, err = call_body(self)
+  if self.timeout == timeout and self.missed == "skip" then
+    now = loop:time()
+    if now >= self.next_time then
+      advance(self, now)
+      schedule(self, self.next_time)
+    end
+  end
+  if not ok then
+    core.callback_error(loop, callback, err, self.coroutine) -- with the traceback of that
   end
 end
 
@@ -176,7 +228,7 @@ function PeriodicCallback:start()
   if not self.immediate then
     advance(self, self.next_time)
   end
-  schedule(self)
+  schedule(self, self.next_time)
 end
 
 --- Ends the calls, also inside the callback; it can be started again.
