@@ -53,6 +53,7 @@
   X(EPROTO, "protocol error")                                                  \
   X(EPROTONOSUPPORT, "protocol not supported")                                 \
   X(EROFS, "read-only file system")                                            \
+  X(ESHUTDOWN, "no more messages are accepted")                                \
   X(ETERM, "context was terminated")                                           \
   X(ETIMEDOUT, "timed out")
 

@@ -58,6 +58,7 @@ typedef struct zl__watch {
   void (*report)(struct zl__watch *watch, int events);
   int fd;         /* -1: not in the poller */
   int events;     /* what the poller watches it for; 0 with edge */
+  int priority;   /* in a turn; 0: as most */
   bool edge;      /* a zmq descriptor */
   uint32_t index; /* of its slot; 0: none */
 } zl__watch;
@@ -73,6 +74,8 @@ typedef struct zl__slot {
 int zl__watch_open(zl__watch *watch, int fd, int events, bool edge);
 void zl__watch_shut(zl__watch *watch);
 void zl__watch_dirty(zl__watch *watch);
+void zl__watch_set_priority(zl__watch *watch, int priority);
+void zl__watches_take(zl_loop *loop);
 bool zl__events_valid(int events);
 uint64_t zl__watch_token(const zl__watch *watch);
 void zl__slots_free(zl_loop *loop);
@@ -214,6 +217,7 @@ void zl__sockets_sweep(zl_loop *loop);
 typedef struct zl__message {
   struct zl__message *next;
   uint64_t token; /* 0: nobody wants to know */
+  size_t bytes;   /* of all its frames; 0 for a report */
   int status;     /* what became of it; meaningless while unsent */
   uint32_t count; /* frames not yet given to libzmq; 0 once it has left */
   uint32_t capacity;
@@ -227,6 +231,7 @@ typedef struct zl__queue {
   zl__message *tail;
   zl__message *unsent;
   size_t unsent_count;
+  size_t unsent_bytes;
 } zl__queue;
 
 zl__message *zl__message_new(zl_loop *loop, const zl_frame *frames,
@@ -248,13 +253,23 @@ struct zl_stream {
   void *on_sent_arg;
   zl_stream_error_fn on_error;
   void *on_error_arg;
-  zl_stream_fn on_drained;
-  void *on_drained_arg;
+  zl_stream_fn on_empty;
+  void *on_empty_arg;
+  zl_stream_fn on_room;
+  void *on_room_arg;
+  zl_stream_fn on_done; /* of zl_stream_drain(); NULL once it was called */
+  void *on_done_arg;
+  zl_timer *deadline; /* of zl_stream_drain(), or NULL */
   zl__queue queue;
-  int batch;         /* messages per turn */
-  int left;          /* of this turn or flush */
-  bool drained;      /* this turn ended because the socket had no more */
-  bool whole;        /* frames hold a whole message */
+  size_t most_messages; /* in the queue; 0: no limit */
+  size_t most_bytes;
+  bool refused;  /* a message for want of room, and on_room is still to tell */
+  bool draining; /* nothing more is accepted */
+  bool starved;  /* reports have used up the budget of the last turn */
+  int batch;     /* messages per turn */
+  int left;      /* of this turn or flush */
+  bool drained;  /* this turn ended because the socket had no more */
+  bool whole;    /* frames hold a whole message */
   bool holds_memory; /* one of the frames does, outside of itself */
   int count;         /* frames received so far */
   int capacity;
@@ -295,6 +310,7 @@ struct zl_loop {
   zl__link graveyard; /* closed, to be freed when the stack has unwound */
   zl__link dirty;     /* watches to be served in the next dispatch */
   zl__link turn;      /* watches to be served in this dispatch */
+  int prioritized;    /* open watches with another priority than 0 */
   zl__link sweep;     /* foreign sockets that change state silently */
   zl__link due;       /* timers to be called in this iteration */
   zl__slot *slots;
@@ -313,7 +329,7 @@ struct zl_loop {
   bool running;    /* zl_loop_run() or zl_loop_step() is one of them */
   bool breaking;   /* zl_loop_break(): return after this callback */
   bool woken;      /* by zl_loop_wake(), in this run or step */
-  bool terminated; /* some socket reported ETERM */
+  bool terminated; /* some socket reported ETERM, and no run has told */
   bool called;     /* something was called since the last sweep */
   int stale; /* reports for watches that are gone, since the last rebuild */
   atomic_bool stopping;

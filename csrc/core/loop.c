@@ -283,7 +283,7 @@ static int wait(zl_loop *loop, int64_t wait_until) {
   }
   int rc = wait_for_events(loop, wait_time(loop, wait_until));
   zl__posts_take(loop);
-  zl__splice(&loop->turn, &loop->dirty);
+  zl__watches_take(loop);
   if (rc == -EINTR && loop->interrupt &&
       loop->interrupt(loop, loop->interrupt_ud) != 0) {
     return -EINTR;
@@ -374,7 +374,6 @@ static int begin(zl_loop *loop) {
     return -EBUSY;
   }
   loop->running = true;
-  loop->terminated = false;
   loop->woken = false;
   loop->handled = 0;
   zl__loop_enter(loop);
@@ -412,6 +411,7 @@ int zl_loop_run(zl_loop *loop, int mode) {
          (mode != ZL_RUN_ALIVE || zl_loop_alive(loop))) {
     rc = iterate_and_check(loop, ZL_FOREVER, mode);
     if (rc == 0 && loop->terminated) {
+      loop->terminated = false;
       rc = -ETERM;
     }
   }
@@ -450,6 +450,7 @@ int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
     rc = iterate_and_check(loop, until, ONE_STEP);
   } while (rc == 0 && loop->handled == 0 && !loop->terminated && !loop->woken &&
            !stopping(loop) && zl_loop_time_ns(loop) < until);
+  loop->terminated = false;
   if (rc >= 0) {
     rc = loop->handled | (rc > 0 || pending(loop) ? ZL_STEP_MORE : 0);
   }

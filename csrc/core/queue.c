@@ -37,6 +37,7 @@ zl__message *zl__message_new(zl_loop *loop, const zl_frame *frames,
   }
   message->next = NULL;
   message->token = token;
+  message->bytes = 0;
   message->status = 0;
   message->capacity = (uint32_t)count;
   for (message->count = 0; message->count < count; message->count++) {
@@ -62,6 +63,14 @@ void zl__message_free(zl_loop *loop, zl__message *message) {
   zl__free(loop, message, size_of(message->capacity));
 }
 
+static size_t bytes_of(zl__message *message) {
+  size_t bytes = 0;
+  for (uint32_t i = 0; i < message->count; i++) {
+    bytes += zmq_msg_size(&message->frames[i]);
+  }
+  return bytes;
+}
+
 void zl__queue_push(zl__queue *queue, zl__message *message, bool unsent) {
   if (queue->tail) {
     queue->tail->next = message;
@@ -70,7 +79,9 @@ void zl__queue_push(zl__queue *queue, zl__message *message, bool unsent) {
   }
   queue->tail = message;
   if (unsent) {
+    message->bytes = bytes_of(message);
     queue->unsent_count++;
+    queue->unsent_bytes += message->bytes;
     if (!queue->unsent) {
       queue->unsent = message;
     }
@@ -93,6 +104,7 @@ void zl__queue_sent(zl_loop *loop, zl__queue *queue, int status) {
   message->status = status;
   queue->unsent = message->next;
   queue->unsent_count--;
+  queue->unsent_bytes -= message->bytes;
   zl__queue_drop_silent(loop, queue);
 }
 
@@ -117,18 +129,20 @@ void zl__queue_free(zl_loop *loop, zl__queue *queue) {
 
 const char *zl__queue_verify(const zl__queue *queue) {
   size_t unsent = 0;
+  size_t bytes = 0;
   bool seen = false;
   const zl__message *last = NULL;
   for (const zl__message *m = queue->head; m; m = m->next) {
     seen = seen || m == queue->unsent;
     unsent += seen ? 1 : 0;
+    bytes += seen ? m->bytes : 0;
     if (seen != (m->count > 0)) {
       return "a message has frames exactly while it is unsent";
     }
     last = m;
   }
-  if (unsent != queue->unsent_count) {
-    return "the unsent messages are counted";
+  if (unsent != queue->unsent_count || bytes != queue->unsent_bytes) {
+    return "the unsent messages and their bytes are counted";
   }
   return last == queue->tail ? NULL : "the tail is the last message";
 }

@@ -15,6 +15,9 @@
  *
  * In a turn sending comes after receiving: what a receive has taken away of the
  * signals for sending, the send that follows finds.
+ *
+ * A stream is open, draining (nothing more is accepted, the rest goes on) or
+ * closed; apart from that its socket may be dead.
  */
 #include <errno.h>
 #include <limits.h>
@@ -26,7 +29,8 @@ enum {
   DEFAULT_BATCH = 128,
   MAX_BATCH = 65535,
   FIRST_FRAMES = 4,
-  SENDS_PER_TURN = 256
+  SENDS_PER_TURN = 256,
+  MAX_PRIORITY = 1000000
 };
 
 /* What libzmq keeps inside of a zmq_msg_t, in all its versions. Less may still
@@ -44,6 +48,12 @@ static zl_loop *loop_of(const zl_stream *stream) {
 
 static bool over(const zl_stream *stream) {
   return stream->socket.dead || stream->socket.watch.handle.closed;
+}
+
+/* For a callback that the caller has set. */
+static void call(zl_stream *stream, zl_stream_fn fn, void *arg) {
+  zl__loop_handled(loop_of(stream));
+  fn(stream, arg);
 }
 
 static void fail(zl_stream *stream, int rc) {
@@ -82,6 +92,16 @@ static void report_sent(zl_stream *stream) {
   }
 }
 
+/* Draining ends once: with nothing left to send or report, with the socket, or
+ * with its time. */
+static void finish_draining(zl_stream *stream) {
+  zl_stream_fn fn = stream->on_done;
+  stream->on_done = NULL;
+  zl_timer_close(stream->deadline);
+  stream->deadline = NULL;
+  call(stream, fn, stream->on_done_arg);
+}
+
 /* The socket is of no use any more. There will be no other turn, and nothing
  * can be sent that would make new reports. */
 static void die(zl_stream *stream, int rc) {
@@ -91,6 +111,9 @@ static void die(zl_stream *stream, int rc) {
   }
   if (!stream->socket.watch.handle.closed) {
     fail(stream, rc);
+  }
+  if (!stream->socket.watch.handle.closed && stream->on_done) {
+    finish_draining(stream);
   }
 }
 
@@ -294,15 +317,15 @@ static bool not_yet(int rc) {
   return rc == -EAGAIN || rc == -EFSM || rc == -ENOMEM;
 }
 
-/* After "not yet": is a second attempt worth it? After it nothing is, before
- * the next signal. */
-static bool writable_after_all(zl_stream *stream) {
+/* After "not yet": is a second attempt worth it? Returns 1, or 0: nothing is,
+ * before the next signal; or an error, which no signal will tell again. */
+static int writable_after_all(zl_stream *stream) {
   int events = zl__socket_events(&stream->socket);
   /* A paused stream that is readable would be looked at for ever. */
-  if (events >= 0 && (events & ZL_READ) && stream->on_recv) {
+  if (events < 0 || ((events & ZL_READ) && stream->on_recv)) {
     zl__socket_dirty(&stream->socket);
   }
-  return events >= 0 && (events & ZL_WRITE);
+  return events < 0 ? events : (events & ZL_WRITE) != 0;
 }
 
 /* REP may receive again now, and nothing will signal it. */
@@ -317,14 +340,59 @@ static int attempt(zl_stream *stream, const zl_frame *frames, size_t count,
   zl_socket *socket = &stream->socket;
   int rc = message ? try_message(socket, message)
                    : try_frames(socket, frames, count);
-  if (not_yet(rc) && writable_after_all(stream)) {
+  int again = not_yet(rc) ? writable_after_all(stream) : 0;
+  if (again > 0) {
     rc = message ? try_message(socket, message)
                  : try_frames(socket, frames, count);
+  } else if (again < 0) {
+    rc = again;
   }
   if (!not_yet(rc)) {
     after_attempt(stream);
   }
   return rc;
+}
+
+/* ---- the limits of the queue -------------------------------------------- */
+
+/* A message larger than the limit may wait alone: it could never leave else. */
+static bool has_room(const zl_stream *stream, size_t bytes) {
+  const zl__queue *queue = &stream->queue;
+  size_t most = stream->most_bytes;
+  if (!queue->unsent) {
+    return true;
+  }
+  return (stream->most_messages == 0 ||
+          queue->unsent_count < stream->most_messages) &&
+         (most == 0 ||
+          (queue->unsent_bytes < most && bytes <= most - queue->unsent_bytes));
+}
+
+/* Half of what there may be: one call for many messages that leave. */
+static bool half_empty(const zl_stream *stream) {
+  const zl__queue *queue = &stream->queue;
+  return (stream->most_messages == 0 ||
+          queue->unsent_count <= stream->most_messages / 2) &&
+         (stream->most_bytes == 0 ||
+          queue->unsent_bytes <= stream->most_bytes / 2);
+}
+
+static void tell_room(zl_stream *stream) {
+  if (stream->refused && !stream->draining && half_empty(stream)) {
+    stream->refused = false;
+    if (stream->on_room) {
+      call(stream, stream->on_room, stream->on_room_arg);
+    }
+  }
+}
+
+static size_t sum_of(const zl_frame *frames, size_t count) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < count; i++) {
+    bytes =
+        frames[i].size > SIZE_MAX - bytes ? SIZE_MAX : bytes + frames[i].size;
+  }
+  return bytes;
 }
 
 /* Sends the first queued message. Returns false if the socket cannot take it
@@ -348,9 +416,11 @@ static bool send_first(zl_stream *stream) {
   if (rc < 0 && silent) {
     fail(stream, rc);
   }
-  if (!over(stream) && !stream->queue.unsent && stream->on_drained) {
-    zl__loop_handled(loop);
-    stream->on_drained(stream, stream->on_drained_arg);
+  if (!over(stream) && !stream->queue.unsent && stream->on_empty) {
+    call(stream, stream->on_empty, stream->on_empty_arg);
+  }
+  if (!over(stream)) {
+    tell_room(stream);
   }
   return true;
 }
@@ -403,13 +473,29 @@ static int send_now_or_enqueue(zl_stream *stream, const zl_frame *frames,
   return not_yet(rc) ? enqueue(stream, frames, count, token) : rc;
 }
 
+int zl_stream_may_send(zl_stream *stream, size_t bytes) {
+  if (over(stream)) {
+    return stream->socket.dead ? stream->socket.dead : -ENOTSOCK;
+  }
+  if (stream->draining) {
+    return -ESHUTDOWN;
+  }
+  if (!has_room(stream, bytes)) {
+    stream->refused = true;
+    return -EAGAIN;
+  }
+  return 0;
+}
+
 int zl_stream_send(zl_stream *stream, const zl_frame *frames, size_t count,
                    uint64_t token) {
   if (count == 0) {
     return -EINVAL;
   }
-  if (over(stream)) {
-    return stream->socket.dead ? stream->socket.dead : -ENOTSOCK;
+  bool bounded = stream->most_bytes > 0 && stream->queue.unsent;
+  int rc = zl_stream_may_send(stream, bounded ? sum_of(frames, count) : 0);
+  if (rc < 0) {
+    return rc;
   }
   return stream->queue.unsent
              ? enqueue(stream, frames, count, token)
@@ -434,17 +520,37 @@ static void look(zl_stream *stream) {
   }
 }
 
-static void serve(zl__watch *watch) {
-  zl_stream *stream = of(watch);
-  zl__socket_serve_begin(&stream->socket);
-  report_sent(stream);
+/* Reports before messages, unless those have used up the last turn's budget:
+ * an on_sent that always sends would keep messages waiting for ever. */
+static void report_and_receive(zl_stream *stream) {
+  bool reports_first = !stream->starved;
+  stream->starved = false;
+  if (reports_first) {
+    report_sent(stream);
+    stream->starved = zl__loop_spent(loop_of(stream));
+  }
   if (!over(stream) && stream->on_recv) {
     receive_turn(stream);
   }
+  if (!over(stream) && !reports_first) {
+    report_sent(stream);
+  }
+}
+
+static void serve(zl__watch *watch) {
+  zl_stream *stream = of(watch);
+  zl__socket_serve_begin(&stream->socket);
+  report_and_receive(stream);
   if (!over(stream) && stream->queue.unsent) {
     send_queued(stream);
   } else if (!over(stream) && !stream->on_recv) {
     look(stream);
+  }
+  if (!over(stream)) {
+    tell_room(stream); /* a limit may have been raised */
+  }
+  if (!over(stream) && stream->on_done && !stream->queue.head) {
+    finish_draining(stream);
   }
   if (has_reports(stream)) {
     stream->socket.again = true;
@@ -538,7 +644,8 @@ static void dispose(zl__handle *handle) {
 static bool alive(const zl__handle *handle) {
   const zl_stream *stream =
       zl__container(handle, const zl_stream, socket.watch.handle);
-  return !stream->socket.dead && (stream->on_recv || stream->queue.head);
+  return stream->on_done ||
+         (!stream->socket.dead && (stream->on_recv || stream->queue.head));
 }
 
 static const zl__handle_kind kind = {
@@ -587,9 +694,22 @@ void zl_stream_on_error(zl_stream *stream, zl_stream_error_fn fn, void *arg) {
   stream->on_error_arg = arg;
 }
 
-void zl_stream_on_drained(zl_stream *stream, zl_stream_fn fn, void *arg) {
-  stream->on_drained = fn;
-  stream->on_drained_arg = arg;
+void zl_stream_on_empty(zl_stream *stream, zl_stream_fn fn, void *arg) {
+  stream->on_empty = fn;
+  stream->on_empty_arg = arg;
+}
+
+void zl_stream_on_room(zl_stream *stream, zl_stream_fn fn, void *arg) {
+  stream->on_room = fn;
+  stream->on_room_arg = arg;
+}
+
+void zl_stream_set_limits(zl_stream *stream, size_t messages, size_t bytes) {
+  stream->most_messages = messages;
+  stream->most_bytes = bytes;
+  if (stream->refused) {
+    zl__socket_dirty(&stream->socket);
+  }
 }
 
 int zl_stream_set_batch(zl_stream *stream, int messages) {
@@ -597,6 +717,14 @@ int zl_stream_set_batch(zl_stream *stream, int messages) {
     return -EINVAL;
   }
   stream->batch = messages;
+  return 0;
+}
+
+int zl_stream_set_priority(zl_stream *stream, int priority) {
+  if (priority < -MAX_PRIORITY || priority > MAX_PRIORITY) {
+    return -EINVAL;
+  }
+  zl__watch_set_priority(&stream->socket.watch, priority);
   return 0;
 }
 
@@ -627,10 +755,49 @@ static size_t send_last(zl_stream *stream) {
   return refused + stream->queue.unsent_count;
 }
 
+static void on_deadline(zl_timer *timer, uint64_t missed, void *arg) {
+  (void)timer;
+  (void)missed;
+  finish_draining(arg);
+}
+
+/* The timer is younger than the stream, so that a loop that closes all its
+ * handles closes the stream first, and the stream its timer. */
+static int set_deadline(zl_stream *stream, int64_t timeout_ns) {
+  int rc = 0;
+  if (timeout_ns == ZL_FOREVER) {
+    zl_timer_close(stream->deadline);
+    stream->deadline = NULL;
+    return 0;
+  }
+  if (!stream->deadline) {
+    rc = zl_timer_new(loop_of(stream), on_deadline, stream, &stream->deadline);
+  }
+  return rc < 0 ? rc : zl_timer_start(stream->deadline, timeout_ns, 0);
+}
+
+int zl_stream_drain(zl_stream *stream, int64_t timeout_ns, zl_stream_fn fn,
+                    void *arg) {
+  if (timeout_ns < 0 || !fn) {
+    return -EINVAL;
+  }
+  /* A dead stream has no turn in which it could be told. */
+  int rc = set_deadline(stream, stream->socket.dead ? 0 : timeout_ns);
+  if (rc < 0) {
+    return rc;
+  }
+  stream->draining = true;
+  stream->on_done = fn;
+  stream->on_done_arg = arg;
+  zl__socket_dirty(&stream->socket);
+  return 0;
+}
+
 size_t zl_stream_close(zl_stream *stream) {
   if (!stream || stream->socket.watch.handle.closed) {
     return 0;
   }
+  zl_timer_close(stream->deadline);
   size_t unsent = send_last(stream);
   zl__queue_free(loop_of(stream), &stream->queue);
   release_frames(stream);

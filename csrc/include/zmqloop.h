@@ -332,7 +332,19 @@ ZL_API void zl_stream_on_error(zl_stream *stream, zl_stream_error_fn fn,
 
 /* Called, from the loop or a flush, when the last message that waited in the
  * queue has left it. */
-ZL_API void zl_stream_on_drained(zl_stream *stream, zl_stream_fn fn, void *arg);
+ZL_API void zl_stream_on_empty(zl_stream *stream, zl_stream_fn fn, void *arg);
+
+/* Called, from the loop or a flush, once after zl_stream_send() has refused a
+ * message for want of room, when the queue has fallen to half of each of its
+ * limits. */
+ZL_API void zl_stream_on_room(zl_stream *stream, zl_stream_fn fn, void *arg);
+
+/* How much may wait in the queue: messages, and bytes of all their frames; 0:
+ * no limit (the default). Beyond either zl_stream_send() answers -EAGAIN. A
+ * message of more bytes than the limit may wait in an empty queue. What is
+ * queued already stays. */
+ZL_API void zl_stream_set_limits(zl_stream *stream, size_t messages,
+                                 size_t bytes);
 
 /* Looks at the next message, receiving it if none is held: a whole multipart
  * message or nothing. Returns its number of frames with *frames pointing to
@@ -352,10 +364,16 @@ ZL_API void zl_stream_pop(zl_stream *stream);
  * now, if nothing is queued before it and the socket can take it, else it is
  * copied into the queue, and the loop sends it as soon as the socket can. A
  * token other than 0 is reported to on_sent from the loop, in order. Returns 0,
- * ZL_QUEUED, -EINVAL (count), -ENOMEM, or what libzmq refused it with
- * (-EHOSTUNREACH, -ENOTSUP, -ETERM): then it is neither sent nor queued. */
+ * ZL_QUEUED, -EAGAIN (the queue is full), -ESHUTDOWN (draining), -EINVAL
+ * (count), -ENOMEM, or what libzmq refused it with (-EHOSTUNREACH, -ENOTSUP,
+ * -ETERM): then it is neither sent nor queued. */
 ZL_API int zl_stream_send(zl_stream *stream, const zl_frame *frames,
                           size_t count, uint64_t token);
+
+/* Would a message of so many bytes be accepted? Returns 0, or what
+ * zl_stream_send() would refuse it with for want of room or because the stream
+ * is draining or its socket gone; -EAGAIN counts as a refusal for on_room. */
+ZL_API int zl_stream_may_send(zl_stream *stream, size_t bytes);
 
 /* Receives and delivers (ZL_READ), and sends what is queued (ZL_WRITE), without
  * waiting, until neither is possible or limit messages were handled; limit < 0:
@@ -371,6 +389,20 @@ ZL_API int zl_stream_busy(const zl_stream *stream);
 
 /* Messages received per turn, 1 to 65535 (default 128). 0 or -EINVAL. */
 ZL_API int zl_stream_set_batch(zl_stream *stream, int messages);
+
+/* Streams of a higher priority are served first in each iteration, those of the
+ * same in turn, all of them once; -1000000 to 1000000 (default 0, as other
+ * descriptors). 0 or -EINVAL. */
+ZL_API int zl_stream_set_priority(zl_stream *stream, int priority);
+
+/* Accepts no more messages, and calls fn once, from the loop: when all that
+ * were accepted have been sent and reported, when the socket is gone, or after
+ * timeout_ns (ZL_FOREVER: no limit), whatever comes first. It goes on
+ * receiving. fn will usually close the stream, which tells what is left.
+ * Calling it again replaces fn and the time. Returns 0, -EINVAL (timeout_ns <
+ * 0, no fn) or -ENOMEM, which changes nothing. */
+ZL_API int zl_stream_drain(zl_stream *stream, int64_t timeout_ns,
+                           zl_stream_fn fn, void *arg);
 
 /* As zl_socket_used() and zl_socket_touch(), for code that uses the stream's
  * socket directly. */

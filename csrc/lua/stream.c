@@ -297,7 +297,7 @@ static void on_sent(zl_stream *core, uint64_t token, int status, void *arg) {
   lua_pop(loop->L, 1);
 }
 
-static void on_drained(zl_stream *core, void *arg) {
+static void on_empty(zl_stream *core, void *arg) {
   (void)core;
   let_go_if_idle(arg);
 }
@@ -753,7 +753,7 @@ static int new_stream(lua_State *L) {
   stream->socket = socket;
   socket->stream = stream;
   zl_stream_on_sent(stream->core, on_sent, stream);
-  zl_stream_on_drained(stream->core, on_drained, stream);
+  zl_stream_on_empty(stream->core, on_empty, stream);
   return 1;
 }
 

@@ -178,7 +178,7 @@ static void test_stream_tells_when_the_queue_is_empty(void) {
   void *pull = new_socket(context, ZMQ_PULL);
   void *push = new_socket(context, ZMQ_PUSH);
   zl_stream *sender = new_stream(push);
-  zl_stream_on_drained(sender, on_drained, &drained);
+  zl_stream_on_empty(sender, on_drained, &drained);
   CHECK(!zl_stream_busy(sender));
   for (int i = 0; i < 10; i++) {
     CHECK_INT(send_number(sender, 1, i, 0), ZL_QUEUED);

@@ -101,6 +101,31 @@ static void test_stream_context_terminated_on_poll(void) {
   terminated(ZL_BACKEND_POLL);
 }
 
+/* It finds out by asking whether it may send after all. */
+static void test_stream_context_terminated_while_only_sending(void) {
+  for (int queued = 0; queued < 2; queued++) {
+    reports r;
+    memset(&r, 0, sizeof r);
+    begin();
+    void *push = new_socket(context, ZMQ_PUSH);
+    zl_stream *stream = new_stream(push);
+    zl_stream_on_error(stream, on_error, &r);
+    CHECK_INT(step(), 0);
+    if (queued) {
+      CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
+    }
+    CHECK_INT(zmq_ctx_shutdown(context), 0);
+    if (!queued) {
+      CHECK_INT(send_one(stream, "m", 0), -ETERM);
+    }
+    CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -ETERM);
+    CHECK_INT(r.errors, 1);
+    CHECK_INT(zl_stream_close(stream), queued);
+    close_socket(push);
+    end();
+  }
+}
+
 static void on_recv_only(zl_stream *stream, void *arg) {
   zmq_msg_t *frames;
   while (zl_stream_peek(stream, &frames) > 0) {
@@ -308,6 +333,7 @@ static void test_stream_peers_that_come_and_go(void) {
 static const zl_test tests[] = {
     TEST(test_stream_context_terminated),
     TEST(test_stream_context_terminated_on_poll),
+    TEST(test_stream_context_terminated_while_only_sending),
     TEST(test_stream_context_terminated_while_rep_owes_a_reply),
     TEST(test_stream_context_terminated_with_reports_pending),
     TEST(test_stream_closed_when_a_thread_terminates_the_context),

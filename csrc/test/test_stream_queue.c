@@ -1,0 +1,412 @@
+/* test_stream_queue.c - limits of the queue, draining, priorities, turns.
+ * SPDX-License-Identifier: MIT
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "support/streams.h"
+#include "test.h"
+
+/* ---- limits ------------------------------------------------------------- */
+
+/* A PUSH that nobody reads from, on tiny marks: `*taken` messages are with
+ * libzmq, what follows is queued. */
+static zl_stream *new_full_push(void **push, void **pull, int *taken) {
+  *push = new_socket(context, ZMQ_PUSH);
+  *pull = new_socket(context, ZMQ_PULL);
+  set_option(*push, ZMQ_SNDHWM, 1);
+  set_option(*pull, ZMQ_RCVHWM, 1);
+  join_sockets(INPROC, *pull, *push);
+  zl_stream *stream = new_stream(*push);
+  *taken = 0;
+  while (send_one(stream, "m", 0) == 0) {
+    ++*taken;
+  }
+  return stream;
+}
+
+static void close_pair(zl_stream *stream, void *push, void *pull) {
+  zl_stream_close(stream);
+  close_socket(push);
+  close_socket(pull);
+}
+
+static void count_call(zl_stream *stream, void *arg) {
+  (void)stream;
+  ++*(int *)arg;
+}
+
+static void test_stream_full_queue_refuses(void) {
+  void *push;
+  void *pull;
+  int taken;
+  begin();
+  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  zl_stream_set_limits(stream, 3, 0);
+  CHECK_INT(zl_stream_queued(stream), 1);
+  CHECK_INT(send_one(stream, "m", 7), ZL_QUEUED);
+  CHECK_INT(zl_stream_may_send(stream, 1), 0);
+  CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
+  CHECK_INT(send_one(stream, "m", 0), -EAGAIN);
+  CHECK_INT(zl_stream_may_send(stream, 0), -EAGAIN);
+  CHECK_INT(zl_stream_queued(stream), 3);
+  /* A lower limit takes nothing away, a higher one lets in. */
+  zl_stream_set_limits(stream, 1, 0);
+  CHECK_INT(zl_stream_queued(stream), 3);
+  CHECK_INT(send_one(stream, "m", 0), -EAGAIN);
+  zl_stream_set_limits(stream, 0, 0);
+  CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
+  CHECK_INT(zl_stream_close(stream), 4);
+  close_pair(NULL, push, pull);
+  end();
+}
+
+static void test_stream_full_of_bytes_refuses(void) {
+  void *push;
+  void *pull;
+  int taken;
+  begin();
+  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  zl_stream_set_limits(stream, 0, 10);
+  CHECK_INT(send_two(stream, "abcd", "efgh", 0), ZL_QUEUED); /* 9 in all */
+  CHECK_INT(send_one(stream, "ij", 0), -EAGAIN);
+  CHECK_INT(send_one(stream, "i", 0), ZL_QUEUED);
+  CHECK_INT(send_one(stream, "", 0), -EAGAIN);
+  CHECK_INT(zl_stream_queued(stream), 3);
+  close_pair(stream, push, pull);
+  /* Into an empty queue any message goes: it could never leave else. */
+  push = new_socket(context, ZMQ_PUSH);
+  stream = new_stream(push);
+  zl_stream_set_limits(stream, 5, 1);
+  CHECK_INT(send_one(stream, "larger than the limit", 0), ZL_QUEUED);
+  CHECK_INT(send_one(stream, "", 0), -EAGAIN);
+  CHECK_INT(zl_stream_close(stream), 1);
+  close_socket(push);
+  end();
+}
+
+static void test_stream_tells_of_room_once_after_a_refusal(void) {
+  enum { LIMIT = 8 };
+  char text[8];
+  void *push;
+  void *pull;
+  int taken;
+  int rooms = 0;
+  begin();
+  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  zl_stream_set_limits(stream, LIMIT, 0);
+  zl_stream_on_room(stream, count_call, &rooms);
+  while (zl_stream_queued(stream) < LIMIT) {
+    CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
+  }
+  for (int round = 0; round < 3; round++) {
+    int before = rooms;
+    CHECK_INT(send_one(stream, "m", 0), -EAGAIN);
+    CHECK_INT(send_one(stream, "m", 0), -EAGAIN);
+    (void)step();
+    CHECK_INT(rooms, before); /* nothing has left */
+    while (zl_stream_queued(stream) > LIMIT / 2) {
+      CHECK_INT(rooms, before);
+      CHECK_INT(recv_text(pull, text, sizeof text), 1);
+      (void)step();
+    }
+    CHECK_INT(rooms, before + 1);
+    CHECK(zl_stream_queued(stream) > 0);
+    while (zl_stream_queued(stream) < LIMIT) {
+      CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
+    }
+  }
+  /* Without a refusal nobody is told, */
+  while (zl_stream_queued(stream) > 0) {
+    CHECK_INT(recv_text(pull, text, sizeof text), 1);
+    (void)step();
+  }
+  CHECK_INT(rooms, 3);
+  /* and a higher limit is room. */
+  while (send_one(stream, "m", 0) >= 0) {
+  }
+  zl_stream_set_limits(stream, 10 * LIMIT, 0);
+  CHECK_INT(rooms, 3);
+  (void)step();
+  CHECK_INT(rooms, 4);
+  close_pair(stream, push, pull);
+  end();
+}
+
+static void close_in_call(zl_stream *stream, void *arg) {
+  ++*(int *)arg;
+  zl_stream_close(stream);
+}
+
+static void test_stream_close_when_there_is_room(void) {
+  char text[8];
+  void *push;
+  void *pull;
+  int taken;
+  int rooms = 0;
+  begin();
+  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  zl_stream_set_limits(stream, 1, 0);
+  zl_stream_on_room(stream, close_in_call, &rooms);
+  CHECK_INT(send_one(stream, "m", 0), -EAGAIN);
+  for (int i = 0; i < taken; i++) {
+    CHECK_INT(recv_text(pull, text, sizeof text), 1);
+  }
+  run_until(&rooms, 1);
+  CHECK(!zl_loop_alive(loop));
+  close_pair(NULL, push, pull);
+  end();
+}
+
+/* ---- draining ----------------------------------------------------------- */
+
+static void test_stream_drain_sends_what_is_queued(void) {
+  enum { MESSAGES = 1000 };
+  sequence s = {0, 1};
+  reports r;
+  int done = 0;
+  memset(&r, 0, sizeof r);
+  begin();
+  void *push = new_socket(context, ZMQ_PUSH);
+  void *pull = new_socket(context, ZMQ_PULL);
+  zl_stream *sender = new_stream(push);
+  zl_stream_on_sent(sender, on_sent, &r);
+  for (int i = 0; i < MESSAGES; i++) {
+    bool last = i == MESSAGES - 1;
+    CHECK_INT(send_number(sender, 1, i, last ? 5 : 0), ZL_QUEUED);
+  }
+  CHECK_INT(zl_stream_drain(sender, ZL_FOREVER, count_call, &done), 0);
+  CHECK_INT(send_one(sender, "late", 0), -ESHUTDOWN);
+  CHECK_INT(zl_stream_may_send(sender, 1), -ESHUTDOWN);
+  (void)step();
+  CHECK_INT(done, 0);
+  CHECK(zl_loop_alive(loop));
+  zl_stream *receiver = new_stream(pull);
+  zl_stream_on_recv(receiver, sequence_recv, &s);
+  join_sockets(TCP, pull, push);
+  zl_stream_touch(sender);
+  run_until(&done, 1);
+  CHECK_INT(r.count, 1); /* reported first */
+  CHECK_INT(zl_stream_queued(sender), 0);
+  CHECK_INT(send_one(sender, "late", 0), -ESHUTDOWN);
+  run_until(&s.next, MESSAGES);
+  CHECK_INT(done, 1);
+  CHECK_INT(zl_stream_close(sender), 0);
+  zl_stream_close(receiver);
+  close_socket(push);
+  close_socket(pull);
+  end();
+}
+
+static void test_stream_drain_of_an_empty_queue_is_told_by_the_loop(void) {
+  int done = 0;
+  begin();
+  void *push = new_socket(context, ZMQ_PUSH);
+  zl_stream *stream = new_stream(push);
+  CHECK_INT(zl_stream_drain(stream, ZL_FOREVER, close_in_call, &done), 0);
+  CHECK_INT(done, 0);
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_ALIVE), 0);
+  CHECK_INT(done, 1);
+  close_socket(push);
+  end();
+}
+
+static void test_stream_drain_ends_with_its_time(void) {
+  int done = 0;
+  begin();
+  void *push = new_socket(context, ZMQ_PUSH);
+  zl_stream *stream = new_stream(push);
+  CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
+  CHECK_INT(zl_stream_drain(stream, -1, count_call, &done), -EINVAL);
+  CHECK_INT(zl_stream_drain(stream, 0, NULL, NULL), -EINVAL);
+  CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
+  CHECK_INT(zl_stream_drain(stream, 3600 * SECONDS, count_call, &done), 0);
+  CHECK_INT(zl_stream_drain(stream, 5 * MILLISECONDS, close_in_call, &done), 0);
+  int64_t start = zl_loop_time_ns(loop);
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_ALIVE), 0);
+  CHECK_INT(done, 1);
+  CHECK(zl_loop_time_ns(loop) - start >= 5 * MILLISECONDS);
+  close_socket(push);
+  end();
+}
+
+static void test_stream_closed_while_it_drains(void) {
+  for (int i = 0; i < 2; i++) {
+    int done = 0;
+    begin();
+    void *push = new_socket(context, ZMQ_PUSH);
+    zl_stream *stream = new_stream(push);
+    CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
+    CHECK_INT(zl_stream_drain(stream, SECONDS, count_call, &done), 0);
+    if (i == 0) {
+      CHECK_INT(zl_stream_close(stream), 1);
+      CHECK(!zl_loop_alive(loop));
+    }
+    close_loop(loop); /* closes what is open */
+    CHECK_INT(done, 0);
+    close_socket(push);
+    end_context(context);
+  }
+}
+
+static void test_stream_drain_of_a_dead_socket(void) {
+  int done = 0;
+  reports r;
+  memset(&r, 0, sizeof r);
+  begin();
+  void *push = new_socket(context, ZMQ_PUSH);
+  zl_stream *stream = new_stream(push);
+  zl_stream_on_error(stream, on_error, &r);
+  CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
+  CHECK_INT(zl_stream_drain(stream, ZL_FOREVER, count_call, &done), 0);
+  CHECK_INT(zmq_ctx_shutdown(context), 0);
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -ETERM);
+  CHECK_INT(r.errors, 1);
+  CHECK_INT(done, 1);
+  CHECK_INT(zl_stream_drain(stream, ZL_FOREVER, close_in_call, &done), 0);
+  run_until(&done, 2);
+  close_socket(push);
+  end();
+}
+
+/* ---- the end of the context, found outside of a run ---------------------- */
+
+static void test_stream_terminated_in_a_flush_ends_the_next_run(void) {
+  inbox in;
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  zl_stream *stream = new_receiver(pull, &in);
+  CHECK_INT(step(), 0);
+  CHECK_INT(zmq_ctx_shutdown(context), 0);
+  CHECK_INT(zl_stream_flush(stream, ZL_READ, -1), 0);
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -ETERM);
+  /* Told once: the run after that is an ordinary one. */
+  start_timer(on_nothing, 1 * MILLISECONDS);
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_ALIVE), 0);
+  zl_stream_close(stream);
+  close_socket(pull);
+  end();
+}
+
+/* ---- turns -------------------------------------------------------------- */
+
+enum { RANKED = 6 };
+
+typedef struct ranked {
+  int rank;
+  int *order;
+  int *count;
+} ranked;
+
+static void note_rank(zl_stream *stream, void *arg) {
+  const ranked *r = arg;
+  zmq_msg_t *frames;
+  if (zl_stream_peek(stream, &frames) > 0) {
+    r->order[(*r->count)++] = r->rank;
+    zl_stream_pop(stream);
+  }
+}
+
+/* Each has a message or two; in each turn the higher are before the lower, and
+ * of equal ones the first to be ready. */
+static void test_stream_priority_orders_a_turn(void) {
+  static const int ranks[RANKED] = {-5, 3, 0, 1000000, 3, 0};
+  static const int wanted[RANKED] = {1000000, 3, 3, 0, 0, -5};
+  int order[2 * RANKED];
+  int count = 0;
+  void *pull[RANKED];
+  void *push[RANKED];
+  zl_stream *stream[RANKED];
+  ranked r[RANKED];
+  begin();
+  for (int i = 0; i < RANKED; i++) {
+    pull[i] = new_socket(context, ZMQ_PULL);
+    push[i] = new_socket(context, ZMQ_PUSH);
+    join_sockets(INPROC, pull[i], push[i]);
+    stream[i] = new_stream(pull[i]);
+    r[i] = (ranked){ranks[i], order, &count};
+    zl_stream_on_recv(stream[i], note_rank, &r[i]);
+    CHECK_INT(zl_stream_set_priority(stream[i], ranks[i]), 0);
+  }
+  CHECK_INT(zl_stream_set_priority(stream[0], 1000001), -EINVAL);
+  CHECK_INT(zl_stream_set_priority(stream[0], -1000001), -EINVAL);
+  CHECK_INT(step(), 0);
+  for (int i = 0; i < 2 * RANKED; i++) {
+    send_text(push[i % RANKED], "m", 0);
+  }
+  while (count < 2 * RANKED) {
+    (void)step();
+  }
+  for (int i = 0; i < 2 * RANKED; i++) {
+    CHECK_INT(order[i], wanted[i % RANKED]);
+  }
+  for (int i = 0; i < RANKED; i++) {
+    close_pair(stream[i], push[i], pull[i]);
+  }
+  end();
+}
+
+/* Reports that always make another one. */
+typedef struct chain {
+  int sent;
+  int received;
+} chain;
+
+static void send_again(zl_stream *stream, uint64_t token, int status,
+                       void *arg) {
+  CHECK_INT(status, 0);
+  ((chain *)arg)->sent++;
+  CHECK(send_one(stream, "again", token + 1) >= 0);
+}
+
+static void receive_one(zl_stream *stream, void *arg) {
+  zmq_msg_t *frames;
+  while (zl_stream_peek(stream, &frames) > 0) {
+    zl_stream_pop(stream);
+    ((chain *)arg)->received++;
+  }
+}
+
+static void test_stream_reports_do_not_starve_receiving(void) {
+  enum { MESSAGES = 10 };
+  zl_budget budget = {.events = 1};
+  chain c = {0, 0};
+  begin();
+  void *a = new_socket(context, ZMQ_PAIR);
+  void *b = new_socket(context, ZMQ_PAIR);
+  join_sockets(INPROC, a, b);
+  zl_stream *stream = new_stream(a);
+  zl_stream_on_sent(stream, send_again, &c);
+  zl_stream_on_recv(stream, receive_one, &c);
+  CHECK_INT(send_one(stream, "first", 1), 0);
+  for (int i = 0; i < MESSAGES; i++) {
+    send_text(b, "m", 0);
+  }
+  for (int i = 0; i < 4 * MESSAGES; i++) {
+    CHECK(zl_loop_step(loop, 0, &budget) >= 0);
+  }
+  CHECK_INT(c.received, MESSAGES);
+  CHECK(c.sent >= MESSAGES);
+  zl_stream_close(stream);
+  close_socket(a);
+  close_socket(b);
+  end();
+}
+
+static const zl_test tests[] = {
+    TEST(test_stream_full_queue_refuses),
+    TEST(test_stream_full_of_bytes_refuses),
+    TEST(test_stream_tells_of_room_once_after_a_refusal),
+    TEST(test_stream_close_when_there_is_room),
+    TEST(test_stream_drain_sends_what_is_queued),
+    TEST(test_stream_drain_of_an_empty_queue_is_told_by_the_loop),
+    TEST(test_stream_drain_ends_with_its_time),
+    TEST(test_stream_closed_while_it_drains),
+    TEST(test_stream_drain_of_a_dead_socket),
+    TEST(test_stream_terminated_in_a_flush_ends_the_next_run),
+    TEST(test_stream_priority_orders_a_turn),
+    TEST(test_stream_reports_do_not_starve_receiving),
+};
+
+TEST_MAIN(tests)
