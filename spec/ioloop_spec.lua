@@ -5,6 +5,8 @@ local IOLoop = ioloop.IOLoop
 local READ, WRITE, ERROR, NONE = IOLoop.READ, IOLoop.WRITE, IOLoop.ERROR, IOLoop.NONE
 local test = helper.test
 
+-- Numbers in brackets: see behaviours_spec.lua.
+
 -- Whether events, a mask, has all bits of flag; 5.1 has no operator for it.
 local function has(events, flag)
   return math.floor(events / flag) % 2 == 1
@@ -48,7 +50,7 @@ describe("IOLoop", function()
       assert.is_true(ran)
     end))
 
-    it("makes one instance per state, on demand", test(function(t)
+    it("makes one instance per state, on demand [156, 157]", test(function(t)
       IOLoop.clear_current()
       local loop = t:keep(IOLoop.instance())
       assert.is_true(IOLoop.initialized())
@@ -59,7 +61,7 @@ describe("IOLoop", function()
       assert.not_equal(loop, fresh)
     end))
 
-    it("current() is the running loop, then again what it was", test(function(t)
+    it("current() is the running loop, then again what it was [31, 32, 157]", test(function(t)
       IOLoop.clear_current()
       local made = t:keep(IOLoop(helper.loop_options()))
       made:make_current()
@@ -75,7 +77,19 @@ describe("IOLoop", function()
       assert.not_equal(made, IOLoop.current())
     end))
 
-    it("clear_current() without a current loop does nothing", function()
+    it("is not made current by being made [30]", test(function(t)
+      IOLoop.clear_current()
+      local first = t:keep(IOLoop(helper.loop_options()))
+      assert.not_equal(first, IOLoop.current())
+      first:make_current()
+      t:keep(IOLoop(helper.loop_options()))
+      assert.equal(first, IOLoop.current())
+      assert.has_error(function() IOLoop{impl = "carrier pigeon"} end)
+      assert.equal(first, IOLoop.current())
+      IOLoop.clear_current()
+    end))
+
+    it("clear_current() without a current loop does nothing [33]", function()
       IOLoop.clear_current()
       IOLoop.clear_current()
     end)
@@ -90,6 +104,39 @@ describe("IOLoop", function()
       ioloop.install()
       zmqloop.install()
       t:keep(IOLoop.instance())
+    end))
+
+    it("clear_instance() forgets the instance, which stays open", test(function(t)
+      local loop = t:keep(IOLoop.instance())
+      IOLoop.clear_instance()
+      assert.is_false(IOLoop.initialized())
+      local other = t:keep(IOLoop.instance())
+      assert.not_equal(loop, other)
+      assert.is_false(loop:closed())
+      other:close()
+    end))
+
+    it("split_fd() and close_fd() serve those who override methods", test(function(t)
+      local pull, file = t:socket("PULL"), t:pipe()
+      local object = {fileno = function() return 42 end}
+      assert.same({7, 7}, {t.loop:split_fd(7)})
+      assert.same({42, object}, {t.loop:split_fd(object)})
+      assert.same({pull, pull}, {t.loop:split_fd(pull)})
+      local number, same = t.loop:split_fd(file)
+      assert.is_number(number)
+      assert.equal(file, same)
+      assert.has_error(function() t.loop:split_fd("x") end)
+      t.loop:close_fd(pull)
+      t.loop:close_fd(file)
+      assert.is_true(pull:closed())
+      assert.equal("closed file", io.type(file))
+      assert.has_error(function() t.loop:close_fd(999999) end)
+      local closed = 0
+      local loop = IOLoop(helper.loop_options())
+      function loop.close_fd() closed = closed + 1 end
+      loop:add_handler(t:socket("PULL"), noop, READ)
+      loop:close(true)
+      assert.equal(1, closed)
     end))
 
     it("shows its type and state", test(function(t)
@@ -137,7 +184,7 @@ describe("IOLoop", function()
       assert.same({"stop", "same batch", "later"}, seen)
     end))
 
-    it("raises when started inside a callback of its own, and goes on", test(function(t)
+    it("raises when started inside a callback of its own, and goes on [22]", test(function(t)
       for _, method in ipairs{"start", "run", "step"} do
         t.loop:add_callback(t.expect(function()
           assert.has_error(function() t.loop[method](t.loop) end, "IOLoop is already running")
@@ -204,7 +251,7 @@ describe("IOLoop", function()
       assert.is_true(t.loop:run())
     end))
 
-    it("is closed silently any number of times, and says so when used", test(function(t)
+    it("is closed silently any number of times, and says so when used [61]", test(function(t)
       local loop = IOLoop(helper.loop_options())
       loop:close()
       loop:close()
@@ -245,7 +292,7 @@ describe("IOLoop", function()
       assert.equal("file", io.type(reader))
     end))
 
-    it("close(true) closes the registered files, objects and sockets as well", test(function(t)
+    it("close(true) closes the registered files, objects and sockets as well [19]", test(function(t)
       local loop = IOLoop(helper.loop_options())
       local reader = t:pipe()
       local socket = t:socket("PULL")
@@ -263,6 +310,18 @@ describe("IOLoop", function()
       assert.is_true(socket:closed())
       assert.equal(1, closes)
     end))
+
+    it("close(true) closes sockets that have handlers, though their events wait [158]",
+      test(function(t)
+        local loop = IOLoop(helper.loop_options())
+        local pull, push = t:pair("PULL", "PUSH")
+        push:send("x")
+        loop:add_handler(pull, t.expect(noop, 0), READ)
+        loop:add_handler(push, t.expect(noop, 0), WRITE)
+        loop:close(true)
+        assert.is_true(pull:closed())
+        assert.is_true(push:closed())
+      end))
 
     it("close(true) stands an object that removes its own handler", test(function(t)
       local loop = IOLoop(helper.loop_options())
@@ -283,7 +342,7 @@ describe("IOLoop", function()
       for i = 1, 3 do assert.is_true(objects[i].closed) end
     end))
 
-    it("leaves no descriptor open", test(function(t)
+    it("leaves no descriptor open [60]", test(function(t)
       local pid = io.open("/proc/self/stat", "r")
       if not pid then return end -- a system without /proc
       local self = pid:read("*n")
@@ -308,7 +367,7 @@ describe("IOLoop", function()
   end)
 
   describe("callbacks", function()
-    it("run first in, first out, with their arguments, nils included", test(function(t)
+    it("run first in, first out, with their arguments, nils included [34]", test(function(t)
       local seen = {}
       local function note(...) seen[#seen + 1] = helper.pack(...) end
       t.loop:add_callback(t.expect(note))
@@ -355,7 +414,7 @@ describe("IOLoop", function()
       t:run_until(function() return timer and handler end)
     end))
 
-    it("added by a timer wake the loop at once", test(function(t)
+    it("added by a timer wake the loop at once [2]", test(function(t)
       t.loop:call_later(3600, t.expect(noop, 0))
       t.loop:call_later(0.001, t.expect(function()
         t.loop:add_callback(t.expect(function() t.loop:stop() end))
@@ -363,13 +422,21 @@ describe("IOLoop", function()
       t:start()
     end))
 
-    it("may return anything", test(function(t)
+    it("may return anything, and are not called again for it [1]", test(function(t)
+      local added = 0
+      function t.loop:add_callback(...)
+        added = added + 1
+        return IOLoop.add_callback(self, ...)
+      end
       for _, value in ipairs{{}, false, 0, "x"} do
         t.loop:add_callback(t.expect(function() return value end))
       end
       local timer = t.loop:call_later(0, t.expect(function() return {} end))
       t:run_until(function() return not timer:active() end)
-      t:settle()
+      local handled, more = t.loop:step(0)
+      assert.equal(0, handled)
+      assert.is_false(more)
+      assert.equal(4, added)
     end))
 
     it("are let go once they have run", test(function(t)
@@ -447,7 +514,7 @@ describe("IOLoop", function()
       assert.same({"c0", "c1", "past", "t0", "t1", "fd"}, seen)
     end))
 
-    it("calls nothing that an earlier call of it has removed", test(function(t)
+    it("calls nothing that an earlier call of it has removed [27]", test(function(t)
       local first_reader, first_writer = t:pipe()
       local second_reader, second_writer = t:pipe()
       local calls = 0
@@ -479,7 +546,7 @@ describe("IOLoop", function()
       assert.same({1, 2, 3}, seen)
     end))
 
-    it("of one deadline fire in the order of their starts", test(function(t)
+    it("of one deadline fire in the order of their starts [154]", test(function(t)
       local seen = {}
       local deadline = t.loop:time() + 0.002
       for i = 1, 100 do
@@ -487,6 +554,11 @@ describe("IOLoop", function()
       end
       t:run_until(function() return #seen == 100 end)
       for i = 1, 100 do assert.equal(i, seen[i]) end
+    end))
+
+    it("of a microsecond fire [4]", test(function(t)
+      t.loop:call_later(1e-6, t.expect(function() t.loop:stop() end))
+      t:start()
     end))
 
     it("are never early", test(function(t)
@@ -515,15 +587,34 @@ describe("IOLoop", function()
       t:start()
     end))
 
-    it("get their arguments, absolute and relative ones in order", test(function(t)
-      local seen = {}
-      local function note(...) seen[#seen + 1] = helper.pack(...) end
-      t.loop:add_timeout(t.loop:time(), t.expect(note), 1, nil)
-      t.loop:call_at(t.loop:time(), t.expect(note), nil, 2)
-      t.loop:call_later(0, t.expect(note))
-      t:run_until(function() return #seen == 3 end)
-      assert.same({{n = 2, 1}, {n = 2, nil, 2}, {n = 0}}, seen)
-    end))
+    it("get their arguments, nils included, and run in the order of their starts [15]",
+      test(function(t)
+        local seen = {}
+        local function note(...) seen[#seen + 1] = helper.pack(...) end
+        local now = t.loop:time()
+        t.loop:add_timeout(now, t.expect(note), 1, nil)
+        t.loop:add_timeout(now, t.expect(note), 2)
+        t.loop:call_at(t.loop:time(), t.expect(note), nil, 3)
+        t.loop:call_later(0, t.expect(note))
+        t:run_until(function() return #seen == 4 end)
+        assert.same({{n = 2, 1}, {n = 1, 2}, {n = 2, nil, 3}, {n = 0}}, seen)
+      end))
+
+    it("have a handle that remove_timeout accepts, however they were made [16, 17, 18]",
+      test(function(t)
+        local now = t.loop:time()
+        local handles = {
+          t.loop:add_timeout(now + 3600, t.expect(noop, 0)),
+          t.loop:call_at(now + 3600, t.expect(noop, 0)),
+          t.loop:call_later(3600, t.expect(noop, 0)),
+        }
+        assert.equal(3, #handles)
+        for _, handle in ipairs(handles) do
+          t.loop:remove_timeout(handle)
+          assert.is_false(handle:active())
+        end
+        assert.is_true(t.loop:run()) -- nothing is left to wait for
+      end))
 
     it("with a deadline in the past or a negative delay fire at the next pass", test(function(t)
       local left = 2
@@ -546,7 +637,7 @@ describe("IOLoop", function()
       assert.same({"first", "second", "third"}, seen)
     end))
 
-    it("cancelled by an earlier one of the same pass do not fire", test(function(t)
+    it("cancelled by an earlier one of the same pass do not fire [14]", test(function(t)
       local now = t.loop:time()
       local victims = {}
       t.loop:call_at(now + 0.001, t.expect(function()
@@ -568,7 +659,7 @@ describe("IOLoop", function()
       t:settle()
     end))
 
-    it("remove_timeout accepts fired and cancelled ones, any number of times", test(function(t)
+    it("remove_timeout accepts fired and cancelled ones, any number of times [12]", test(function(t)
       local fired = t.loop:call_later(0, t.expect(noop))
       local cancelled = t.loop:call_later(3600, t.expect(noop, 0))
       t:run_until(function() return not fired:active() end)
@@ -580,7 +671,7 @@ describe("IOLoop", function()
       end
     end))
 
-    it("two thousand that are cancelled leave nothing to wait for", test(function(t)
+    it("two thousand that are cancelled leave nothing to wait for [13]", test(function(t)
       for _ = 1, 2000 do
         t.loop:remove_timeout(t.loop:call_later(3600, noop))
       end
@@ -739,7 +830,7 @@ describe("IOLoop", function()
   end)
 
   describe("handlers", function()
-    it("get what was registered, a file, and READ exactly", test(function(t)
+    it("get what was registered, a file, and READ exactly [11]", test(function(t)
       local reader, writer = t:pipe()
       t.loop:add_handler(reader, t.expect(function(what, events)
         assert.equal(reader, what)
@@ -780,6 +871,31 @@ describe("IOLoop", function()
       assert.is_true(push:send("x"))
       t:start()
     end))
+
+    it("get the object, then the number, under which one descriptor was registered [20]",
+      test(function(t)
+        local reader, writer = t:pipe()
+        local pull, push = t:pair("PULL", "PUSH")
+        pull:get("events")
+        local fd = pull:get("fd")
+        local object = {fileno = function() return fd end}
+        local seen = {}
+        local function note(what) seen[#seen + 1] = what end
+        push:send("x")
+        for _, what in ipairs{object, fd} do
+          t.loop:add_handler(what, t.expect(note), READ)
+          t.loop:step(1)
+          t.loop:remove_handler(what)
+        end
+        writer:write("x")
+        t.loop:add_handler(reader, t.expect(note), READ)
+        t.loop:step(1)
+        t.loop:remove_handler(reader)
+        assert.equal(3, #seen)
+        assert.equal(object, seen[1])
+        assert.equal(fd, seen[2])
+        assert.equal(reader, seen[3])
+      end))
 
     it("take a socket of zmqloop.zmq, level-triggered", test(function(t)
       local pull, push = t:pair("PULL", "PUSH")
@@ -845,7 +961,7 @@ describe("IOLoop", function()
       t:start()
     end))
 
-    it("cannot be registered twice for one descriptor, whatever its shape", test(function(t)
+    it("cannot be registered twice for one descriptor, whatever its shape [5, 21]", test(function(t)
       local pull = t:socket("PULL")
       local fd = pull:get("fd")
       local object = {fileno = function() return fd end}
@@ -866,7 +982,7 @@ describe("IOLoop", function()
       t.loop:remove_handler(pull)
     end))
 
-    it("that were never added are removed without a word", test(function(t)
+    it("that were never added are removed without a word [6]", test(function(t)
       local reader = t:pipe()
       t.loop:remove_handler(reader)
       t.loop:remove_handler(12345)
@@ -1158,7 +1274,7 @@ describe("IOLoop", function()
   end)
 
   describe("errors in callbacks", function()
-    it("go to handle_callback_exception, overridden per loop; the loop goes on", test(function(t)
+    it("go to handle_callback_exception, overridden per loop [10]", test(function(t)
       local loop = t:keep(IOLoop(helper.loop_options()))
       local seen = {}
       function loop.handle_callback_exception(self, fn, err, traceback)
@@ -1268,7 +1384,7 @@ describe("IOLoop", function()
       loop:start()
     end))
 
-    it("are written to stderr by default, with the traceback", test(function(t)
+    it("are written to stderr by default, with the traceback [23]", test(function(t)
       local output, status = t:run_child([[
         local loop = new_loop()
         local function broken() error("my message") end
@@ -1280,6 +1396,16 @@ describe("IOLoop", function()
       assert.matches("Exception in callback", output)
       assert.matches("my message", output)
       assert.matches("stack traceback", output)
+    end))
+
+    it("are the same whichever method added the callback [26]", test(function(t)
+      t:expect_errors()
+      for _, method in ipairs{"add_callback", "spawn_callback", "add_callback_from_signal"} do
+        t.loop[method](t.loop, error, method, 0)
+      end
+      t.loop:add_callback(t.expect(function() t.loop:stop() end))
+      t:start()
+      assert.same({"add_callback", "spawn_callback", "add_callback_from_signal"}, t.errors)
     end))
 
     it("in a stack overflow reach the handler as well", test(function(t)

@@ -393,6 +393,20 @@ static int remove_handler(lua_State *L) {
   return 0;
 }
 
+/* split_fd(fd|object|socket) -> number, what was given; a socket stands for
+ * itself, since its descriptor tells nothing of its readiness. */
+static int split_fd(lua_State *L) {
+  (void)zlua_check_self(L, &zlua_class_loop, "split_fd");
+  lua_settop(L, 2);
+  if (zlua_test_object(L, 2, &zlua_class_socket)) {
+    lua_pushvalue(L, 2);
+  } else {
+    lua_pushinteger(L, check_number(L, "split_fd", 2));
+  }
+  lua_insert(L, 2);
+  return 2;
+}
+
 static int handler_gc(lua_State *L) {
   zlua_handler *handler = zlua_test_object(L, 1, &zlua_class_handler);
   if (handler && (handler->fd || handler->watch)) {
@@ -412,6 +426,7 @@ static const luaL_Reg loop_methods[] = {
     {"add_handler", add_handler},
     {"update_handler", update_handler},
     {"remove_handler", remove_handler},
+    {"split_fd", split_fd},
     {NULL, NULL},
 };
 

@@ -28,11 +28,6 @@ local function is_open(loop)
   return loop ~= nil and not loop:closed()
 end
 
--- Is it a class: a table that has IOLoop's methods, its own or by its metatable?
-local function is_class(value)
-  return type(value) == "table" and value.initialize ~= nil and value.add_callback ~= nil
-end
-
 -- A table of methods becomes a class derived from IOLoop.
 local function derive(class)
   if class ~= IOLoop then
@@ -86,7 +81,7 @@ local function construct(class, options)
   end
   local merged = merge(options)
   local impl = merged.impl
-  if is_class(impl) then
+  if type(impl) == "table" then
     class, impl = derive(impl), nil
   end
   merged.impl = nil
@@ -162,6 +157,11 @@ function IOLoop.initialized()
   return is_open(instance)
 end
 
+--- Forgets the global loop, without closing it; instance() makes another one.
+function IOLoop.clear_instance()
+  instance = nil
+end
+
 --- The running loop, else the one made current, else instance().
 function IOLoop.current()
   local running = core.running_loop()
@@ -193,7 +193,10 @@ end
 
 -- ---- closing ---------------------------------------------------------------------------------
 
-local function close_object(object)
+--- Closes what add_handler() takes: a number as a descriptor, an object by its own close method.
+-- Raises what that raises, and for a number that the system refuses its message.
+-- Tornado: `IOLoop.close_fd`, for those who override close().
+function IOLoop.close_fd(_, object)
   if type(object) == "number" then
     assert(core.close_fd(object))
   elseif object.close then
@@ -209,7 +212,7 @@ function IOLoop:close(all_fds)
   local failed, failure = false, nil
   if all_fds and not self:closed() and not self:running() then
     for _, object in ipairs(core.loop_objects(self)) do
-      local ok, err = pcall(close_object, object)
+      local ok, err = pcall(self.close_fd, self, object)
       if not ok and not failed then
         failed, failure = true, err
       end

@@ -153,6 +153,13 @@ function IOLoop:update_handler(what, events) end
 ---@param what zmqloop.Watchable
 function IOLoop:remove_handler(what) end
 
+---The number of a descriptor and what was given; of a socket the socket twice.
+---Tornado: `IOLoop.split_fd`, for those who override `add_handler`.
+---@param what zmqloop.Watchable
+---@return integer|zmqloop.Socket number
+---@return zmqloop.Watchable what
+function IOLoop:split_fd(what) end
+
 ---The handle of a timeout. While it is active the loop keeps it alive.
 ---@class zmqloop.Timeout
 local Timeout = {}
