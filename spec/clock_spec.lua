@@ -1,6 +1,5 @@
 -- Loops with another clock than the system's, and with them what time does to
--- periodic callbacks. Numbers in brackets are those of Tornado's own tests, as
--- behaviour tests count them.
+-- periodic callbacks. Numbers in brackets: see behaviours_spec.lua.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local IOLoop, PeriodicCallback = zmqloop.IOLoop, zmqloop.PeriodicCallback

@@ -5,6 +5,8 @@ local IOLoop = ioloop.IOLoop
 local PeriodicCallback, DelayedCallback = ioloop.PeriodicCallback, ioloop.DelayedCallback
 local test = helper.test
 
+-- Numbers in brackets: see behaviours_spec.lua.
+
 local function noop() end
 
 local function spin_until(loop, when)
@@ -163,16 +165,48 @@ describe("PeriodicCallback", function()
     assert.same({"call 1", "call 2", "call 3"}, t.errors)
   end))
 
-  it("uses the current loop when given none", test(function(t)
-    t.loop:make_current()
+  it("given no loop uses the one that is current at start() [50]", test(function(t)
+    local other = t:keep(IOLoop(helper.loop_options()))
+    other:make_current()
     local periodic
     periodic = PeriodicCallback(t.expect(function()
       periodic:stop()
       t.loop:stop()
     end), 1)
+    t.loop:make_current()
+    periodic:start()
+    other:make_current()
+    t:start()
+    IOLoop.clear_current()
+    assert.equal(0, (other:step(0)))
+  end))
+
+  it("stops at the third call when that says so [56]", test(function(t)
+    local count = 0
+    local periodic
+    periodic = PeriodicCallback(function()
+      count = count + 1
+      if count == 3 then
+        periodic:stop()
+        t.loop:call_later(0.03, function() t.loop:stop() end)
+      end
+    end, 10, t.loop)
     periodic:start()
     t:start()
-    zmqloop.IOLoop.clear_current()
+    assert.equal(3, count)
+  end))
+
+  it("goes on until a delayed one ends the loop [153]", test(function(t)
+    local calls = 0
+    local periodic = PeriodicCallback(function() calls = calls + 1 end, 10, t.loop)
+    local delayed = DelayedCallback(t.expect(function() t.loop:stop() end), 200, t.loop)
+    local start = t.loop:time()
+    periodic:start()
+    delayed:start()
+    t:start()
+    periodic:stop()
+    assert.is_true(t.loop:time() >= start + 0.2)
+    assert.is_true(calls >= 1 and calls <= 20)
   end))
 
   it("runs while only the loop knows of it, and is collected when stopped", test(function(t)

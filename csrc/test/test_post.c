@@ -1,5 +1,7 @@
 /* test_post.c - what other threads and signal handlers may do.
  * SPDX-License-Identifier: MIT
+ *
+ * Numbers in brackets: see spec/behaviours_spec.lua.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -81,6 +83,7 @@ static void post_storm(int backend) {
   close_loop(loop);
 }
 
+/* [3] The loop sleeps now and then, and is woken. */
 static void test_post_many_from_threads_in_order(void) {
   post_storm(ZL_BACKEND_DEFAULT);
 }
@@ -136,6 +139,67 @@ static void test_post_dropped_when_the_loop_closes(void) {
   close_loop(loop);
   CHECK_INT(called, 1);
   CHECK_INT(dropped, 5);
+}
+
+enum { LATE_POSTS = 1000 };
+
+typedef struct late_poster {
+  zl_loop *loop;
+  atomic_int handled; /* called or dropped */
+} late_poster;
+
+static void on_late(zl_loop *loop, void *arg) {
+  late_poster *p = arg;
+  if (atomic_fetch_add(&p->handled, 1) == LATE_POSTS / 2) {
+    zl_loop_stop(loop);
+  }
+}
+
+static void drop_late(void *arg) {
+  late_poster *p = arg;
+  atomic_fetch_add(&p->handled, 1);
+}
+
+static void *post_late(void *arg) {
+  late_poster *p = arg;
+  for (int i = 0; i < LATE_POSTS; i++) {
+    CHECK_INT(zl_loop_post(p->loop, on_late, p, drop_late), 0);
+  }
+  return NULL;
+}
+
+/* [9] None is lost, and none is an error, though nobody listens any more. */
+static void test_post_while_the_loop_ends(void) {
+  late_poster p = {.loop = new_loop()};
+  pthread_t thread;
+  CHECK_INT(pthread_create(&thread, NULL, post_late, &p), 0);
+  CHECK_INT(zl_loop_run(p.loop, ZL_RUN_FOREVER), 0);
+  CHECK_INT(pthread_join(thread, NULL), 0);
+  close_loop(p.loop);
+  CHECK_INT(atomic_load(&p.handled), LATE_POSTS);
+}
+
+static void *live_often(void *arg) {
+  int n = 0;
+  for (int i = 0; i < 10; i++) {
+    zl_loop *loop = new_loop();
+    CHECK_INT(zl_loop_add_callback(loop, on_count, &n), 0);
+    CHECK_INT(zl_loop_run(loop, ZL_RUN_ALIVE), 0);
+    close_loop(loop);
+  }
+  *(int *)arg = n;
+  return NULL;
+}
+
+/* [28] */
+static void test_post_loops_of_two_threads_do_not_meet(void) {
+  int counts[2] = {0, 0};
+  pthread_t thread;
+  CHECK_INT(pthread_create(&thread, NULL, live_often, &counts[0]), 0);
+  (void)live_often(&counts[1]);
+  CHECK_INT(pthread_join(thread, NULL), 0);
+  CHECK_INT(counts[0], 10);
+  CHECK_INT(counts[1], 10);
 }
 
 static void *stop_soon(void *arg) {
@@ -370,6 +434,8 @@ static const zl_test tests[] = {
     TEST(test_post_many_on_the_poll_backend),
     TEST(test_post_from_a_post_waits_for_the_next_iteration),
     TEST(test_post_dropped_when_the_loop_closes),
+    TEST(test_post_while_the_loop_ends),
+    TEST(test_post_loops_of_two_threads_do_not_meet),
     TEST(test_post_stop_from_a_thread),
     TEST(test_post_wake_from_a_thread),
     TEST(test_post_wake_from_a_signal_handler),
