@@ -9,14 +9,15 @@ import re
 import sys
 import tempfile
 
-import run
+import cases
+import measure
 
 FEW, MANY = 10000, 60000
 
 
 def instructions(line, count, directory):
     out = os.path.join(directory, 'callgrind')
-    run.run(line, count, directory, under=[
+    measure.run(line, count, directory, under=[
         'valgrind', '--tool=callgrind', '--separate-threads=yes', '--smc-check=all',
         '--fair-sched=yes', '--trace-children=yes', '--callgrind-out-file=' + out])
     with open(out + '-01') as f:  # of the first thread
@@ -27,12 +28,12 @@ def main():
     names = sys.argv[1:]
     with tempfile.TemporaryDirectory() as directory:
         print('instructions per message')
-        for line in run.sink():
-            if line.peer == 'zmqstream' or names and line.name not in names:
+        for line in next(cases.sink()).lines:
+            if line.peer == 'ZMQStream' or names and line.name not in names:
                 continue
             try:
                 few, many = (instructions(line, count, directory) for count in (FEW, MANY))
-            except run.Wrong as error:
+            except measure.Wrong as error:
                 sys.exit('WRONG %s: %s' % (line.name, error))
             messages = (MANY - FEW) * 21 / 20  # with those that are checked
             print('%-24s %6.0f' % (line.name, (many - few) / messages), flush=True)

@@ -10,7 +10,7 @@ int main(int argc, char **argv) {
   bench_parse(&b, argc, argv);
   int echo = strcmp(b.workload, "echo") == 0;
   if (!echo && strcmp(b.workload, "sink") != 0)
-    bench_die("raw: no workload %s", b.workload);
+    bench_unknown(&b);
   void *context = zmq_ctx_new();
   void *socket = zmq_socket(context, echo ? ZMQ_REP : ZMQ_PULL);
   if (zmq_bind(socket, b.endpoint) != 0)

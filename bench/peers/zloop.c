@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
   bench_parse(&b, argc, argv);
   echo = streq(b.workload, "echo");
   if (!echo && !streq(b.workload, "sink"))
-    bench_die("zloop: no workload %s", b.workload);
+    bench_unknown(&b);
   zsys_set_max_sockets((size_t)b.idle + 64);
   zsys_set_linger(1000);
   zloop_t *loop = zloop_new();

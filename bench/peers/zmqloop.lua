@@ -1,13 +1,17 @@
--- zmqloop's streams, with plain callbacks that get a table of frames.
--- SPDX-License-Identifier: MIT
+-- zmqloop, with plain callbacks. SPDX-License-Identifier: MIT
 local bench = require("luabench")
 local ioloop = require("zmqloop.ioloop")
+local workloads = require("timers")
 local zmq = require("zmqloop.zmq")
 local zmqstream = require("zmqloop.zmqstream")
 
 local run = bench.parse(arg)
 local loop = ioloop.IOLoop()
-local context = zmq.Context({max_sockets = run.idle + 64})
+loop:on_error("raise")
+
+-- ---- messages ----------------------------------------------------------------------------------
+
+local context, idle = nil, {}
 
 local function open_stream(socket_type, endpoint)
   local stream = zmqstream.ZMQStream(context:socket(socket_type), loop)
@@ -19,40 +23,56 @@ local function never()
   bench.die("an idle socket got a message")
 end
 
-local idle = {}
-for i = 1, run.idle do
-  idle[i] = open_stream("PULL", "inproc://idle-" .. i)
-  idle[i]:on_recv(never)
+local function open_idle()
+  for i = 1, run.idle do
+    idle[i] = open_stream("PULL", "inproc://idle-" .. i)
+    idle[i]:on_recv(never)
+  end
 end
 
-local workloads = {}
+local messages = {}
 
-function workloads.sink()
+-- Checks and counts the first messages by bench.take(), the others and the last one by itself.
+function messages.sink()
   local stream = open_stream("PULL", run.endpoint)
+  local options = run.unpack and {unpack = true} or nil
   local count, bytes, last = 0, 0, run.counted - 1
 
-  local function counted(frames)
+  local function finish(message)
+    bench.counted(count, bytes)
+    bench.take(message)
+    loop:stop()
+  end
+
+  local function counted_table(frames)
     if count == last then
-      bench.counted(count, bytes)
-      bench.take(frames[1])
-      loop:stop()
+      finish(frames[1])
     end
     count = count + 1
     bytes = bytes + #frames[1]
   end
 
-  stream:on_recv(function(frames)
+  local function counted_frame(message)
+    if count == last then
+      finish(message)
+    end
+    count = count + 1
+    bytes = bytes + #message
+  end
+
+  stream:on_recv(function(message, surplus)
+    local frames = run.unpack and {message, surplus} or message
     if #frames ~= 1 then
       bench.die("a message has " .. #frames .. " frames")
     end
     if bench.take(frames[1]) == run.counted then
-      stream:on_recv(counted)
+      stream:on_recv(run.unpack and counted_frame or counted_table, options)
     end
-  end)
+  end, options)
   return stream
 end
 
-function workloads.echo()
+function messages.echo()
   local stream = open_stream("REP", run.endpoint)
   stream:on_recv(function(frames)
     assert(stream:send_multipart(frames))
@@ -63,12 +83,54 @@ function workloads.echo()
   return stream
 end
 
-loop:on_error("raise")
-local stream = workloads[run.workload]()
-loop:start()
-bench.report()
-stream:close()
-for _, silent in ipairs(idle) do
-  silent:close()
+local function run_messages()
+  context = zmq.Context({max_sockets = run.idle + 64})
+  open_idle()
+  local stream = messages[run.workload]()
+  loop:start()
+  bench.report()
+  stream:close()
+  for _, silent in ipairs(idle) do
+    silent:close()
+  end
+  context:term()
 end
-context:term()
+
+-- ---- timers and callbacks ----------------------------------------------------------------------
+
+local peer = {}
+
+function peer.create(delay, fn)
+  return loop:call_later(delay, fn)
+end
+
+function peer.cancel(handle)
+  handle:cancel()
+end
+
+function peer.run()
+  loop:start()
+end
+
+function peer.stop()
+  loop:stop()
+end
+
+function peer.every(period, fn)
+  local periodic = ioloop.PeriodicCallback(fn, period * 1000, loop)
+  periodic:start()
+  return periodic
+end
+
+function peer.next_tick(fn)
+  loop:add_callback(fn)
+end
+
+if messages[run.workload] then
+  run_messages()
+elseif workloads[run.workload] then
+  workloads[run.workload](run, peer)
+  bench.report()
+else
+  bench.die("no workload " .. run.workload .. " here")
+end

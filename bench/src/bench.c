@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +16,17 @@ static double seconds(clockid_t id) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+double bench_seconds(void) {
+  return seconds(CLOCK_MONOTONIC);
+}
+
+double bench_thread_seconds(void) {
+  return seconds(CLOCK_THREAD_CPUTIME_ID);
+}
+
 static bench_clocks now(void) {
-  return (bench_clocks){seconds(CLOCK_MONOTONIC),
-                        seconds(CLOCK_PROCESS_CPUTIME_ID),
-                        seconds(CLOCK_THREAD_CPUTIME_ID)};
+  return (bench_clocks){bench_seconds(), seconds(CLOCK_PROCESS_CPUTIME_ID),
+                        bench_thread_seconds()};
 }
 
 void bench_die(const char *format, ...) {
@@ -30,21 +38,61 @@ void bench_die(const char *format, ...) {
   exit(3);
 }
 
-void bench_parse(bench *b, int argc, char **argv) {
-  if (argc < 6)
-    bench_die("usage: %s WORKLOAD ENDPOINT SIZE CHECKED COUNTED [IDLE]",
-              argv[0]);
-  *b = (bench){
-      .workload = argv[1],
-      .endpoint = argv[2],
-      .size = strtoul(argv[3], NULL, 10),
-      .checked = strtoull(argv[4], NULL, 10),
-      .counted = strtoull(argv[5], NULL, 10),
-      .idle = argc > 6 ? (int)strtol(argv[6], NULL, 10) : 0,
-  };
-  if (b->size < 8 || b->checked < 1 || b->counted < 1)
-    bench_die("SIZE must be 8 or more, CHECKED and COUNTED 1 or more");
+void bench_unknown(const bench *b) {
+  bench_die("no workload %s here", b->workload);
 }
+
+/* ---- arguments ---------------------------------------------------------- */
+
+static uint64_t number_of(const char *argument, const char *value) {
+  char *end;
+  uint64_t number = strtoull(value, &end, 10);
+  if (end == value || *end != '\0')
+    bench_die("a number is wanted: %s", argument);
+  return number;
+}
+
+static void set(bench *b, const char *argument) {
+  const char *value = strchr(argument, '=');
+  if (value == NULL)
+    bench_die("KEY=VALUE is wanted: %s", argument);
+  size_t length = (size_t)(value++ - argument);
+#define IS(name) (length == strlen(name) && !strncmp(argument, name, length))
+  if (IS("endpoint"))
+    b->endpoint = value;
+  else if (IS("load"))
+    b->load = value;
+  else if (IS("connect"))
+    b->connect = (int)number_of(argument, value);
+  else if (IS("size"))
+    b->size = number_of(argument, value);
+  else if (IS("checked"))
+    b->checked = number_of(argument, value);
+  else if (IS("counted"))
+    b->counted = number_of(argument, value);
+  else if (IS("idle"))
+    b->idle = (int)number_of(argument, value);
+  else if (IS("unpack"))
+    b->unpack = (int)number_of(argument, value);
+  else if (IS("span_ms"))
+    b->span_s = (double)number_of(argument, value) * 1e-3;
+  else
+    bench_die("unknown key: %s", argument);
+#undef IS
+}
+
+void bench_parse(bench *b, int argc, char **argv) {
+  if (argc < 2)
+    bench_die("usage: %s WORKLOAD [KEY=VALUE...]", argv[0]);
+  *b = (bench){
+      .workload = argv[1], .size = 16, .checked = 1, .counted = 1, .span_s = 1};
+  for (int i = 2; i < argc; i++)
+    set(b, argv[i]);
+  if (b->size < 8 || b->checked < 1 || b->counted < 1)
+    bench_die("size is 8 or more, checked and counted are 1 or more");
+}
+
+/* ---- messages ----------------------------------------------------------- */
 
 void bench_fill(unsigned char *message, size_t size, uint64_t number) {
   memcpy(message, &number, sizeof number);
@@ -67,10 +115,88 @@ uint64_t bench_take(bench *b, const void *data, size_t size) {
   if (number < b->checked || left == 0)
     compare(b, number, data, size);
   if (left == b->counted)
-    b->start = now();
+    bench_begin(b);
   else if (left == 0)
-    b->end = now();
+    bench_end(b);
   return left;
+}
+
+/* ---- figures ------------------------------------------------------------ */
+
+void bench_begin(bench *b) {
+  b->start = now();
+}
+
+void bench_end(bench *b) {
+  b->end = now();
+}
+
+/* The number in a line "KEY: number kB" of a file of the process, in bytes. */
+static double memory(const char *file, const char *key) {
+  char line[256];
+  double kilobytes = 0;
+  FILE *f = fopen(file, "r");
+  if (f == NULL)
+    bench_die("cannot read %s", file);
+  while (fgets(line, sizeof line, f))
+    if (!strncmp(line, key, strlen(key)))
+      kilobytes += strtod(strchr(line, ':') + 1, NULL);
+  fclose(f);
+  return kilobytes * 1024;
+}
+
+double bench_private_bytes(void) {
+  return memory("/proc/self/smaps_rollup", "Private_");
+}
+
+void bench_add(bench *b, const char *name, double value) {
+  if (b->figure_count == BENCH_MAX_FIGURES)
+    bench_die("too many figures");
+  b->figures[b->figure_count++] = (bench_figure){name, value};
+}
+
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+void bench_add_percentiles(bench *b, const char *p50, const char *p99,
+                           double *values, size_t count) {
+  qsort(values, count, sizeof *values, by_value);
+  bench_add(b, p50, values[count / 2] * 1e6);
+  bench_add(b, p99, values[count * 99 / 100] * 1e6);
+}
+
+/* Periods without a tick. A late tick makes a long gap and a short one, so what
+ * is far from whole periods is looked at together with the next gap. A tick too
+ * many only makes up for one that was missed. */
+static double missed_periods(const double *ticks, size_t count, double period) {
+  double missed = 0;
+  for (size_t i = 1, first = 0; i < count; i++) {
+    double passed = (ticks[i] - ticks[first]) / period;
+    if (fabs(passed - round(passed)) > 0.25)
+      continue;
+    missed = fmax(0, missed + round(passed) - (double)(i - first));
+    first = i;
+  }
+  return missed;
+}
+
+void bench_add_ticks(bench *b, const double *ticks, size_t count, double start,
+                     double period) {
+  double *jitter = calloc(count, sizeof *jitter);
+  if (jitter == NULL || count < 2)
+    bench_die("ticks: %zu", count);
+  for (size_t i = 1; i < count; i++)
+    jitter[i - 1] = fabs(ticks[i] - ticks[i - 1] - period);
+  bench_add_percentiles(b, "jitter_p50_us", "jitter_p99_us", jitter, count - 1);
+  free(jitter);
+  double missed = missed_periods(ticks, count, period);
+  double periods = (double)(count - 1) + missed;
+  bench_add(b, "drift_ms",
+            (ticks[count - 1] - ticks[0] - periods * period) * 1e3);
+  bench_add(b, "missed", missed);
+  bench_add(b, "first_late_us", (ticks[0] - start - period) * 1e6);
 }
 
 void bench_report(const bench *b) {
@@ -78,7 +204,11 @@ void bench_report(const bench *b) {
     bench_die("%s: %" PRIu64 " bytes in %" PRIu64 " messages", b->workload,
               b->bytes, b->seen);
   printf("{\"messages\": %" PRIu64 ", \"seconds\": %.6f, \"cpu_s\": %.6f, "
-         "\"loop_cpu_s\": %.6f}\n",
+         "\"loop_cpu_s\": %.6f, \"peak_kb\": %.0f",
          b->counted, b->end.wall - b->start.wall,
-         b->end.process - b->start.process, b->end.thread - b->start.thread);
+         b->end.process - b->start.process, b->end.thread - b->start.thread,
+         memory("/proc/self/status", "VmHWM:") / 1024);
+  for (int i = 0; i < b->figure_count; i++)
+    printf(", \"%s\": %.6g", b->figures[i].name, b->figures[i].value);
+  printf("}\n");
 }

@@ -1,4 +1,4 @@
-/* load.c - the load generator: load MODE ENDPOINT SIZE CHECKED COUNTED
+/* load.c - the load generator: load MODE [KEY=VALUE...]
  *   push    sends as fast as the peer takes them; the counted messages but the
  *           last are all the same
  *   number  the same with each message different

@@ -3,27 +3,46 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ARGUMENTS = 32, MAX_NAME = 24 };
 
 static bench b;
 
-/* parse(arg) -> {workload, endpoint, counted, idle} [-0, +1] */
+static void set_number(lua_State *L, const char *name, double value) {
+  lua_pushnumber(L, (lua_Number)value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_string(lua_State *L, const char *name, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, name);
+}
+
+/* parse(arg) -> {workload, endpoint, ...}; the names are those of the struct */
 static int parse(lua_State *L) {
-  char *argv[8];
+  char *argv[MAX_ARGUMENTS];
   int argc = 0;
   do {
     lua_rawgeti(L, 1, argc); /* the strings stay alive in the table `arg` */
     argv[argc] = (char *)lua_tostring(L, -1);
-  } while (argv[argc] != NULL && ++argc < 8);
+    lua_pop(L, 1);
+  } while (argv[argc] != NULL && ++argc < MAX_ARGUMENTS);
   bench_parse(&b, argc, argv);
   lua_newtable(L);
-  lua_pushstring(L, b.workload);
-  lua_setfield(L, -2, "workload");
-  lua_pushstring(L, b.endpoint);
-  lua_setfield(L, -2, "endpoint");
-  lua_pushnumber(L, (lua_Number)b.counted);
-  lua_setfield(L, -2, "counted");
-  lua_pushnumber(L, b.idle);
-  lua_setfield(L, -2, "idle");
+  set_string(L, "workload", b.workload);
+  set_string(L, "endpoint", b.endpoint);
+  set_string(L, "load", b.load);
+  set_number(L, "size", (double)b.size);
+  set_number(L, "checked", (double)b.checked);
+  set_number(L, "counted", (double)b.counted);
+  set_number(L, "idle", b.idle);
+  set_number(L, "span", b.span_s);
+  lua_pushboolean(L, b.unpack);
+  lua_setfield(L, -2, "unpack");
+  lua_pushboolean(L, b.connect);
+  lua_setfield(L, -2, "connect");
   return 1;
 }
 
@@ -39,6 +58,58 @@ static int take(lua_State *L) {
 static int counted(lua_State *L) {
   b.seen += (uint64_t)luaL_checknumber(L, 1);
   b.bytes += (uint64_t)luaL_checknumber(L, 2);
+  return 0;
+}
+
+static int begin(lua_State *L) {
+  (void)L;
+  bench_begin(&b);
+  return 0;
+}
+
+/* finish() -> seconds of CPU of this thread since begin() */
+static int finish(lua_State *L) {
+  bench_end(&b);
+  lua_pushnumber(L, b.end.thread - b.start.thread);
+  return 1;
+}
+
+static int seconds(lua_State *L) {
+  lua_pushnumber(L, bench_seconds());
+  return 1;
+}
+
+static int thread_seconds(lua_State *L) {
+  lua_pushnumber(L, bench_thread_seconds());
+  return 1;
+}
+
+static int private_bytes(lua_State *L) {
+  lua_pushnumber(L, bench_private_bytes());
+  return 1;
+}
+
+/* add(name, value) */
+static int add(lua_State *L) {
+  static char names[BENCH_MAX_FIGURES][MAX_NAME];
+  char *name = names[b.figure_count % BENCH_MAX_FIGURES];
+  strncpy(name, luaL_checkstring(L, 1), MAX_NAME - 1);
+  bench_add(&b, name, luaL_checknumber(L, 2));
+  return 0;
+}
+
+/* add_ticks(list, count, start, period) */
+static int add_ticks(lua_State *L) {
+  size_t count = (size_t)luaL_checknumber(L, 2);
+  double *ticks = calloc(count, sizeof *ticks);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, 1, (int)i + 1);
+    ticks[i] = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+  }
+  bench_add_ticks(&b, ticks, count, luaL_checknumber(L, 3),
+                  luaL_checknumber(L, 4));
+  free(ticks);
   return 0;
 }
 
@@ -59,6 +130,13 @@ int luaopen_luabench(lua_State *L) {
   } functions[] = {{"parse", parse},
                    {"take", take},
                    {"counted", counted},
+                   {"begin", begin},
+                   {"finish", finish},
+                   {"seconds", seconds},
+                   {"thread_seconds", thread_seconds},
+                   {"private_bytes", private_bytes},
+                   {"add", add},
+                   {"add_ticks", add_ticks},
                    {"report", report},
                    {"die", die}};
   lua_newtable(L);

@@ -1,0 +1,108 @@
+"""Tables of text. SPDX-License-Identifier: MIT"""
+import statistics
+
+
+def good(runs, line):
+    return [run for run in runs[line] if run]
+
+
+def values(runs, line, figure):
+    found = (figure.value(run) for run in good(runs, line))
+    return [value for value in found if value is not None]
+
+
+def ratios(runs, line, base, figure):
+    """How many times as good the line is, for each repetition that has both."""
+    found = []
+    for mine, other in zip(runs[line], runs[base]):
+        a, b = (figure.value(run) if run else None for run in (mine, other))
+        if a is not None and b is not None and a > 0 and b > 0:
+            found.append(b / a if figure.less else a / b)
+    return found
+
+
+def spread(found, form):
+    """Median (min - max), or - without values."""
+    if not found:
+        return '-'
+    if len(found) == 1:
+        return form(found[0])
+    return '%s (%s - %s)' % tuple(form(v) for v in (statistics.median(found), min(found),
+                                                    max(found)))
+
+
+def ratio_form(value):
+    return '%.3f' % value if value < 10 else '%.1f' % value
+
+
+def print_rows(rows):
+    rows = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print('  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+def figures(table, runs):
+    """The rows of the table itself, the header first."""
+    header = ['']
+    for figure in table.figures:
+        header += [figure.title, 'ratio'] if figure.ratio else [figure.title]
+    yield header
+    for line in table.lines:
+        row = [line.name]
+        for figure in table.figures:
+            row.append(spread(values(runs, line.name, figure), figure.form))
+            base = line.base or table.base
+            if figure.ratio and base in (None, line.name):
+                row.append('')
+            elif figure.ratio:
+                row.append(spread(ratios(runs, line.name, base, figure), ratio_form))
+        yield row
+
+
+def comparisons(table, runs):
+    """zmqloop's lines beside all others: ratios of the medians of the first figure."""
+    figure = table.figures[0]
+    mine = [line.name for line in table.lines if line.name.startswith('zmqloop')]
+    others = [line.name for line in table.lines if line.name not in mine]
+    yield [figure.title + ', times as good as'] + others
+    for line in mine:
+        found = [ratios(runs, line, other, figure) for other in others]
+        yield [line] + [ratio_form(statistics.median(f)) if f else '-' for f in found]
+
+
+def verdict(target, runs):
+    """What was reached, what is wanted, and whether that is met, as texts."""
+    reached = []
+    for figure in target.figures:
+        found = (ratios(runs, target.line, target.base, figure) if target.base
+                 else values(runs, target.line, figure))
+        if not found:
+            return '-', '', 'unknown'
+        reached.append((statistics.median(found), figure.less and not target.base))
+    met = all(value <= target.bound if less else value >= target.bound
+              for value, less in reached)
+    sign = '<=' if reached[0][1] else '>='
+    return (', '.join(ratio_form(value) for value, _ in reached),
+            '%s %g%s' % (sign, target.bound, ' of ' + target.base if target.base else ''),
+            'met' if met else 'missed')
+
+
+def targets(table, runs):
+    yield 'target', 'figure', 'median', 'wanted', ''
+    for target in table.targets:
+        yield (target.line, ' and '.join(figure.title for figure in target.figures),
+               *verdict(target, runs))
+
+
+def print_table(table, runs, repetitions):
+    print('\n%s: %s\nmedians (least - greatest) of %d repetitions; ratios to %s, more is better'
+          % (table.name, table.title, repetitions, table.base or 'the line without any'))
+    print_rows(figures(table, runs))
+    if table.base:
+        print()
+        print_rows(comparisons(table, runs))
+    if table.targets:
+        print()
+        print_rows(targets(table, runs))
+    print(end='', flush=True)
