@@ -41,6 +41,32 @@ function helper.apart(fn)
   return nil
 end
 
+-- --------------------------------------------------------------- answers
+
+--- Expects fn(...) to raise an error that has the text in it, and returns it:
+-- errors name the fault.
+function helper.raises(text, fn, ...)
+  local ok, err = pcall(fn, ...)
+  if ok then error("no error, expected: " .. text, 2) end
+  if not tostring(err):find(text, 1, true) then
+    error(("the error is %s, expected: %s"):format(tostring(err), text), 2)
+  end
+  return err
+end
+
+--- Expects nil, "NAME: text", "NAME", and returns the message.
+function helper.fails(name, ...)
+  local result, message, got = ...
+  if result ~= nil or got ~= name then
+    error(("%s, %s, %s instead of the failure %s"):format(tostring(result), tostring(message),
+      tostring(got), name), 2)
+  end
+  if not tostring(message):find("^" .. name .. ": ") then
+    error(("the message is %s"):format(tostring(message)), 2)
+  end
+  return message
+end
+
 -- ---------------------------------------------------------------- one test
 
 local T = {}
@@ -301,19 +327,20 @@ local SANITIZER = os.getenv("LD_PRELOAD")
 
 --- Starts a command under a time limit. Its standard output and error come
 -- from child:line() and child:finish().
-function helper.command(command, seconds)
+function helper.command(command, seconds, setting)
   local shell = ("%stimeout -s KILL %d sh -c %s 2>&1; echo \"status $?\""):format(
-    SANITIZER, seconds or CHILD_SECONDS, quote("echo $$; exec " .. command))
+    SANITIZER, seconds or CHILD_SECONDS, quote((setting or "") .. "echo $$; exec " .. command))
   local file = assert(io.popen(shell, "r"))
   local pid = assert(tonumber(file:read("*l")), "the child gave no pid")
   return setmetatable({pid = pid, file = file}, Child)
 end
 
---- Starts source in an interpreter of the kind that runs this test.
-function T:child(source, args, seconds)
+--- Starts source in an interpreter of the kind that runs this test. setting is
+-- shell code before it, such as "ulimit -n 64;".
+function T:child(source, args, seconds, setting)
   local words = {quote(helper.interpreter), self:script(source)}
   for _, word in ipairs(args or {}) do words[#words + 1] = quote(tostring(word)) end
-  local child = helper.command(table.concat(words, " "), seconds)
+  local child = helper.command(table.concat(words, " "), seconds, setting)
   return self:keep(child)
 end
 
@@ -358,8 +385,8 @@ function Child:close()
 end
 
 --- Runs source to its end: output, status.
-function T:run_child(source, args, seconds)
-  return self:child(source, args, seconds):finish()
+function T:run_child(source, args, seconds, setting)
+  return self:child(source, args, seconds, setting):finish()
 end
 
 package.loaded["spec.helper"] = helper

@@ -52,6 +52,7 @@
   X(EPIPE, "broken pipe")                                                      \
   X(EPROTO, "protocol error")                                                  \
   X(EPROTONOSUPPORT, "protocol not supported")                                 \
+  X(ERANGE, "result out of range")                                             \
   X(EROFS, "read-only file system")                                            \
   X(ESHUTDOWN, "no more messages are accepted")                                \
   X(ETERM, "context was terminated")                                           \

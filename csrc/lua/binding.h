@@ -194,9 +194,19 @@ typedef struct zlua_context {
   void *zmq;            /* NULL: terminated */
   zlua_exit *exit;      /* who ends it when it is collected */
   zlua_socket *sockets; /* open ones */
-  bool lingers; /* some socket was closed with messages unsent, perhaps */
-  pid_t pid;    /* of the process that made it */
+  bool borrowed;        /* someone else terminates it */
+  bool started;         /* libzmq has its threads */
+  bool lingers;     /* some socket was closed with messages unsent, perhaps */
+  int sched_policy; /* of libzmq's threads; -1: not set */
+  int priority;     /* the same */
+  pid_t pid;        /* of the process that made it */
 } zlua_context;
+
+/* The uservalue of a context. */
+enum {
+  ZLUA_CONTEXT_SOCKETS = 1, /* address -> socket */
+  ZLUA_CONTEXT_DEFAULTS     /* options of new sockets, by place, or nil */
+};
 
 /* Frames that libzmq has given and Lua has not yet got: an error in between
  * loses nothing. */
@@ -225,6 +235,7 @@ zlua_socket *zlua_check_socket(lua_State *L, int index, const char *method,
 void zlua_socket_used(const zlua_socket *socket);
 void zlua_socket_touch(const zlua_socket *socket);
 void zlua_socket_set_user(lua_State *L, int index, int user_index);
+void zlua_push_sockets(lua_State *L, int context_index);
 void zlua_push_socket(lua_State *L, int index, const zlua_socket *socket);
 void zlua_socket_close(lua_State *L, int index, const int *linger);
 void zlua_socket_shut(zlua_socket *socket, const int *linger);
@@ -233,6 +244,9 @@ int zlua_socket_set(lua_State *L);
 int zlua_socket_get(lua_State *L);
 int zlua_context_set(lua_State *L);
 int zlua_context_get(lua_State *L);
+void zlua_apply_defaults(lua_State *L, int index, void *zmq);
+int zlua_context_start(zlua_context *context);
+int zlua_address_start(const zlua_context *context);
 void zlua_push_options(lua_State *L);
 void zlua_option_constants(lua_State *L);
 

@@ -3,6 +3,9 @@
  *
  * A socket keeps its context: a context is collected after the last of its
  * sockets, or with them. What then remains to be done exit.c does.
+ *
+ * A borrowed context belongs to someone else in the process, such as a Lua
+ * state in another thread, who terminates it; the sockets made here are ours.
  */
 #define _GNU_SOURCE
 #include "binding.h"
@@ -21,9 +24,32 @@ zlua_context *zlua_check_context(lua_State *L, const char *method) {
   return context;
 }
 
-/* new_context() -> context | nil, message, name */
+/* [-0, +0] the tables of the context at index. The sockets are weak values: the
+ * context does not keep them. */
+static void fill_uservalue(lua_State *L, int index) {
+  zlua_getuservalue(L, index);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawseti(L, -2, ZLUA_CONTEXT_SOCKETS);
+  lua_pushnil(L);
+  lua_rawseti(L, -2, ZLUA_CONTEXT_DEFAULTS);
+  lua_pop(L, 1);
+}
+
+/* Is it a context, as far as libzmq can tell? */
+static bool is_context(void *zmq) {
+  return zmq_ctx_get(zmq, ZMQ_IO_THREADS) >= 0;
+}
+
+/* new_context([handle]) -> context | nil, message, name */
 static int new_context(lua_State *L) {
+  void *borrowed = lua_touserdata(L, 1);
+  lua_settop(L, 0);
   zlua_context *context = zlua_new_object(L, &zlua_class_context);
+  fill_uservalue(L, 1);
   zlua_set_metatable(L, &zlua_class_context);
   context->exit = zlua_exit_of(L);
   if (!context->exit) {
@@ -31,13 +57,43 @@ static int new_context(lua_State *L) {
   }
   zlua_exit_hold(context->exit);
   context->pid = getpid();
-  context->zmq = zmq_ctx_new();
+  context->sched_policy = -1;
+  context->priority = -1;
+  context->borrowed = borrowed != NULL;
+  if (borrowed && !is_context(borrowed)) {
+    return zlua_fail(L, -EFAULT);
+  }
+  context->zmq = borrowed ? borrowed : zmq_ctx_new();
   return context->zmq ? 1 : zlua_fail(L, -zmq_errno());
+}
+
+/* borrow_context(light userdata) -> context | nil, message, name */
+static int borrow_context(lua_State *L) {
+  if (!lua_islightuserdata(L, 1)) {
+    return zlua_type_error(L, "Context", 1, 1, "table or light userdata");
+  }
+  if (!lua_touserdata(L, 1)) {
+    return zlua_fail(L, -EFAULT);
+  }
+  lua_settop(L, 1);
+  return new_context(L);
+}
+
+/* Whether the context is still of use in this process: open, and not made by
+ * the parent of a forked one. */
+static int context_usable(lua_State *L) {
+  const zlua_context *context =
+      zlua_check_self(L, &zlua_class_context, "usable");
+  lua_pushboolean(L, context->zmq != NULL && context->pid == getpid());
+  return 1;
 }
 
 /* shutdown(): blocking calls and loops on its sockets end with ETERM. */
 static int context_shutdown(lua_State *L) {
   zlua_context *context = zlua_check_context(L, "shutdown");
+  if (context->borrowed || context->pid != getpid()) {
+    return zlua_fail_at(L, -EPERM, "the context is someone else's");
+  }
   if (zmq_ctx_shutdown(context->zmq) < 0) {
     return zlua_fail(L, -zmq_errno());
   }
@@ -46,9 +102,10 @@ static int context_shutdown(lua_State *L) {
 }
 
 /* [-0, +n] terminates the context, all of whose sockets are closed. Waits for
- * what lingers. */
+ * what lingers. One that belongs to someone else is let go. */
 static int terminate(lua_State *L, zlua_context *context) {
-  while (zmq_ctx_term(context->zmq) < 0) {
+  bool ours = !context->borrowed && context->pid == getpid();
+  while (ours && zmq_ctx_term(context->zmq) < 0) {
     if (zmq_errno() != EINTR) {
       return zlua_fail(L, -zmq_errno());
     }
@@ -69,7 +126,9 @@ static int context_term(lua_State *L) {
     return 1;
   }
   if (context->sockets) {
-    (void)zmq_ctx_shutdown(context->zmq);
+    if (!context->borrowed && context->pid == getpid()) {
+      (void)zmq_ctx_shutdown(context->zmq);
+    }
     return zlua_fail_at(L, -EBUSY, "sockets of the context are open");
   }
   return terminate(L, context);
@@ -84,7 +143,7 @@ static int context_destroy(lua_State *L) {
     linger = (int)zlua_check_integer(L, "destroy", 1, 2, -1, INT32_MAX);
   }
   lua_settop(L, 1);
-  zlua_getuservalue(L, 1); /* 2: its sockets, weak keys */
+  zlua_push_sockets(L, 1); /* 2 */
   while (context->sockets) {
     zlua_push_socket(L, 2, context->sockets);
     if (lua_isnil(L, -1)) {
@@ -110,13 +169,19 @@ static int context_gc(lua_State *L) {
   while (context->sockets) {
     zlua_socket_drop(context->sockets);
   }
-  if (context->zmq && context->pid == getpid()) {
+  if (context->zmq && !context->borrowed && context->pid == getpid()) {
     zlua_exit_retire(context->exit, context->zmq, context->lingers);
   }
   context->zmq = NULL;
   zlua_exit_release(context->exit);
   context->exit = NULL;
   return 0;
+}
+
+/* for __close, which is given the error too */
+static int context_scope_close(lua_State *L) {
+  lua_settop(L, 1);
+  return context_destroy(L);
 }
 
 static int context_closed(lua_State *L) {
@@ -157,6 +222,7 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg metamethods[] = {
     {"__gc", context_gc},
+    {"__close", context_scope_close},
     {"__tostring", context_tostring},
     {NULL, NULL},
 };
@@ -167,4 +233,8 @@ void zlua_open_context(lua_State *L) {
   lua_setfield(L, -2, "Context");
   lua_pushcfunction(L, new_context);
   lua_setfield(L, -2, "new_context");
+  lua_pushcfunction(L, borrow_context);
+  lua_setfield(L, -2, "borrow_context");
+  lua_pushcfunction(L, context_usable);
+  lua_setfield(L, -2, "context_usable");
 }

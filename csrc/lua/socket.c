@@ -91,25 +91,23 @@ static void unlink_from_context(zlua_socket *socket) {
   socket->next = NULL;
 }
 
-/* [-0, +1] pushes the socket, which the context whose uservalue is at index has
- * under its address. */
+/* [-0, +1] pushes the table of the sockets of the context. */
+void zlua_push_sockets(lua_State *L, int context_index) {
+  zlua_getuservalue(L, context_index);
+  lua_rawgeti(L, -1, ZLUA_CONTEXT_SOCKETS);
+  lua_remove(L, -2);
+}
+
+/* [-0, +1] pushes the socket, or nil if it is about to be collected; the
+ * sockets of its context are at index. */
 void zlua_push_socket(lua_State *L, int index, const zlua_socket *socket) {
   lua_pushlightuserdata(L, (void *)(size_t)socket);
   lua_rawget(L, index);
 }
 
-/* [-0, +0] context uservalue[address] = socket; weak values: the context does
- * not keep its sockets. */
+/* [-0, +0] sockets[address] = socket */
 static void enter_in_context(lua_State *L, int context, int index) {
-  zlua_getuservalue(L, context);
-  if (!lua_getmetatable(L, -1)) {
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "v");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-  } else {
-    lua_pop(L, 1);
-  }
+  zlua_push_sockets(L, context);
   lua_pushlightuserdata(L, lua_touserdata(L, index));
   lua_pushvalue(L, index);
   lua_rawset(L, -3);
@@ -207,6 +205,10 @@ static int new_socket(lua_State *L) {
   lua_pop(L, 1);
   zlua_set_metatable(L, &zlua_class_socket);
   enter_in_context(L, 1, 3);
+  int rc = zlua_context_start(context);
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
   socket->type = type;
   socket->zmq = zmq_socket(context->zmq, type);
   if (!socket->zmq) {
@@ -214,6 +216,7 @@ static int new_socket(lua_State *L) {
   }
   link_to_context(socket, context);
   set_linger(socket->zmq, LINGER_MS);
+  zlua_apply_defaults(L, 1, socket->zmq);
   return 1;
 }
 
@@ -266,6 +269,36 @@ static int socket_tostring(lua_State *L) {
 
 typedef int (*address_fn)(void *zmq, const char *address);
 
+/* A message names so much of an address. */
+enum { ADDRESS_SHOWN = 300 };
+
+static int fail_at_address(lua_State *L, int rc, const char *address) {
+  char shown[ADDRESS_SHOWN + 4];
+  size_t length = strlen(address);
+  size_t kept = length > ADDRESS_SHOWN ? ADDRESS_SHOWN : length;
+  memcpy(shown, address, kept);
+  memcpy(shown + kept, "...", 4);
+  if (kept == length) {
+    shown[kept] = '\0';
+  }
+  return zlua_fail_at(L, rc, shown);
+}
+
+/* Returns 0 or an error; may raise when a signal's handler wants it. */
+static int call_with_address(lua_State *L, const zlua_socket *socket,
+                             const char *address, address_fn act) {
+  int rc = strncmp(address, "inproc:", 7) == 0
+               ? 0
+               : zlua_address_start(socket->context);
+  if (rc < 0) {
+    return rc;
+  }
+  while ((rc = act(socket->zmq, address)) < 0 && zmq_errno() == EINTR) {
+    zlua_let_hooks_run(L);
+  }
+  return rc < 0 ? -zmq_errno() : 0;
+}
+
 static int with_address(lua_State *L, const char *method, address_fn act) {
   const zlua_socket *socket = check_self(L, method);
   size_t length;
@@ -273,18 +306,12 @@ static int with_address(lua_State *L, const char *method, address_fn act) {
     return zlua_type_error(L, method, 1, 2, "string");
   }
   const char *address = lua_tolstring(L, 2, &length);
-  if (strlen(address) != length) {
-    return zlua_fail_at(L, -EINVAL, address);
-  }
-  int rc = act(socket->zmq, address);
-  while (rc < 0 && zmq_errno() == EINTR) {
-    zlua_let_hooks_run(L);
-    rc = act(socket->zmq, address);
-  }
-  int error = rc < 0 ? -zmq_errno() : 0;
+  int rc = strlen(address) == length
+               ? call_with_address(L, socket, address, act)
+               : -EINVAL;
   zlua_socket_touch(socket);
   if (rc < 0) {
-    return zlua_fail_at(L, error, address);
+    return fail_at_address(L, rc, address);
   }
   lua_pushboolean(L, 1);
   return 1;

@@ -86,22 +86,32 @@ end
 
 local Context = core.Context
 
--- Options first, in the order of libzmq's own table, then subscriptions, then addresses: what is
--- set after a bind or connect does not apply to it.
+-- What is done after the options are set, in this order: what is set after a bind or connect does
+-- not apply to it.
+local acts = {"subscribe", "join", "bind", "connect"}
+
+-- What `socket` takes: the names of options, and of acts.
+local known = {}
+for _, name in ipairs(core.socket_options) do
+  known[name] = "option"
+end
+for _, name in ipairs(acts) do
+  known[name] = "act"
+end
+known.unsubscribe = nil
+
+-- Options first, in the order of the table of options.
 local function apply_options(socket, options)
   for _, name in ipairs(core.socket_options) do
     local value = options[name]
-    if name == "subscribe" or name == "unsubscribe" then
-      value = nil
-    end
-    if value ~= nil then
+    if value ~= nil and known[name] == "option" then
       local ok, message, code = socket:set(name, value)
       if not ok then
         return ok, message, code
       end
     end
   end
-  for _, act in ipairs({"subscribe", "bind", "connect"}) do
+  for _, act in ipairs(acts) do
     if options[act] ~= nil then
       local ok, message, code = each(options[act], function(item)
         return socket[act](socket, item)
@@ -112,11 +122,6 @@ local function apply_options(socket, options)
     end
   end
   return true
-end
-
-local known = {bind = true, connect = true}
-for _, name in ipairs(core.socket_options) do
-  known[name] = true
 end
 
 local function check_options(options)
@@ -130,9 +135,11 @@ local function check_options(options)
   end
 end
 
+local socket_types = core.socket_types
+
 local function type_number(socket_type)
   if type(socket_type) == "string" then
-    local number = zmq[socket_type]
+    local number = socket_types[socket_type]
     if not number then
       error(("bad argument #1 to 'socket' (unknown type '%s')"):format(socket_type), 3)
     end
@@ -165,29 +172,45 @@ function Context:socket(socket_type, options)
   return nil, message, name
 end
 
-local instance
-
-local function new_context(options)
-  local context, message, name = core.new_context()
-  if not context then
-    return context, message, name
-  end
-  for option, value in pairs(options or {}) do
-    local ok
-    ok, message, name = context:set(option, value)
+-- A name that is none raises in set().
+local function set_options(context, options)
+  for option, value in pairs(options) do
+    local ok, message, name = context:set(option, value)
     if not ok then
+      context:term()
       return ok, message, name
     end
   end
   return context
 end
 
-zmq.Context = setmetatable({
-  new = new_context,
+local function new_context(options)
+  if type(options) == "userdata" then
+    return core.borrow_context(options)
+  elseif options ~= nil and type(options) ~= "table" then
+    error(("bad argument #1 to 'Context' (table or light userdata expected, got %s)"):format(
+      type(options)), 3)
+  end
+  local context, message, name = core.new_context()
+  if not context then
+    return context, message, name
+  end
+  return set_options(context, options or {})
+end
 
-  --- The context of this Lua state, made at the first call, and again after it was closed.
+local instance
+
+zmq.Context = setmetatable({
+  --- Makes a context with options such as {io_threads=2, linger=0}: libzmq's of contexts, and those
+  -- of sockets, which are what its sockets begin with if their type knows them. A light userdata,
+  -- from another context's handle(), is borrowed: sockets made in it are this state's, which never
+  -- terminates it. An unknown name raises. Returns nil, message, name if libzmq refuses a value.
+  new = function(options) return new_context(options) end,
+
+  --- The context of this Lua state, made at the first call, and again after it was closed and in a
+  -- forked process.
   instance = function()
-    if not instance or instance:closed() then
+    if not instance or not core.context_usable(instance) then
       instance = assert(new_context())
     end
     return instance

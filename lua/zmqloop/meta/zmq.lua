@@ -17,15 +17,16 @@
 local Context = {}
 
 ---Makes blocking calls on its sockets, and loops that watch them, end with ETERM.
----The sockets are still to be closed.
+---The sockets are still to be closed. Not on a borrowed context.
 ---@return true? ok nil on failure
 ---@return string? message
----@return string? name
+---@return string? name EPERM
 function Context:shutdown() end
 
 ---Terminates it, waiting for messages that linger; its sockets must be closed.
 ---With open ones it would wait for itself: it is shut down instead, and the
----answer is EBUSY. Terminating twice is silent. PyZMQ: `Context.term`.
+---answer is EBUSY. A borrowed one is let go. Terminating twice is silent. PyZMQ:
+---`Context.term`.
 ---@return true? ok nil on failure
 ---@return string? message
 ---@return string? name EBUSY
@@ -42,23 +43,27 @@ function Context:destroy(linger) end
 ---@return boolean
 function Context:closed() end
 
----libzmq's `void *`, for other bindings.
+---libzmq's `void *`, for other bindings, and for `zmq.Context(handle)` in a Lua
+---state of another thread: inproc addresses reach from one to the other.
 ---@return lightuserdata
 function Context:handle() end
 
----Sets an option.
+---Sets an option of libzmq's contexts, before the first socket is made; or an
+---option of sockets, such as "linger": that is what new sockets begin with, if
+---their type knows it, and nil takes it back. A number that is both, such as
+---zmq.IPV6, is the context's.
 ---@param option string|integer such as "io_threads" or zmq.IO_THREADS
----@param value integer|boolean
+---@param value integer|boolean|string|nil
 ---@return true? ok nil on failure
----@return string? message
+---@return string? message names the option
 ---@return string? name EINVAL
 function Context:set(option, value) end
 
----Reads an option.
+---Reads an option of the context, or the default of an option of sockets.
 ---@param option string|integer
----@return integer? value nil on failure
----@return string? message
----@return string? name EINVAL
+---@return integer|boolean|string|nil value nil on failure
+---@return string? message names the option
+---@return string? name EINVAL, also if there is no default
 function Context:get(option) end
 
 ---A ZeroMQ socket. It lingers for a second when closed, unless told otherwise. On
@@ -140,8 +145,11 @@ function Socket:recv_multipart(flags) end
 function Socket:poll(timeout, events) end
 
 ---Sets an option. Options of libzmq that hold text or bytes take strings, all
----others integers or, for flags, booleans. An unknown name raises and names the
----nearest. High-water marks and the like have to be set before bind and connect.
+---others integers or, for flags, booleans; nil unsets text. "hwm" sets sndhwm and
+---rcvhwm. An unknown name raises and names the nearest. High-water marks and the
+---like have to be set before bind and connect. Integers of 64 bits are exact from
+---Lua 5.3 on, where those of unsigned options from 2^63 on are negative; before,
+---what is beyond 2^53 raises.
 ---@param option string|integer such as "linger" or zmq.LINGER
 ---@param value string|integer|boolean|nil
 ---@return true? ok nil on failure
@@ -149,11 +157,12 @@ function Socket:poll(timeout, events) end
 ---@return string? name EINVAL, ETERM
 function Socket:set(option, value) end
 
----Reads an option: flags are 0 or 1; options of 64 bits are exact from Lua 5.3 on.
+---Reads an option: flags are 0 or 1, "hwm" is sndhwm, text comes without a NUL at
+---its end.
 ---@param option string|integer such as "linger" or zmq.LINGER
 ---@return string|integer|nil value nil on failure
 ---@return string? message names the option
----@return string? name EINVAL, ETERM
+---@return string? name EINVAL, ETERM; ERANGE: beyond 2^53, before Lua 5.3
 function Socket:get(option) end
 
 ---The same as `set`.

@@ -1,0 +1,43 @@
+/* option.h - an option of libzmq, as the table of options.c describes it.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ZLUA_OPTION_H
+#define ZLUA_OPTION_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+typedef enum zlua_option_type {
+  ZLUA_OPTION_INT,
+  ZLUA_OPTION_INT64,
+  ZLUA_OPTION_UINT64,
+  ZLUA_OPTION_STRING, /* libzmq counts the trailing NUL */
+  ZLUA_OPTION_BYTES,
+  ZLUA_OPTION_KEY,      /* of CURVE: Z85 text, or 32 bytes when set */
+  ZLUA_OPTION_LISTENER, /* a descriptor that listens, or -1 */
+  ZLUA_OPTION_HWM       /* ours: sndhwm and rcvhwm at once */
+} zlua_option_type;
+
+typedef enum zlua_option_access {
+  ZLUA_OPTION_BOTH,
+  ZLUA_OPTION_GET, /* can only be read */
+  ZLUA_OPTION_SET  /* can only be set */
+} zlua_option_access;
+
+typedef struct zlua_option {
+  const char *name;
+  int number;
+  zlua_option_type type;
+  zlua_option_access access;
+} zlua_option;
+
+/* Both end with a NULL name. Tables of options are applied in this order. */
+extern const zlua_option zlua_socket_options[];
+extern const zlua_option zlua_context_options[];
+
+const zlua_option *zlua_find_option(lua_State *L, int index,
+                                    const zlua_option *options);
+int zlua_unknown_option(lua_State *L, int index, const char *method,
+                        const zlua_option *options, const zlua_option *more);
+
+#endif /* ZLUA_OPTION_H */

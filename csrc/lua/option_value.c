@@ -1,0 +1,409 @@
+/* option_value.c - set() and get() of sockets and contexts.
+ * SPDX-License-Identifier: MIT
+ *
+ * Numbers of 64 bits are exact where Lua has integers of 64 bits (5.3 and
+ * later): those of unsigned options from 2^63 on are negative there. Elsewhere
+ * numbers are exact up to 2^53, and what is beyond is refused.
+ *
+ * Options of sockets that are set on a context are what its new sockets begin
+ * with. libzmq's own options of contexts come first where both have a number.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "binding.h"
+#include "option.h"
+
+enum {
+  STRING_SPACE = 4096,
+  KEY_BYTES = 32,
+  KEY_TEXT = 40,
+  MOST_SOCKETS = 1 << 20, /* libzmq makes a table of so many places at once */
+  MOST_IO_THREADS = 1 << 16
+};
+
+/* 2^53: up to here numbers without 64-bit integers are exact. */
+#define EXACT_LIMIT 9007199254740992
+
+/* What libzmq is given for a value of Lua's. */
+typedef struct setting {
+  const void *data;
+  size_t size;
+  int as_int;
+  int64_t as_int64;
+} setting;
+
+/* ---- values of Lua's -------------------------------------------------------
+ *
+ * The value is argument 2 of the method. */
+
+static int wrong_value(lua_State *L, const char *method, const zlua_option *it,
+                       const char *what) {
+  return luaL_error(L, "bad argument #2 to '%s' (option '%s': %s)", method,
+                    it->name, what);
+}
+
+static int wrong_type(lua_State *L, const char *method, int index,
+                      const zlua_option *it, const char *expected) {
+  return luaL_error(
+      L, "bad argument #2 to '%s' (option '%s': %s expected, got %s)", method,
+      it->name, expected, luaL_typename(L, index));
+}
+
+static int64_t check_integer(lua_State *L, const char *method, int index,
+                             const zlua_option *it) {
+  if (lua_type(L, index) == LUA_TBOOLEAN) {
+    return lua_toboolean(L, index);
+  }
+  if (lua_type(L, index) != LUA_TNUMBER) {
+    wrong_type(L, method, index, it, "integer");
+  }
+#if LUA_VERSION_NUM < 503
+  lua_Number number = lua_tonumber(L, index);
+  if (number > EXACT_LIMIT || number < -(lua_Number)EXACT_LIMIT) {
+    wrong_value(L, method, it, "beyond 2^53, to where numbers are exact");
+  }
+  if (number < 0 && it->type == ZLUA_OPTION_UINT64) {
+    wrong_value(L, method, it, "out of range");
+  }
+#endif
+  if (!zlua_isinteger(L, index)) {
+    wrong_value(L, method, it, "number has no integer representation");
+  }
+  return (int64_t)lua_tointeger(L, index);
+}
+
+static int check_int(lua_State *L, const char *method, int index,
+                     const zlua_option *it) {
+  int64_t value = check_integer(L, method, index, it);
+  if (value < INT32_MIN || value > INT32_MAX) {
+    wrong_value(L, method, it, "out of range");
+  }
+  return (int)value;
+}
+
+/* Reads the value at index, which keeps what the setting refers to. */
+static void check_setting(lua_State *L, const char *method, int index,
+                          const zlua_option *it, setting *to) {
+  to->data = &to->as_int;
+  to->size = sizeof to->as_int;
+  switch (it->type) {
+  case ZLUA_OPTION_INT:
+  case ZLUA_OPTION_LISTENER:
+  case ZLUA_OPTION_HWM: to->as_int = check_int(L, method, index, it); return;
+  case ZLUA_OPTION_INT64:
+  case ZLUA_OPTION_UINT64:
+    to->as_int64 = check_integer(L, method, index, it);
+    to->data = &to->as_int64;
+    to->size = sizeof to->as_int64;
+    return;
+  case ZLUA_OPTION_STRING:
+  case ZLUA_OPTION_BYTES:
+  case ZLUA_OPTION_KEY: break;
+  }
+  if (lua_type(L, index) == LUA_TSTRING) {
+    to->data = lua_tolstring(L, index, &to->size);
+  } else if (lua_isnil(L, index) && it->type == ZLUA_OPTION_STRING) {
+    to->data = NULL; /* unset */
+    to->size = 0;
+  } else {
+    wrong_type(L, method, index, it, "string");
+  }
+}
+
+/* ---- sockets: setting --------------------------------------------------- */
+
+static int set_option(void *zmq, int number, const setting *it) {
+  int rc;
+  do {
+    rc = zmq_setsockopt(zmq, number, it->data, it->size);
+  } while (rc < 0 && zmq_errno() == EINTR);
+  return rc < 0 ? -zmq_errno() : 0;
+}
+
+/* Z85 text with a NUL inside, and any text of 41 bytes, would be taken up to
+ * its NUL. */
+static bool is_key(const setting *it) {
+  return it->size == KEY_BYTES ||
+         (it->size == KEY_TEXT && !memchr(it->data, '\0', it->size));
+}
+
+/* libzmq aborts on a descriptor that it cannot wait on. */
+static bool is_listener(int fd) {
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  return fd == -1 ||
+         (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 &&
+          listens);
+}
+
+/* Returns 0 or an error. */
+static int apply(void *zmq, const zlua_option *option, const setting *it) {
+  if (option->access == ZLUA_OPTION_GET ||
+      (option->type == ZLUA_OPTION_KEY && !is_key(it)) ||
+      (option->type == ZLUA_OPTION_LISTENER && !is_listener(it->as_int))) {
+    return -EINVAL;
+  }
+  if (option->type != ZLUA_OPTION_HWM) {
+    return set_option(zmq, option->number, it);
+  }
+  int rc = set_option(zmq, ZMQ_SNDHWM, it);
+  return rc < 0 ? rc : set_option(zmq, ZMQ_RCVHWM, it);
+}
+
+/* The option that the argument at 2 names: a name, or a number, which libzmq
+ * may know though the table does not. */
+static zlua_option check_socket_option(lua_State *L, const char *method) {
+  const zlua_option *found = zlua_find_option(L, 2, zlua_socket_options);
+  if (found) {
+    return *found;
+  }
+  if (lua_type(L, 2) != LUA_TNUMBER) {
+    zlua_unknown_option(L, 2, method, zlua_socket_options, NULL);
+  }
+  int number = (int)zlua_check_integer(L, method, 1, 2, 0, INT32_MAX);
+  bool is_string = lua_type(L, 3) == LUA_TSTRING;
+  return (zlua_option){
+      .name = "?",
+      .number = number,
+      .type = is_string ? ZLUA_OPTION_BYTES : ZLUA_OPTION_INT,
+  };
+}
+
+/* [-0, +3] the failure, with what it was about. */
+static int fail(lua_State *L, int rc, const zlua_option *it) {
+  if (rc == -EINVAL && it->access != ZLUA_OPTION_BOTH) {
+    lua_pushfstring(L, "%s, which can only be %s", it->name,
+                    it->access == ZLUA_OPTION_GET ? "read" : "set");
+    return zlua_fail_at(L, rc, lua_tostring(L, -1));
+  }
+  return zlua_fail_at(L, rc, it->name);
+}
+
+/* socket:set(option, value) -> true | nil, message, name */
+int zlua_socket_set(lua_State *L) {
+  const zlua_socket *socket = zlua_check_socket(L, 1, "set", 0);
+  lua_settop(L, 3);
+  zlua_option option = check_socket_option(L, "set");
+  setting it;
+  check_setting(L, "set", 3, &option, &it);
+  int rc = apply(socket->zmq, &option, &it);
+  zlua_socket_touch(socket);
+  if (rc < 0) {
+    return fail(L, rc, &option);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* ---- sockets: getting --------------------------------------------------- */
+
+static int read_option(void *zmq, int number, void *data, size_t *size) {
+  int rc;
+  do {
+    rc = zmq_getsockopt(zmq, number, data, size);
+  } while (rc < 0 && zmq_errno() == EINTR);
+  return rc < 0 ? -zmq_errno() : 0;
+}
+
+static int push_bytes(lua_State *L, void *zmq, const zlua_option *it) {
+  char data[STRING_SPACE];
+  size_t size = it->type == ZLUA_OPTION_KEY ? KEY_TEXT + 1 : sizeof data;
+  int rc = read_option(zmq, it->number, data, &size);
+  if (rc < 0) {
+    return fail(L, rc, it);
+  }
+  bool counts_nul =
+      it->type == ZLUA_OPTION_STRING || it->type == ZLUA_OPTION_KEY;
+  if (counts_nul && size > 0 && data[size - 1] == '\0') {
+    size--;
+  }
+  lua_pushlstring(L, data, size);
+  return 1;
+}
+
+static int push_int(lua_State *L, void *zmq, const zlua_option *it) {
+  int value = 0;
+  size_t size = sizeof value;
+  int number = it->type == ZLUA_OPTION_HWM ? ZMQ_SNDHWM : it->number;
+  int rc = read_option(zmq, number, &value, &size);
+  if (rc < 0) {
+    return fail(L, rc, it);
+  }
+  lua_pushinteger(L, value);
+  return 1;
+}
+
+static int push_int64(lua_State *L, void *zmq, const zlua_option *it) {
+  int64_t value = 0;
+  size_t size = sizeof value;
+  int rc = read_option(zmq, it->number, &value, &size);
+  if (rc < 0) {
+    return fail(L, rc, it);
+  }
+#if LUA_VERSION_NUM >= 503
+  lua_pushinteger(L, (lua_Integer)value);
+#else
+  if (value > EXACT_LIMIT || value < -EXACT_LIMIT) {
+    return fail(L, -ERANGE, it);
+  }
+  lua_pushnumber(L, (lua_Number)value);
+#endif
+  return 1;
+}
+
+/* socket:get(option) -> value | nil, message, name */
+int zlua_socket_get(lua_State *L) {
+  const zlua_socket *socket = zlua_check_socket(L, 1, "get", 0);
+  lua_settop(L, 2);
+  zlua_option it = check_socket_option(L, "get");
+  int results;
+  switch (it.type) {
+  case ZLUA_OPTION_STRING:
+  case ZLUA_OPTION_BYTES:
+  case ZLUA_OPTION_KEY: results = push_bytes(L, socket->zmq, &it); break;
+  case ZLUA_OPTION_INT64:
+  case ZLUA_OPTION_UINT64: results = push_int64(L, socket->zmq, &it); break;
+  default: results = push_int(L, socket->zmq, &it);
+  }
+  zlua_socket_used(socket);
+  return results;
+}
+
+/* ---- contexts ----------------------------------------------------------- */
+
+/* [-0, +1] pushes the defaults of the context at index, option's place in the
+ * table -> value; nil if it has none. */
+static void push_defaults(lua_State *L, int index) {
+  zlua_getuservalue(L, index);
+  lua_rawgeti(L, -1, ZLUA_CONTEXT_DEFAULTS);
+  lua_remove(L, -2);
+}
+
+/* The value at 3, nil for no default, for the new sockets of the context at 1.
+ */
+static int set_default(lua_State *L, const zlua_option *option) {
+  if (option->access == ZLUA_OPTION_GET) {
+    return fail(L, -EINVAL, option);
+  }
+  if (!lua_isnil(L, 3)) {
+    setting it;
+    check_setting(L, "set", 3, option, &it);
+  }
+  push_defaults(L, 1);
+  if (lua_isnil(L, -1)) {
+    lua_newtable(L);
+    zlua_getuservalue(L, 1);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, ZLUA_CONTEXT_DEFAULTS);
+    lua_pop(L, 1);
+  }
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, -2, (int)(option - zlua_socket_options) + 1);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* [-0, +0] sets the defaults of the context at index on its new socket; those
+ * that its type does not know are left out. */
+void zlua_apply_defaults(lua_State *L, int index, void *zmq) {
+  push_defaults(L, index);
+  for (int i = 0; lua_istable(L, -1) && zlua_socket_options[i].name; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    if (!lua_isnil(L, -1)) {
+      setting it;
+      check_setting(L, "set", lua_gettop(L), &zlua_socket_options[i], &it);
+      (void)apply(zmq, &zlua_socket_options[i], &it);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* Can threads of this process run on the processor? */
+static bool may_run_on(int cpu) {
+#ifdef __linux__
+  cpu_set_t cpus;
+  return cpu >= 0 && cpu < CPU_SETSIZE &&
+         sched_getaffinity(0, sizeof cpus, &cpus) == 0 &&
+         CPU_ISSET((size_t)cpu, &cpus);
+#else
+  return cpu >= 0;
+#endif
+}
+
+/* Refuses what libzmq would take, and abort on when the first socket is made.
+ */
+static int set_context_option(zlua_context *context, int number, int value) {
+  if ((number == ZMQ_MAX_SOCKETS && value > MOST_SOCKETS) ||
+      (number == ZMQ_IO_THREADS && value > MOST_IO_THREADS) ||
+      (number == ZMQ_THREAD_AFFINITY_CPU_ADD && !may_run_on(value))) {
+    return -EINVAL;
+  }
+  if (zmq_ctx_set(context->zmq, number, value) < 0) {
+    return -zmq_errno();
+  }
+  if (number == ZMQ_THREAD_SCHED_POLICY) {
+    context->sched_policy = value;
+  } else if (number == ZMQ_THREAD_PRIORITY) {
+    context->priority = value;
+  }
+  return 0;
+}
+
+/* The option of contexts that the argument at 2 names, or of sockets. */
+static zlua_option check_context_option(lua_State *L, const char *method,
+                                        const zlua_option **for_sockets) {
+  const zlua_option *found = zlua_find_option(L, 2, zlua_context_options);
+  *for_sockets = found ? NULL : zlua_find_option(L, 2, zlua_socket_options);
+  if (found || *for_sockets) {
+    return found ? *found : **for_sockets;
+  }
+  if (lua_type(L, 2) != LUA_TNUMBER) {
+    zlua_unknown_option(L, 2, method, zlua_context_options,
+                        zlua_socket_options);
+  }
+  int number = (int)zlua_check_integer(L, method, 1, 2, 0, INT32_MAX);
+  return (zlua_option){.name = "?", .number = number};
+}
+
+/* context:set(option, value) -> true | nil, message, name */
+int zlua_context_set(lua_State *L) {
+  zlua_context *context = zlua_check_context(L, "set");
+  const zlua_option *for_sockets;
+  lua_settop(L, 3);
+  zlua_option it = check_context_option(L, "set", &for_sockets);
+  if (for_sockets) {
+    return set_default(L, for_sockets);
+  }
+  int rc = set_context_option(context, it.number, check_int(L, "set", 3, &it));
+  if (rc < 0) {
+    return fail(L, rc, &it);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* context:get(option) -> value | nil, message, name */
+int zlua_context_get(lua_State *L) {
+  const zlua_context *context = zlua_check_context(L, "get");
+  const zlua_option *for_sockets;
+  lua_settop(L, 2);
+  zlua_option it = check_context_option(L, "get", &for_sockets);
+  if (for_sockets) {
+    push_defaults(L, 1);
+    if (lua_istable(L, -1)) {
+      lua_rawgeti(L, -1, (int)(for_sockets - zlua_socket_options) + 1);
+    }
+    return lua_isnil(L, -1) ? zlua_fail_at(L, -EINVAL, it.name) : 1;
+  }
+  int value = zmq_ctx_get(context->zmq, it.number);
+  if (value < 0) {
+    return fail(L, -zmq_errno(), &it);
+  }
+  lua_pushinteger(L, value);
+  return 1;
+}
