@@ -236,6 +236,11 @@ typedef struct zl__queue {
 
 zl__message *zl__message_new(zl_loop *loop, const zl_frame *frames,
                              size_t count, uint64_t token);
+zl__message *zl__message_take(zl_loop *loop, zmq_msg_t *frames, size_t count,
+                              uint64_t token);
+void zl__message_give_back(zl_loop *loop, zl__message *message,
+                           zmq_msg_t *frames);
+size_t zl__bytes_of(zmq_msg_t *frames, size_t count);
 void zl__message_free(zl_loop *loop, zl__message *message);
 void zl__message_release(zl__message *message);
 void zl__queue_push(zl__queue *queue, zl__message *message, bool unsent);

@@ -24,23 +24,32 @@ static int copy_frame(zmq_msg_t *to, const zl_frame *from) {
   return 0;
 }
 
-/* A message with copies of the frames; none for the report of one that has
- * left already. Returns NULL when out of memory. */
-zl__message *zl__message_new(zl_loop *loop, const zl_frame *frames,
-                             size_t count, uint64_t token) {
+/* A message with room for the frames. Returns NULL when out of memory. */
+static zl__message *new_message(zl_loop *loop, size_t count, uint64_t token) {
   if (count > UINT32_MAX / sizeof(zmq_msg_t)) {
     return NULL;
   }
   zl__message *message = zl__alloc(loop, size_of(count));
+  if (message) {
+    message->next = NULL;
+    message->token = token;
+    message->bytes = 0;
+    message->status = 0;
+    message->count = 0;
+    message->capacity = (uint32_t)count;
+  }
+  return message;
+}
+
+/* A message with copies of the frames; none for the report of one that has
+ * left already. Returns NULL when out of memory. */
+zl__message *zl__message_new(zl_loop *loop, const zl_frame *frames,
+                             size_t count, uint64_t token) {
+  zl__message *message = new_message(loop, count, token);
   if (!message) {
     return NULL;
   }
-  message->next = NULL;
-  message->token = token;
-  message->bytes = 0;
-  message->status = 0;
-  message->capacity = (uint32_t)count;
-  for (message->count = 0; message->count < count; message->count++) {
+  for (; message->count < count; message->count++) {
     if (copy_frame(&message->frames[message->count], &frames[message->count]) <
         0) {
       zl__message_free(loop, message);
@@ -48,6 +57,32 @@ zl__message *zl__message_new(zl_loop *loop, const zl_frame *frames,
     }
   }
   return message;
+}
+
+static void move_frames(zmq_msg_t *to, zmq_msg_t *from, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    (void)zmq_msg_init(&to[i]);
+    (void)zmq_msg_move(&to[i], &from[i]);
+  }
+}
+
+/* A message with the frames themselves, of which empty ones are left. Returns
+ * NULL when out of memory. */
+zl__message *zl__message_take(zl_loop *loop, zmq_msg_t *frames, size_t count,
+                              uint64_t token) {
+  zl__message *message = new_message(loop, count, token);
+  if (message) {
+    move_frames(message->frames, frames, count);
+    message->count = (uint32_t)count;
+  }
+  return message;
+}
+
+/* Undoes zl__message_take(). */
+void zl__message_give_back(zl_loop *loop, zl__message *message,
+                           zmq_msg_t *frames) {
+  move_frames(frames, message->frames, message->count);
+  zl__message_free(loop, message);
 }
 
 /* Lets go of the frames. */
@@ -63,10 +98,10 @@ void zl__message_free(zl_loop *loop, zl__message *message) {
   zl__free(loop, message, size_of(message->capacity));
 }
 
-static size_t bytes_of(zl__message *message) {
+size_t zl__bytes_of(zmq_msg_t *frames, size_t count) {
   size_t bytes = 0;
-  for (uint32_t i = 0; i < message->count; i++) {
-    bytes += zmq_msg_size(&message->frames[i]);
+  for (size_t i = 0; i < count; i++) {
+    bytes += zmq_msg_size(&frames[i]);
   }
   return bytes;
 }
@@ -79,7 +114,7 @@ void zl__queue_push(zl__queue *queue, zl__message *message, bool unsent) {
   }
   queue->tail = message;
   if (unsent) {
-    message->bytes = bytes_of(message);
+    message->bytes = zl__bytes_of(message->frames, message->count);
     queue->unsent_count++;
     queue->unsent_bytes += message->bytes;
     if (!queue->unsent) {

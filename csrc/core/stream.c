@@ -502,6 +502,46 @@ int zl_stream_send(zl_stream *stream, const zl_frame *frames, size_t count,
              : send_now_or_enqueue(stream, frames, count, token);
 }
 
+/* With the message's frames all or none: 0, ZL_QUEUED, or an error that leaves
+ * them to the caller. */
+static int send_or_push(zl_stream *stream, zl__message *message) {
+  zl_loop *loop = loop_of(stream);
+  int rc = stream->queue.unsent ? -EAGAIN : attempt(stream, NULL, 0, message);
+  if (not_yet(rc)) {
+    zl__queue_push(&stream->queue, message, true);
+    return ZL_QUEUED;
+  }
+  if (rc == 0 && message->token != 0) {
+    zl__message_release(message);
+    zl__queue_push(&stream->queue, message, false);
+    zl__socket_dirty(&stream->socket);
+  } else if (rc == 0) {
+    zl__message_free(loop, message);
+  }
+  return rc;
+}
+
+int zl_stream_send_messages(zl_stream *stream, zmq_msg_t *frames, size_t count,
+                            uint64_t token) {
+  zl_loop *loop = loop_of(stream);
+  if (count == 0) {
+    return -EINVAL;
+  }
+  int rc = zl_stream_may_send(stream, zl__bytes_of(frames, count));
+  if (rc < 0) {
+    return rc;
+  }
+  zl__message *message = zl__message_take(loop, frames, count, token);
+  if (!message) {
+    return -ENOMEM;
+  }
+  rc = send_or_push(stream, message);
+  if (rc < 0) {
+    zl__message_give_back(loop, message, frames);
+  }
+  return rc;
+}
+
 size_t zl_stream_queued(const zl_stream *stream) {
   return stream->queue.unsent_count;
 }

@@ -370,6 +370,14 @@ ZL_API void zl_stream_pop(zl_stream *stream);
 ZL_API int zl_stream_send(zl_stream *stream, const zl_frame *frames,
                           size_t count, uint64_t token);
 
+/* zl_stream_send() for messages of libzmq, whose bytes are not copied. On
+ * success the stream has taken them over, and leaves empty ones, which need not
+ * be closed; on failure they are the caller's, as they were. What they carry
+ * besides bytes (group, routing id) goes with them. Results are those of
+ * zl_stream_send(). */
+ZL_API int zl_stream_send_messages(zl_stream *stream, zmq_msg_t *frames,
+                                   size_t count, uint64_t token);
+
 /* Would a message of so many bytes be accepted? Returns 0, or what
  * zl_stream_send() would refuse it with for want of room or because the stream
  * is draining or its socket gone; -EAGAIN counts as a refusal for on_room. */
