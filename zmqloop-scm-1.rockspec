@@ -36,6 +36,7 @@ build = {
     ["zmqloop.core"] = {
       -- spec/rockspec_spec.lua compares this with what is there
       sources = {
+        "csrc/core/blocked.c",
         "csrc/core/callback.c",
         "csrc/core/clock.c",
         "csrc/core/error.c",

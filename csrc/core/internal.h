@@ -284,6 +284,13 @@ struct zl_stream {
 
 const char *zl__streams_verify(const zl_loop *loop);
 
+/* ---- blocked loops ------------------------------------------------------ */
+
+typedef struct zl__watchdog zl__watchdog;
+
+void zl__watchdog_begin(zl__watchdog *watchdog);
+void zl__watchdog_end(zl__watchdog *watchdog);
+
 /* ---- loop --------------------------------------------------------------- */
 
 /* Where the present iteration is; a budget may end a step in each of them. */
@@ -338,6 +345,10 @@ struct zl_loop {
   bool called;     /* something was called since the last sweep */
   int stale; /* reports for watches that are gone, since the last rebuild */
   atomic_bool stopping;
+  /* Stretches of work and of rest so far; odd while at work. Written by the
+   * loop's thread alone. */
+  atomic_uint stretch;
+  zl__watchdog *watchdog; /* NULL: nobody looks at it */
 
   int handled;         /* in this run or step */
   int events_left;     /* of the step's budget; INT_MAX: no limit */
@@ -353,6 +364,11 @@ void zl__loop_handled(zl_loop *loop);
 bool zl__loop_forked(const zl_loop *loop);
 void zl__loop_enter(zl_loop *loop);
 void zl__loop_leave(zl_loop *loop);
+
+static inline void zl__stretch_add(zl_loop *loop, unsigned count) {
+  unsigned stretch = atomic_load_explicit(&loop->stretch, memory_order_relaxed);
+  atomic_store_explicit(&loop->stretch, stretch + count, memory_order_release);
+}
 
 /* ---- clock -------------------------------------------------------------- */
 

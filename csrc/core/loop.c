@@ -85,6 +85,7 @@ static zl_loop *allocate(const zl_config *config) {
   loop->budget_ends = ZL_FOREVER;
   loop->mailbox.wake_read = -1;
   atomic_init(&loop->stopping, false);
+  atomic_init(&loop->stretch, 0);
   zl__link_init(&loop->handles);
   zl__link_init(&loop->graveyard);
   zl__link_init(&loop->dirty);
@@ -150,6 +151,7 @@ int zl_loop_close(zl_loop *loop) {
   if (loop->depth > 0) {
     return -EBUSY;
   }
+  (void)zl_loop_watch_blocking(loop, 0, 0, NULL, NULL);
   close_handles(loop);
   zl__mailbox_close(&loop->mailbox);
   if (loop->poller) {
@@ -266,8 +268,10 @@ static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
   bool limited = loop->budget_ends != ZL_FOREVER && timeout_ns > 0;
   int64_t start = limited ? zl_loop_time_ns(loop) : 0;
   bool jumps = loop->is_virtual && timeout_ns > 0 && timeout_ns != ZL_FOREVER;
+  zl__stretch_add(loop, 1);
   int rc = jumps ? wait_virtually(loop, timeout_ns)
                  : loop->poller->wait(loop, timeout_ns);
+  zl__stretch_add(loop, 1);
   if (limited) {
     int64_t waited = zl_loop_time_ns(loop) - start;
     loop->budget_ends = zl__time_add(loop->budget_ends, waited);
@@ -376,6 +380,10 @@ static int begin(zl_loop *loop) {
   loop->running = true;
   loop->woken = false;
   loop->handled = 0;
+  if (loop->watchdog) {
+    zl__watchdog_begin(loop->watchdog);
+  }
+  zl__stretch_add(loop, 1);
   zl__loop_enter(loop);
   return 0;
 }
@@ -385,6 +393,10 @@ static void end(zl_loop *loop) {
   loop->breaking = false;
   loop->events_left = INT_MAX;
   loop->budget_ends = ZL_FOREVER;
+  zl__stretch_add(loop, 1);
+  if (loop->watchdog) {
+    zl__watchdog_end(loop->watchdog);
+  }
   zl__loop_leave(loop);
 }
 

@@ -207,6 +207,38 @@ ZL_API void zl_loop_wake(zl_loop *loop);
  * with *what set to the invariant that is broken; what may be NULL. */
 ZL_API int zl_loop_verify(const zl_loop *loop, const char **what);
 
+/* ---- blocked loops ------------------------------------------------------ */
+
+/* Called on the loop's thread in the handler of a signal, wherever the block
+ * is: only what is async-signal-safe may be done, and nothing with the loop. */
+typedef void (*zl_blocked_fn)(zl_loop *loop, void *arg);
+
+/* Has fn called when the loop works for longer than threshold_ns without coming
+ * to its wait: once per stretch of work, which begins with a run or step or at
+ * the end of a wait. 0 ends that; fn may be NULL then. Time is CLOCK_MONOTONIC,
+ * whatever the loop's clock, and looked at four times per threshold, at most
+ * each millisecond.
+ *
+ * A thread of its own looks, in which all signals are blocked, and sends the
+ * loop's thread `signum` (0: a realtime signal), which gets a handler, with
+ * SA_RESTART, until the last watched loop with that signal is done, and is
+ * unblocked in the calling thread. No other code may use it meanwhile. Calls
+ * that are never restarted, such as sleep, are cut short by it.
+ *
+ * Returns 0, -EINVAL (a negative threshold, no fn, a signal that cannot be
+ * caught), -ENOMEM, -EAGAIN (no thread to be had, or 64 loops of the process
+ * are watched already) or -ECHILD (in a forked child, which has no such
+ * thread); on failure what was asked for before goes on. */
+ZL_API int zl_loop_watch_blocking(zl_loop *loop, int64_t threshold_ns,
+                                  int signum, zl_blocked_fn fn, void *arg);
+
+/* The signal in use, or 0 if the loop is not watched. */
+ZL_API int zl_loop_blocking_signal(const zl_loop *loop);
+
+/* Begins a new stretch of work, as if the loop had come to its wait: for what
+ * works for long and knows it. From a callback only. */
+ZL_API void zl_loop_not_blocked(zl_loop *loop);
+
 /* ---- timers ------------------------------------------------------------- */
 
 /* missed: periods skipped since the last call, 0 for a timer without one. */
