@@ -440,6 +440,33 @@ static void test_blocked_end_of_a_watch_meets_its_signal(void) {
   close_loop(loop);
 }
 
+static void on_block_signal_and_work(zl_loop *loop, void *arg) {
+  sigset_t set;
+  sigset_t pending;
+  int signum = zl_loop_blocking_signal(loop);
+  int64_t end = now_ns() + LONG_TIME;
+  (void)sigemptyset(&set);
+  (void)sigaddset(&set, signum);
+  CHECK_INT(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+  do {
+    CHECK_INT(sigpending(&pending), 0);
+  } while (!sigismember(&pending, signum) && now_ns() < end);
+  unwatch(loop);
+  CHECK_INT(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+  ((guard *)arg)->worked++;
+}
+
+/* The same for sure: the signal is held back until the watch has ended. */
+static void test_blocked_pending_signal_ends_with_its_watch(void) {
+  zl_loop *loop = new_loop();
+  guard it = new_guard();
+  watch(loop, &it);
+  add(loop, on_block_signal_and_work, &it);
+  run(loop);
+  CHECK_INT(it.worked, 1);
+  close_loop(loop);
+}
+
 /* ---- failures ----------------------------------------------------------- */
 
 static void test_blocked_misuse_is_told(void) {
@@ -576,6 +603,7 @@ static const zl_test tests[] = {
     TEST(test_blocked_former_disposition_comes_back_with_the_last),
     TEST(test_blocked_later_handler_is_left_alone),
     TEST(test_blocked_end_of_a_watch_meets_its_signal),
+    TEST(test_blocked_pending_signal_ends_with_its_watch),
     TEST(test_blocked_misuse_is_told),
     TEST(test_blocked_without_memory_the_former_goes_on),
 #ifdef __GLIBC__
