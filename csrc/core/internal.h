@@ -274,6 +274,7 @@ struct zl_stream {
   int batch;     /* messages per turn */
   int left;      /* of this turn or flush */
   bool drained;  /* this turn ended because the socket had no more */
+  int lost;      /* the error that this turn ended with; 0: none */
   bool whole;    /* frames hold a whole message */
   bool holds_memory; /* one of the frames does, outside of itself */
   int count;         /* frames received so far */

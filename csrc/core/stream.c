@@ -186,7 +186,8 @@ static int receive_message(zl_stream *stream) {
 static bool turn_over(const zl_stream *stream) {
   const zl_loop *loop = loop_of(stream);
   bool stopping = atomic_load_explicit(&loop->stopping, memory_order_relaxed);
-  return over(stream) || stream->left <= 0 || zl__loop_spent(loop) ||
+  return over(stream) || stream->lost || stream->left <= 0 ||
+         zl__loop_spent(loop) ||
          (stopping && !stream->flushing && stream->left < stream->batch);
 }
 
@@ -207,7 +208,7 @@ static int hold_message(zl_stream *stream) {
     rc = zl__socket_events(&stream->socket);
   }
   if (rc < 0 && rc != -EAGAIN) {
-    die(stream, rc);
+    stream->lost = rc;
   }
   return 0;
 }
@@ -239,10 +240,21 @@ void zl_stream_pop(zl_stream *stream) {
   zl__loop_handled(loop_of(stream));
 }
 
+/* The callback may be in the middle of something while it peeks: others are
+ * called when it has returned. */
+static void end_if_lost(zl_stream *stream) {
+  int rc = stream->lost;
+  stream->lost = 0;
+  if (rc < 0 && !over(stream)) {
+    die(stream, rc);
+  }
+}
+
 static void receive_turn(zl_stream *stream) {
   stream->left = stream->batch;
   stream->drained = false;
   stream->on_recv(stream, stream->on_recv_arg);
+  end_if_lost(stream);
   if (!stream->drained) {
     stream->socket.again = true;
   }
@@ -416,11 +428,11 @@ static bool send_first(zl_stream *stream) {
   if (rc < 0 && silent) {
     fail(stream, rc);
   }
-  if (!over(stream) && !stream->queue.unsent && stream->on_empty) {
-    call(stream, stream->on_empty, stream->on_empty_arg);
-  }
   if (!over(stream)) {
     tell_room(stream);
+  }
+  if (!over(stream) && !stream->queue.unsent && stream->on_empty) {
+    call(stream, stream->on_empty, stream->on_empty_arg);
   }
   return true;
 }
@@ -614,6 +626,7 @@ static int flush_received(zl_stream *stream, int limit) {
   } else {
     discard(stream);
   }
+  end_if_lost(stream);
   return limit - stream->left;
 }
 
@@ -766,6 +779,12 @@ int zl_stream_set_priority(zl_stream *stream, int priority) {
   }
   zl__watch_set_priority(&stream->socket.watch, priority);
   return 0;
+}
+
+void zl_stream_socket_closed(zl_stream *stream) {
+  if (!over(stream)) {
+    zl__socket_die(&stream->socket, -ENOTSOCK);
+  }
 }
 
 void zl_stream_used(zl_stream *stream) {

@@ -449,6 +449,10 @@ ZL_API int zl_stream_drain(zl_stream *stream, int64_t timeout_ns,
 ZL_API void zl_stream_used(zl_stream *stream);
 ZL_API void zl_stream_touch(zl_stream *stream);
 
+/* To be called before zl_stream_close() if other code has closed the socket
+ * already: no libzmq call is made on it any more. */
+ZL_API void zl_stream_socket_closed(zl_stream *stream);
+
 /* Hands libzmq what it will take of the queue, ends the stream and gives it
  * back; the caller closes the zmq socket afterwards. NULL is allowed. Returns
  * the number of messages that were not sent. */

@@ -152,9 +152,12 @@ typedef enum zlua_slot {
   ZLUA_SLOT_CALL_RECV,
   ZLUA_SLOT_CALL_SENT,
   ZLUA_SLOT_CALL_CLOSED,
-  ZLUA_SLOT_CALL_ERROR,  /* hands an error to the user */
-  ZLUA_SLOT_NOTHING,     /* gives the host's hooks an occasion */
-  ZLUA_SLOT_INTERRUPTED, /* the text of an interrupt */
+  ZLUA_SLOT_CALL_NOTICE,  /* on_drain, on_error of a stream */
+  ZLUA_SLOT_CALL_FINISH,  /* closes a stream */
+  ZLUA_SLOT_CALL_FOREIGN, /* a method of another library's socket */
+  ZLUA_SLOT_CALL_ERROR,   /* hands an error to the user */
+  ZLUA_SLOT_NOTHING,      /* gives the host's hooks an occasion */
+  ZLUA_SLOT_INTERRUPTED,  /* the text of an interrupt */
   ZLUA_SLOTS
 } zlua_slot;
 
@@ -180,6 +183,9 @@ int zlua_call_handler(lua_State *L);
 int zlua_call_recv(lua_State *L);
 int zlua_call_sent(lua_State *L);
 int zlua_call_closed(lua_State *L);
+int zlua_call_notice(lua_State *L);
+int zlua_call_finish(lua_State *L);
+int zlua_call_foreign(lua_State *L);
 
 /* ---- contexts and sockets ---------------------------------------------------
  */
@@ -221,7 +227,7 @@ struct zlua_socket {
   const zlua_class *class;
   void *zmq; /* NULL: closed, or not yet open */
   int type;
-  zlua_context *context; /* kept by the uservalue */
+  zlua_context *context; /* kept by the uservalue; NULL: it is borrowed */
   zlua_socket *previous; /* among those of the context */
   zlua_socket *next;
   zlua_stream *stream;   /* on it, or NULL */

@@ -293,6 +293,9 @@ void zlua_make_calls(lua_State *L) {
       {ZLUA_SLOT_CALL_RECV, zlua_call_recv},
       {ZLUA_SLOT_CALL_SENT, zlua_call_sent},
       {ZLUA_SLOT_CALL_CLOSED, zlua_call_closed},
+      {ZLUA_SLOT_CALL_NOTICE, zlua_call_notice},
+      {ZLUA_SLOT_CALL_FINISH, zlua_call_finish},
+      {ZLUA_SLOT_CALL_FOREIGN, zlua_call_foreign},
       {ZLUA_SLOT_NOTHING, nothing},
   };
   lua_newtable(L); /* calls */

@@ -134,12 +134,16 @@ static void settle(void *zmq) {
   (void)zmq_getsockopt(zmq, ZMQ_EVENTS, &events, &size);
 }
 
-/* Closes the zmq socket. In a forked child it is the parent's. */
+/* Closes the zmq socket, unless it is another library's. In a forked child it
+ * is the parent's. */
 static void close_zmq(zlua_socket *socket) {
   void *zmq = socket->zmq;
   zlua_context *context = socket->context;
   socket->zmq = NULL;
   zlua_inbox_close(&socket->inbox);
+  if (!context) {
+    return;
+  }
   unlink_from_context(socket);
   if (context->pid == getpid()) {
     context->lingers = context->lingers || get_linger(zmq) != 0;
@@ -151,7 +155,7 @@ static void close_zmq(zlua_socket *socket) {
 /* Closes the zmq socket, nothing being on it any more. linger is in
  * milliseconds, or NULL for what the socket has. */
 void zlua_socket_shut(zlua_socket *socket, const int *linger) {
-  if (linger) {
+  if (linger && socket->context) {
     set_linger(socket->zmq, *linger);
   }
   close_zmq(socket);
@@ -179,7 +183,7 @@ void zlua_socket_close(lua_State *L, int index, const int *linger) {
 
 /* Without Lua, for finalizers: never blocks, and lingers a bounded time. */
 void zlua_socket_drop(zlua_socket *socket) {
-  int linger = get_linger(socket->zmq);
+  int linger = socket->context ? get_linger(socket->zmq) : 0;
   if (linger < 0 || linger > LINGER_MS) {
     set_linger(socket->zmq, LINGER_MS);
   }
@@ -217,6 +221,33 @@ static int new_socket(lua_State *L) {
   link_to_context(socket, context);
   set_linger(socket->zmq, LINGER_MS);
   zlua_apply_defaults(L, 1, socket->zmq);
+  return 1;
+}
+
+/* is_socket(value): is it a socket made here? */
+static int is_socket(lua_State *L) {
+  lua_pushboolean(L, zlua_test_object(L, 1, &zlua_class_socket) != NULL);
+  return 1;
+}
+
+/* borrow_socket(handle) -> socket | nil, message, name: another library's, by
+ * its void *; closing this one leaves that one open. */
+static int borrow_socket(lua_State *L) {
+  size_t size = sizeof(int);
+  int type;
+  luaL_checktype(L, 1, LUA_TLIGHTUSERDATA);
+  void *zmq = lua_touserdata(L, 1);
+  if (zmq_getsockopt(zmq, ZMQ_TYPE, &type, &size) < 0) {
+    return zlua_fail(L, -zmq_errno());
+  }
+  zlua_socket *socket = zlua_new_object(L, &zlua_class_socket);
+  zlua_getuservalue(L, -1);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, SOCKET_USER);
+  lua_pop(L, 1);
+  zlua_set_metatable(L, &zlua_class_socket);
+  socket->type = type;
+  socket->zmq = zmq;
   return 1;
 }
 
@@ -386,7 +417,7 @@ static attempt begin(int flags, int option) {
 static int prepare_again(lua_State *L, const zlua_socket *socket, attempt *it) {
   int timeout = -1;
   size_t size = sizeof timeout;
-  if (socket->context->pid != getpid()) {
+  if (socket->context && socket->context->pid != getpid()) {
     return -ECHILD;
   }
   zlua_let_hooks_run(L);
@@ -579,4 +610,8 @@ void zlua_open_socket(lua_State *L) {
   lua_setfield(L, -2, "Socket");
   lua_pushcfunction(L, new_socket);
   lua_setfield(L, -2, "new_socket");
+  lua_pushcfunction(L, borrow_socket);
+  lua_setfield(L, -2, "borrow_socket");
+  lua_pushcfunction(L, is_socket);
+  lua_setfield(L, -2, "is_socket");
 }

@@ -9,6 +9,10 @@
  *
  * Reports. A message whose sender wants to know is kept, under its token, in
  * the uservalue's tables until it is reported.
+ *
+ * Its place among the loop's active handles has the stream while it is active,
+ * and else a table that has it as a weak value: it can be collected, and as
+ * long as it is there it is told what happens.
  */
 #include "binding.h"
 
@@ -25,8 +29,12 @@ struct zlua_stream {
   bool sent_with_stream;
   bool has_recv;
   bool has_sent;
+  bool has_error;
   bool paused;
-  bool kept; /* alive by the loop, exactly while it is active */
+  bool draining;
+  bool awaited;  /* the loop is to stop when the stream is closed */
+  bool kept;     /* alive by the loop, exactly while it is active */
+  size_t unsent; /* what closing it has told */
 };
 
 /* The uservalue. */
@@ -36,9 +44,16 @@ enum {
   STREAM_ON_RECV,
   STREAM_ON_SEND,
   STREAM_ON_CLOSE,
+  STREAM_ON_DRAIN,
+  STREAM_ON_ERROR,
+  STREAM_FOREIGN,  /* another library's socket, which is closed with it */
+  STREAM_WEAK,     /* {stream}, weakly */
   STREAM_MESSAGES, /* token -> the frames of a message to be reported */
   STREAM_CALLBACKS /* token -> its own callback, if it has one */
 };
+
+/* The key of the metatable of weak tables in the registry. */
+static const char weak_key;
 
 const zlua_class zlua_class_stream = {.name = "ZMQStream",
                                       .size = sizeof(zlua_stream)};
@@ -61,7 +76,12 @@ void zlua_stream_touch(const zlua_stream *stream) {
 
 static size_t detach(zlua_stream *stream) {
   size_t unsent = zl_stream_close(stream->core);
+  if (stream->awaited && stream->handle.loop->core) {
+    zl_loop_stop(stream->handle.loop->core);
+    stream->awaited = false;
+  }
   stream->core = NULL;
+  stream->unsent = unsent;
   stream->kept = false;
   stream->handle.anchor = 0;
   if (stream->socket) {
@@ -81,11 +101,11 @@ static bool receiving(const zlua_stream *stream) {
 }
 
 static bool active(const zlua_stream *stream) {
-  return receiving(stream) || zl_stream_busy(stream->core);
+  return receiving(stream) || stream->draining || zl_stream_busy(stream->core);
 }
 
-/* [-0, +0] the loop keeps the stream alive, or no longer. Its place in the
- * table exists while the stream is open, so this cannot fail. */
+/* [-0, +0] the loop keeps the stream at index alive, or no longer. Its place in
+ * the table exists while the stream is open, so this cannot fail. */
 static void set_kept(lua_State *L, zlua_stream *stream, int index, bool kept) {
   if (stream->kept == kept) {
     return;
@@ -97,26 +117,37 @@ static void set_kept(lua_State *L, zlua_stream *stream, int index, bool kept) {
   if (kept) {
     lua_pushvalue(L, index);
   } else {
-    lua_pushboolean(L, 0);
+    lua_rawgeti(L, -3, STREAM_WEAK);
   }
   lua_rawseti(L, -2, stream->handle.anchor);
   lua_pop(L, 3);
   stream->kept = kept;
 }
 
-/* [-0, +1] pushes the stream, so that it outlives what a callback does. */
-static void hold(const zlua_stream *stream) {
-  const zlua_loop *loop = stream->handle.loop;
-  lua_rawgeti(loop->L, loop->slots + ZLUA_SLOT_ACTIVE, stream->handle.anchor);
+/* [-0, +1] pushes the stream from the table of active handles; nil, and returns
+ * false, if it is about to be collected. */
+static bool push_stream(lua_State *L, const zlua_stream *stream,
+                        int active_index) {
+  lua_rawgeti(L, active_index, stream->handle.anchor);
+  if (lua_istable(L, -1)) {
+    lua_rawgeti(L, -1, 1);
+    lua_remove(L, -2);
+  }
+  return !lua_isnil(L, -1);
 }
 
-static void let_go_if_idle(zlua_stream *stream) {
+/* [-0, +1] pushes the stream, so that it outlives what a callback does. */
+static bool hold(const zlua_stream *stream) {
   const zlua_loop *loop = stream->handle.loop;
-  if (stream->kept && !active(stream)) {
-    lua_pushboolean(loop->L, 0);
-    lua_rawseti(loop->L, loop->slots + ZLUA_SLOT_ACTIVE, stream->handle.anchor);
-    stream->kept = false;
+  return push_stream(loop->L, stream, loop->slots + ZLUA_SLOT_ACTIVE);
+}
+
+/* [-1, +0] lets go of what hold() has pushed. */
+static void release(zlua_stream *stream, const zlua_loop *loop) {
+  if (stream->core) {
+    set_kept(loop->L, stream, -1, active(stream));
   }
+  lua_pop(loop->L, 1);
 }
 
 /* ---- receiving ---------------------------------------------------------- */
@@ -183,9 +214,9 @@ int zlua_call_recv(lua_State *L) {
   zmq_msg_t *frames;
   int count;
   it->failed_to_convert = true;
-  lua_rawgeti(L, 1, stream->handle.anchor); /* 5: kept here */
-  zlua_getuservalue(L, 5);                  /* 6 */
-  lua_pushnil(L);                           /* 7: the user's function */
+  (void)push_stream(L, stream, 1); /* 5: kept here */
+  zlua_getuservalue(L, 5);         /* 6 */
+  lua_pushnil(L);                  /* 7: the user's function */
   while (stream->core && (count = zl_stream_peek(stream->core, &frames)) != 0) {
     if (count < 0) {
       return zlua_raise(L, count);
@@ -213,7 +244,7 @@ static void on_recv(zl_stream *core, void *arg) {
   turn it = {.stream = arg};
   zlua_loop *loop = it.stream->handle.loop;
   (void)core;
-  hold(it.stream);
+  (void)hold(it.stream);
   while (it.stream->core && !zlua_call(loop, ZLUA_SLOT_CALL_RECV, &it) &&
          !it.failed_to_convert) {
   }
@@ -243,9 +274,9 @@ int zlua_call_sent(lua_State *L) {
   const sent *it = lua_touserdata(L, 3);
   zlua_stream *stream = it->stream;
   lua_Integer token = (lua_Integer)it->token;
-  lua_rawgeti(L, 1, stream->handle.anchor); /* 5: kept here */
-  zlua_getuservalue(L, 5);                  /* 6 */
-  lua_rawgeti(L, 6, STREAM_MESSAGES);       /* 7 */
+  (void)push_stream(L, stream, 1);    /* 5: kept here */
+  zlua_getuservalue(L, 5);            /* 6 */
+  lua_rawgeti(L, 6, STREAM_MESSAGES); /* 7 */
   lua_pushinteger(L, token);
   lua_rawget(L, 7); /* 8: frames */
   if (it->to_stream) {
@@ -283,7 +314,7 @@ static void on_sent(zl_stream *core, uint64_t token, int status, void *arg) {
   sent it = {.stream = arg, .token = token, .status = status};
   zlua_loop *loop = it.stream->handle.loop;
   (void)core;
-  hold(it.stream);
+  (void)hold(it.stream);
   if (has_callback(token)) {
     (void)zlua_call(loop, ZLUA_SLOT_CALL_SENT, &it);
   }
@@ -291,15 +322,102 @@ static void on_sent(zl_stream *core, uint64_t token, int status, void *arg) {
   if (it.stream->core) {
     (void)zlua_call(loop, ZLUA_SLOT_CALL_SENT, &it);
   }
-  if (it.stream->core) {
-    let_go_if_idle(it.stream);
+  release(it.stream, loop);
+}
+
+static void on_empty(zl_stream *core, void *arg) {
+  zlua_stream *stream = arg;
+  (void)core;
+  (void)hold(stream);
+  release(stream, stream->handle.loop);
+}
+
+/* ---- notices: room in the queue, errors ---------------------------------- */
+
+typedef struct notice {
+  zlua_stream *stream;
+  int field; /* of the uservalue, where the user's function is */
+  int error; /* for on_error; 0 for on_drain */
+} notice;
+
+/* (active, state, notice, loop): on_drain's fn(), on_error's fn(message, name).
+ * Without the latter a message that was refused is an error of the stream. */
+int zlua_call_notice(lua_State *L) {
+  const notice *it = lua_touserdata(L, 3);
+  (void)push_stream(L, it->stream, 1); /* 5 */
+  zlua_getuservalue(L, 5);             /* 6 */
+  lua_rawgeti(L, 6, it->field);        /* 7: function, or nil */
+  if (lua_isnil(L, 7)) {
+    zlua_calling(L, 2, 5);
+    return luaL_error(L, "a queued message was refused: %s: %s",
+                      zl_errname(it->error), zl_strerror(it->error));
+  }
+  zlua_calling(L, 2, 7);
+  if (it->error == 0) {
+    lua_call(L, 0, 0);
+  } else {
+    (void)zlua_fail(L, it->error); /* ..., function, nil, message, name */
+    lua_remove(L, 8);
+    lua_call(L, 2, 0);
+  }
+  return 0;
+}
+
+/* (active, state, stream, loop): closes it. */
+int zlua_call_finish(lua_State *L) {
+  const zlua_stream *stream = lua_touserdata(L, 3);
+  (void)push_stream(L, stream, 1);
+  (void)zlua_stream_close(L, 5, NULL);
+  return 0;
+}
+
+/* [-0, +0] closes the stream, which is held. Without memory for the call
+ * nobody is told, but closed it is. */
+static void finish(zlua_stream *stream, zlua_loop *loop) {
+  (void)zlua_call(loop, ZLUA_SLOT_CALL_FINISH, stream);
+  if (stream->core) {
+    zlua_socket *socket = stream->socket;
+    zlua_unanchor(loop->L, &stream->handle, loop->slots + ZLUA_SLOT_ACTIVE);
+    (void)detach(stream);
+    zlua_socket_shut(socket, NULL);
+  }
+}
+
+static void on_room(zl_stream *core, void *arg) {
+  notice it = {.stream = arg, .field = STREAM_ON_DRAIN};
+  zlua_loop *loop = it.stream->handle.loop;
+  (void)core;
+  if (hold(it.stream)) {
+    (void)zlua_call(loop, ZLUA_SLOT_CALL_NOTICE, &it);
   }
   lua_pop(loop->L, 1);
 }
 
-static void on_empty(zl_stream *core, void *arg) {
+/* The end of a context is for the loop to tell; a socket that is gone takes the
+ * stream with it. */
+static void on_error(zl_stream *core, int rc, void *arg) {
+  notice it = {.stream = arg, .field = STREAM_ON_ERROR, .error = rc};
+  zlua_loop *loop = it.stream->handle.loop;
+  bool fatal = rc == -ETERM || rc == -ENOTSOCK;
   (void)core;
-  let_go_if_idle(arg);
+  if (hold(it.stream)) {
+    if (it.stream->has_error || !fatal) {
+      (void)zlua_call(loop, ZLUA_SLOT_CALL_NOTICE, &it);
+    }
+    if (rc == -ENOTSOCK && it.stream->core) {
+      finish(it.stream, loop);
+    }
+  }
+  lua_pop(loop->L, 1);
+}
+
+static void on_done(zl_stream *core, void *arg) {
+  zlua_stream *stream = arg;
+  zlua_loop *loop = stream->handle.loop;
+  (void)core;
+  (void)hold(stream);
+  finish(stream, loop);
+  lua_pop(loop->L, 1);
 }
 
 /* ---- callbacks ---------------------------------------------------------- */
@@ -406,6 +524,34 @@ static int stream_stop_on_send(lua_State *L) {
   return set_on_send(L, "stop_on_send", false);
 }
 
+/* on_drain(fn): fn() when there is room in the queue again. */
+static int stream_on_drain(lua_State *L) {
+  zlua_stream *stream = check_self(L, "on_drain");
+  lua_settop(L, 2);
+  check_callback(L, "on_drain");
+  set_field(L, STREAM_ON_DRAIN, 2);
+  zl_stream_on_room(stream->core, lua_isnil(L, 2) ? NULL : on_room, stream);
+  return 0;
+}
+
+static int set_on_error(lua_State *L, const char *method) {
+  zlua_stream *stream = check_self(L, method);
+  lua_settop(L, 2);
+  check_callback(L, method);
+  set_field(L, STREAM_ON_ERROR, 2);
+  stream->has_error = !lua_isnil(L, 2);
+  return 0;
+}
+
+static int stream_on_error(lua_State *L) {
+  return set_on_error(L, "on_error");
+}
+
+static int stream_stop_on_err(lua_State *L) {
+  lua_settop(L, 1);
+  return set_on_error(L, "stop_on_err");
+}
+
 static int stream_set_close_callback(lua_State *L) {
   (void)check_self(L, "set_close_callback");
   lua_settop(L, 2);
@@ -486,12 +632,25 @@ static void forget_report(lua_State *L, uint64_t token) {
   lua_pop(L, 1);
 }
 
+static size_t sum_of(const zl_frame *frames, size_t count) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < count; i++) {
+    bytes += frames[i].size; /* of strings that there are: no overflow */
+  }
+  return bytes;
+}
+
 /* Sends; the options are at 3. -> true | nil, message, name */
 static int send_frames(lua_State *L, zlua_stream *stream, const char *method,
                        const zl_frame *frames, size_t count) {
   uint64_t token = 0;
   if (stream->has_sent || !lua_isnoneornil(L, 3)) {
     push_own_callback(L, method, 3);
+    /* A full queue is an ordinary answer, and costs nothing. */
+    int refused = zl_stream_may_send(stream->core, sum_of(frames, count));
+    if (refused < 0) {
+      return zlua_fail(L, refused);
+    }
     token = prepare_report(L, stream, frames, count, lua_gettop(L));
   }
   int rc = zl_stream_send(stream->core, frames, count, token);
@@ -555,6 +714,10 @@ static int stream_flush(lua_State *L) {
   if (!lua_isnoneornil(L, 3)) {
     limit = (int)zlua_check_integer(L, "flush", 2, 3, 0, INT32_MAX);
   }
+  /* pause() holds messages back, they are not to be thrown away. */
+  if (stream->has_recv && stream->paused) {
+    events &= ~ZL_READ;
+  }
   lua_settop(L, 1);
   zlua_loop *loop = stream->handle.loop;
   zlua_getuservalue(L, 1);
@@ -573,7 +736,71 @@ static int stream_set_batch(lua_State *L) {
   return 0;
 }
 
+static int stream_set_priority(lua_State *L) {
+  zlua_stream *stream = check_self(L, "set_priority");
+  int priority =
+      (int)zlua_check_integer(L, "set_priority", 1, 2, -1000000, 1000000);
+  (void)zl_stream_set_priority(stream->core, priority);
+  return 0;
+}
+
+/* A limit of the queue: 0 or nil is none. */
+static size_t check_limit(lua_State *L, int argument) {
+  const int64_t most = INT64_C(1) << 53; /* exact in every Lua */
+  if (lua_isnoneornil(L, argument + 1)) {
+    return 0;
+  }
+  int64_t limit =
+      zlua_check_integer(L, "set_send_hwm", argument, argument + 1, 0, most);
+  return (uint64_t)limit > SIZE_MAX ? SIZE_MAX : (size_t)limit;
+}
+
+/* set_send_hwm(messages [, bytes]) */
+static int stream_set_send_hwm(lua_State *L) {
+  zlua_stream *stream = check_self(L, "set_send_hwm");
+  size_t messages = check_limit(L, 1);
+  size_t bytes = check_limit(L, 2);
+  zl_stream_set_limits(stream->core, messages, bytes);
+  return 0;
+}
+
 /* ---- closing ------------------------------------------------------------ */
+
+/* A call of a method of another library's socket. */
+typedef struct foreign {
+  const char *method;
+  const int *linger;
+  bool result;
+} foreign;
+
+/* (active, state, foreign, loop), the object being noted as the callback. What
+ * has no such method is left alone. */
+int zlua_call_foreign(lua_State *L) {
+  foreign *it = lua_touserdata(L, 3);
+  lua_rawgeti(L, 2, ZLUA_LEFT_CALLBACK); /* 5: object */
+  lua_getfield(L, 5, it->method);
+  if (lua_isnil(L, -1)) {
+    return 0;
+  }
+  lua_pushvalue(L, 5);
+  if (it->linger) {
+    lua_pushinteger(L, *it->linger);
+  }
+  lua_call(L, it->linger ? 2 : 1, 1);
+  it->result = lua_toboolean(L, -1);
+  return 0;
+}
+
+/* [-0, +0] calls the method of the object at index, unless it is nil. */
+static bool call_foreign(lua_State *L, zlua_loop *loop, int index,
+                         const char *method, const int *linger) {
+  foreign it = {.method = method, .linger = linger};
+  if (!lua_isnil(L, index)) {
+    zlua_calling(L, loop->slots + ZLUA_SLOT_STATE, index);
+    (void)zlua_call(loop, ZLUA_SLOT_CALL_FOREIGN, &it);
+  }
+  return it.result;
+}
 
 typedef struct closed {
   zlua_stream *stream;
@@ -589,6 +816,32 @@ int zlua_call_closed(lua_State *L) {
   return 0;
 }
 
+/* Does the stream know that its socket was closed? */
+static bool is_gone(const zlua_stream *stream) {
+  return zl_stream_may_send(stream->core, 0) == -ENOTSOCK;
+}
+
+/* [-0, +0] closes an open stream, the core having been entered. Its uservalue
+ * is at index, another library's socket or nil at index + 2. */
+static void close_now(lua_State *L, zlua_loop *loop, zlua_stream *stream,
+                      int index, const int *linger) {
+  bool gone = is_gone(stream);
+  zlua_unanchor(L, &stream->handle, loop->slots + ZLUA_SLOT_ACTIVE);
+  zlua_socket *socket = stream->socket;
+  closed it = {.stream = stream, .unsent = detach(stream)};
+  zlua_socket_shut(socket, linger);
+  if (!gone) {
+    (void)call_foreign(L, loop, index + 2, "close", linger);
+  }
+  lua_rawgeti(L, index, STREAM_ON_CLOSE);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+  } else {
+    lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CALLBACK);
+    (void)zlua_call(loop, ZLUA_SLOT_CALL_CLOSED, &it);
+  }
+}
+
 /* [-0, +0] closes the stream at index, and its socket: linger is in
  * milliseconds, or NULL for what the socket has. Then the close callback is
  * called. Returns the number of unsent messages. */
@@ -599,19 +852,39 @@ size_t zlua_stream_close(lua_State *L, int index, const int *linger) {
   int top = lua_gettop(L);
   zlua_getuservalue(L, index);
   lua_rawgeti(L, top + 1, STREAM_LOOP);
+  lua_rawgeti(L, top + 1, STREAM_FOREIGN);
   zlua_enter(L, loop, top + 2, &before); /* may raise: nothing is done */
-  zlua_unanchor(L, &stream->handle, loop->slots + ZLUA_SLOT_ACTIVE);
-  zlua_socket *socket = stream->socket;
-  closed it = {.stream = stream, .unsent = detach(stream)};
-  zlua_socket_shut(socket, linger);
-  lua_rawgeti(L, top + 1, STREAM_ON_CLOSE);
-  if (!lua_isnil(L, -1)) {
-    lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CALLBACK);
-    (void)zlua_call(loop, ZLUA_SLOT_CALL_CLOSED, &it);
+  if (!is_gone(stream) && call_foreign(L, loop, top + 3, "closed", NULL) &&
+      stream->core) {
+    zl_stream_socket_closed(stream->core);
+  }
+  if (stream->core) {
+    close_now(L, loop, stream, top + 1, linger);
   }
   (void)zlua_leave(L, loop, &before);
   lua_settop(L, top);
-  return it.unsent;
+  return stream->unsent;
+}
+
+/* [-0, +0] closes the socket of the stream at 1, whose loop may have been
+ * closed first: then the socket is still open. */
+static void close_leftover(lua_State *L, const int *linger) {
+  zlua_getuservalue(L, 1);
+  int uservalue = lua_gettop(L);
+  lua_rawgeti(L, uservalue, STREAM_SOCKET);
+  const zlua_socket *socket = lua_touserdata(L, -1);
+  bool open = socket && socket->zmq;
+  zlua_socket_close(L, lua_gettop(L), linger);
+  lua_rawgeti(L, uservalue, STREAM_FOREIGN);
+  if (open && !lua_isnil(L, -1)) {
+    lua_getfield(L, -1, "close");
+    lua_pushvalue(L, -2);
+    if (linger) {
+      lua_pushinteger(L, *linger);
+    }
+    lua_call(L, linger ? 2 : 1, 0);
+  }
+  lua_settop(L, uservalue - 1);
 }
 
 /* close([linger]) -> how many messages were not sent; the socket is closed too.
@@ -628,10 +901,7 @@ static int stream_close(lua_State *L) {
   if (stream->core) {
     unsent = zlua_stream_close(L, 1, has_linger ? &linger : NULL);
   } else {
-    /* Its loop may have been closed first: then the socket is still open. */
-    zlua_getuservalue(L, 1);
-    lua_rawgeti(L, 2, STREAM_SOCKET);
-    zlua_socket_close(L, 3, has_linger ? &linger : NULL);
+    close_leftover(L, has_linger ? &linger : NULL);
   }
   lua_pushinteger(L, (lua_Integer)unsent);
   return 1;
@@ -642,6 +912,49 @@ static int stream_scope_close(lua_State *L) {
   lua_settop(L, 1);
   (void)stream_close(L);
   return 0;
+}
+
+/* release_stream(stream): its socket, another library's, is about to be closed
+ * by that library. */
+static int release_stream(lua_State *L) {
+  const zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "close");
+  if (stream->core) {
+    zlua_getuservalue(L, 1);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, STREAM_FOREIGN);
+    (void)zlua_stream_close(L, 1, NULL);
+  }
+  return 0;
+}
+
+/* ---- draining ----------------------------------------------------------- */
+
+/* drain_stream(stream [, seconds]) -> whether it is for the caller to run the
+ * loop */
+static int drain_stream(lua_State *L) {
+  zlua_stream *stream = check_self(L, "drain");
+  int64_t timeout = ZL_FOREVER;
+  if (!lua_isnoneornil(L, 2)) {
+    timeout = zlua_check_seconds(L, "drain", 1, 2);
+  }
+  int rc =
+      zl_stream_drain(stream->core, timeout < 0 ? 0 : timeout, on_done, stream);
+  if (rc < 0) {
+    return zlua_raise(L, rc);
+  }
+  stream->draining = true;
+  set_kept(L, stream, 1, true);
+  lua_pushboolean(L, stream->handle.loop->L == NULL);
+  return 1;
+}
+
+/* await_stream(stream, on) -> what closing it has told: while it is on, closing
+ * the stream stops its loop. */
+static int await_stream(lua_State *L) {
+  zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "drain");
+  stream->awaited = stream->core && lua_toboolean(L, 2);
+  lua_pushinteger(L, (lua_Integer)stream->unsent);
+  return 1;
 }
 
 static int stream_gc(lua_State *L) {
@@ -700,12 +1013,52 @@ static int stream_tostring(lua_State *L) {
   return 1;
 }
 
+/* stream_socket(stream) -> the zmqloop socket it works on: its own, or the one
+ * that borrows another library's */
+static int stream_socket(lua_State *L) {
+  (void)check_self(L, "socket");
+  zlua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, STREAM_SOCKET);
+  return 1;
+}
+
 /* ---- opening ------------------------------------------------------------ */
 
-/* [-0, +0] fills the uservalue of the stream at index: loop at 2, socket at 3
- */
+/* LuaJIT's own type, which Lua has no name for. */
+enum { TYPE_CDATA = 10 };
+
+/* foreign_handle(value) -> a light userdata, or nil: value is one, or a pointer
+ * of LuaJIT's, which the caller has made sure of. */
+static int foreign_handle(lua_State *L) {
+  if (lua_type(L, 1) == TYPE_CDATA) {
+    lua_pushlightuserdata(L, *(void *const *)lua_topointer(L, 1));
+  } else if (lua_islightuserdata(L, 1)) {
+    lua_pushvalue(L, 1);
+  } else {
+    lua_pushnil(L);
+  }
+  return 1;
+}
+
+/* [-0, +1] pushes {the value at index}, which does not keep it. */
+static void push_weak(lua_State *L, int index) {
+  lua_createtable(L, 1, 0);
+  lua_pushvalue(L, index);
+  lua_rawseti(L, -2, 1);
+  zlua_getregistry(L, &weak_key);
+  lua_setmetatable(L, -2);
+}
+
+/* [-0, +0] fills the uservalue of the stream at index: loop at 2, socket at 3,
+ * another library's socket to be closed with it at 5 */
 static void fill_uservalue(lua_State *L, int index) {
   zlua_getuservalue(L, index);
+  push_weak(L, index);
+  lua_rawseti(L, -2, STREAM_WEAK);
+  if (lua_toboolean(L, 5)) {
+    lua_pushvalue(L, 5);
+    lua_rawseti(L, -2, STREAM_FOREIGN);
+  }
   lua_pushvalue(L, 2);
   lua_rawseti(L, -2, STREAM_LOOP);
   lua_pushvalue(L, 3);
@@ -721,11 +1074,13 @@ static void fill_uservalue(lua_State *L, int index) {
 static void set_fields(lua_State *L, int index) {
   lua_pushvalue(L, 2);
   lua_setfield(L, index, "io_loop");
-  lua_pushvalue(L, 3);
+  lua_pushvalue(L, lua_isnil(L, 4) ? 3 : 4);
   lua_setfield(L, index, "socket");
 }
 
-/* new_stream(class, loop, socket) -> stream | nil, message, name */
+/* new_stream(class, loop, socket [, given [, owned]]) -> stream | nil, message,
+ * name. For another library's socket: socket is borrowed, given is what the
+ * user gave, and owned is the object to be closed with the stream, or nil. */
 static int new_stream(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   zlua_loop *loop = zlua_check_loop(L, 2, "ZMQStream", 2);
@@ -734,14 +1089,16 @@ static int new_stream(lua_State *L) {
     return zlua_argument_error(L, "ZMQStream", 1,
                                "socket is already registered");
   }
-  lua_settop(L, 3);
-  zlua_stream *stream = zlua_new_object(L, &zlua_class_stream); /* 4 */
-  fill_uservalue(L, 4);
+  lua_settop(L, 5);
+  bool is_foreign = !lua_isnil(L, 4);
+  zlua_stream *stream = zlua_new_object(L, &zlua_class_stream); /* 6 */
+  fill_uservalue(L, 6);
   zlua_set_own_metatable(L, &zlua_class_stream, 1);
-  set_fields(L, 4);
-  zlua_socket_set_user(L, 3, 4);
-  zlua_anchor(L, &stream->handle, 4); /* its place; may raise, so it is first */
-  int rc = zl_stream_new(loop->core, socket->zmq, 0, &stream->core);
+  set_fields(L, 6);
+  zlua_socket_set_user(L, 3, 6);
+  zlua_anchor(L, &stream->handle, 6); /* its place; may raise, so it is first */
+  int rc = zl_stream_new(loop->core, socket->zmq, is_foreign ? ZL_FOREIGN : 0,
+                         &stream->core);
   if (rc < 0) {
     zlua_push_active(L, 2);
     zlua_unanchor(L, &stream->handle, -1);
@@ -749,11 +1106,12 @@ static int new_stream(lua_State *L) {
   }
   zlua_link(loop, &stream->handle);
   stream->kept = true;
-  set_kept(L, stream, 4, false);
+  set_kept(L, stream, 6, false);
   stream->socket = socket;
   socket->stream = stream;
   zl_stream_on_sent(stream->core, on_sent, stream);
   zl_stream_on_empty(stream->core, on_empty, stream);
+  zl_stream_on_error(stream->core, on_error, stream);
   return 1;
 }
 
@@ -766,12 +1124,17 @@ static const luaL_Reg methods[] = {
     {"on_send", stream_on_send},
     {"on_send_stream", stream_on_send_stream},
     {"stop_on_send", stream_stop_on_send},
+    {"on_drain", stream_on_drain},
+    {"on_error", stream_on_error},
+    {"stop_on_err", stream_stop_on_err},
     {"set_close_callback", stream_set_close_callback},
     {"send", stream_send},
     {"send_string", stream_send},
     {"send_multipart", stream_send_multipart},
     {"flush", stream_flush},
     {"set_batch", stream_set_batch},
+    {"set_priority", stream_set_priority},
+    {"set_send_hwm", stream_set_send_hwm},
     {"close", stream_close},
     {"closed", stream_closed},
     {"receiving", stream_receiving},
@@ -787,10 +1150,23 @@ static const luaL_Reg metamethods[] = {
     {NULL, NULL},
 };
 
+static const luaL_Reg functions[] = {
+    {"new_stream", new_stream},
+    {"stream_socket", stream_socket},
+    {"drain_stream", drain_stream},
+    {"await_stream", await_stream},
+    {"release_stream", release_stream},
+    {"foreign_handle", foreign_handle},
+    {NULL, NULL},
+};
+
 /* [-0, +0] module table on the top. */
 void zlua_open_stream(lua_State *L) {
   zlua_new_class(L, &zlua_class_stream, methods, metamethods);
   lua_setfield(L, -2, "ZMQStream");
-  lua_pushcfunction(L, new_stream);
-  lua_setfield(L, -2, "new_stream");
+  zlua_setfuncs(L, functions);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  zlua_setregistry(L, &weak_key);
 }

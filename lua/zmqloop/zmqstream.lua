@@ -7,18 +7,96 @@ local ioloop = require("zmqloop.ioloop")
 local ZMQStream = core.ZMQStream
 ZMQStream.__index = ZMQStream
 
+-- ---- making ----------------------------------------------------------------------------------
+
+-- A pointer of LuaJIT's ffi: what lzmq.ffi has for a handle.
+local function is_pointer(value)
+  if type(value) ~= "cdata" then
+    return false
+  end
+  return tostring(require("ffi").typeof(value)):find("%*>$") ~= nil
+end
+
+local function is_object(value)
+  return type(value) == "table" or type(value) == "userdata" or type(value) == "cdata"
+end
+
+-- A method of another library's object, or nil; a light userdata has none.
+local function method_of(value, name)
+  if not is_object(value) or core.foreign_handle(value) and not is_pointer(value) then
+    return nil
+  end
+  local found, method = pcall(function() return value[name] end)
+  return found and core.is_callable(method) and method or nil
+end
+
+-- The void * of another library's socket as light userdata, and the object to be closed with the
+-- stream. lzmq has handle(), its pollable objects have socket().
+local function handle_of(value, owner, depth)
+  if type(value) == "userdata" and core.foreign_handle(value) or is_pointer(value) then
+    return core.foreign_handle(value), owner
+  end
+  for _, name in ipairs({"handle", "lightuserdata"}) do
+    local method = method_of(value, name)
+    if method then
+      return handle_of(method(value), owner or value, depth)
+    end
+  end
+  local method = method_of(value, "socket")
+  if method and depth == 0 then
+    return handle_of(method(value), value, 1)
+  end
+  return nil
+end
+
+-- lzmq calls this before it closes its socket. It must not keep the stream.
+local function release_before_close(stream, object)
+  local on_close = method_of(object, "on_close")
+  if on_close then
+    local weak = setmetatable({stream}, {__mode = "v"})
+    on_close(object, function()
+      if weak[1] then core.release_stream(weak[1]) end
+    end)
+  end
+end
+
+local function new_foreign(given, io_loop)
+  local handle, owner = handle_of(given, nil, 0)
+  if not handle then
+    return core.new_stream(ZMQStream, io_loop, given) -- raises
+  end
+  local socket, message, name = core.borrow_socket(handle)
+  if not socket then
+    return socket, message, name
+  end
+  local stream
+  stream, message, name = core.new_stream(ZMQStream, io_loop, socket, given, owner)
+  if stream and owner then
+    release_before_close(stream, owner)
+  end
+  return stream, message, name
+end
+
 --- Puts a stream on a socket of zmqloop.zmq, in a loop, by default IOLoop.current().
 -- It receives nothing until on_recv(). The fields `socket` and `io_loop` are the two. Returns nil,
 -- message, name if libzmq refuses (ETERM).
+-- The socket may be another library's: an object with handle() or lightuserdata() as lzmq's, which
+-- the stream then owns, or a light userdata (LuaJIT: a pointer), which is to be closed by whoever
+-- made it, after the stream. Other code may go on using such a socket in the same thread.
 function ZMQStream.new(socket, io_loop)
-  return core.new_stream(ZMQStream, io_loop or ioloop.IOLoop.current(), socket)
+  io_loop = io_loop or ioloop.IOLoop.current()
+  if core.is_socket(socket) then
+    return core.new_stream(ZMQStream, io_loop, socket)
+  end
+  return new_foreign(socket, io_loop)
 end
 
 setmetatable(ZMQStream, {
   __call = function(_, socket, io_loop) return ZMQStream.new(socket, io_loop) end,
 })
 
--- The socket's own methods, for the stream.
+-- ---- the socket's own methods, for the stream -------------------------------------------------
+
 local passed_through = {
   "bind", "bind_to_random_port", "connect", "unbind", "disconnect", "set", "get", "setsockopt",
   "getsockopt", "subscribe", "unsubscribe",
@@ -26,12 +104,60 @@ local passed_through = {
 
 for _, name in ipairs(passed_through) do
   ZMQStream[name] = function(self, ...)
-    if self:closed() then
-      error("stream is closed", 2)
-    end
-    local socket = self.socket
+    local socket = core.stream_socket(self)
     return socket[name](socket, ...)
   end
+end
+
+-- ---- sending what is no string ----------------------------------------------------------------
+
+local encode_json -- of the first library that was found
+
+local function find_json()
+  for _, library in ipairs({"cjson", "dkjson"}) do
+    local found, json = pcall(require, library)
+    if found then
+      return json.encode
+    end
+  end
+  error("send_json needs lua-cjson or dkjson", 3)
+end
+
+--- Sends a value as JSON text, by lua-cjson or else dkjson; without either it raises, and so does a
+-- value that JSON cannot express. Options and results are those of send(). PyZMQ: `send_json`.
+function ZMQStream:send_json(value, options)
+  encode_json = encode_json or find_json()
+  return self:send(encode_json(value), options)
+end
+
+--- Sends the list of frames that serialize(value) returns. Options and results are those of
+-- send_multipart(). PyZMQ: `send_serialized`.
+function ZMQStream:send_serialized(value, serialize, options)
+  if not core.is_callable(serialize) then
+    error(("bad argument #2 to 'send_serialized' (function or callable expected, got %s)"):format(
+      type(serialize)), 2)
+  end
+  return self:send_multipart(serialize(value), options)
+end
+
+-- ---- draining --------------------------------------------------------------------------------
+
+--- Refuses new messages (ESHUTDOWN), sends those queued, then closes the stream and its socket.
+-- After `timeout` seconds (nil: no limit) it is closed with what is left, which the close callback
+-- is told. It goes on receiving until then. Called inside the loop, in a callback, it returns true
+-- at once; else it runs the loop until the stream is closed, or stop() is called, and returns how
+-- many messages libzmq did not take.
+function ZMQStream:drain(timeout)
+  if not core.drain_stream(self, timeout) then
+    return true
+  end
+  core.await_stream(self, true)
+  local ran, failure = pcall(self.io_loop.start, self.io_loop)
+  local unsent = core.await_stream(self, false)
+  if not ran then
+    error(failure, 0)
+  end
+  return self:closed() and unsent or self:close()
 end
 
 return {ZMQStream = ZMQStream}

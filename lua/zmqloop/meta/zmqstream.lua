@@ -9,7 +9,7 @@
 ---A ZeroMQ socket on a loop: receives whole messages and hands them to a
 ---callback, and sends without ever blocking. After PyZMQ's ZMQStream.
 ---@class zmqloop.ZMQStream
----@field socket zmqloop.Socket the socket it was made with
+---@field socket zmqloop.Socket|table|userdata the socket it was made with
 ---@field io_loop zmqloop.IOLoop the loop it was made with
 local ZMQStream = {}
 
@@ -51,6 +51,23 @@ function ZMQStream:on_send_stream(fn) end
 ---The same as `on_send(nil)`.
 function ZMQStream:stop_on_send() end
 
+---`fn()` is called from the loop when there is room in the queue again: once
+---after `send` has refused a message with EAGAIN, when the queue has fallen to
+---half of its limits. nil ends it.
+---@param fn zmqloop.Callable|nil
+function ZMQStream:on_drain(fn) end
+
+---`fn(message, name)` is called with what nobody else is told: once when the
+---context was terminated (ETERM) or the socket closed by other code (ENOTSOCK,
+---after which the stream is closed), and for each queued message that libzmq
+---refused, if neither on_send nor a callback of its own is set. Without fn such a
+---message is an error of a callback, with the stream in place of the callback.
+---@param fn zmqloop.Callable|nil
+function ZMQStream:on_error(fn) end
+
+---The same as `on_error(nil)`.
+function ZMQStream:stop_on_err() end
+
 ---`fn(unsent)` is called inside `close()`, with the number of messages that were
 ---not sent; its errors go where errors of callbacks go. nil ends it.
 ---@param fn zmqloop.Callable|nil
@@ -63,12 +80,15 @@ function ZMQStream:set_close_callback(fn) end
 
 ---Sends a message of one frame: now, if nothing is queued before it and the
 ---socket can take it, else from the loop as soon as the socket can, in order.
----Never blocks, never drops. Anything but a string raises.
+---Never blocks, never drops. Anything but a string raises. A refused message is
+---neither sent nor queued; EAGAIN and ESHUTDOWN are answers of the stream, the
+---others of libzmq.
 ---@param data string
 ---@param options? zmqloop.SendOptions|zmqloop.Callable a callable is the callback
----@return true? accepted nil when libzmq refuses it for good: it is neither sent nor queued
+---@return true? accepted
 ---@return string? message
----@return string? name ENOTSUP, EHOSTUNREACH (a ROUTER with router_mandatory), ETERM, ENOMEM
+---@return string? name EAGAIN (the queue is full: `set_send_hwm`), ESHUTDOWN (`drain`), ENOTSUP,
+--- EHOSTUNREACH (a ROUTER with router_mandatory), ETERM, ENOTSOCK, ENOMEM
 function ZMQStream:send(data, options) end
 
 ---The same as `send`.
@@ -91,8 +111,8 @@ function ZMQStream:send_multipart(frames, options) end
 
 ---Delivers what can be received and sends what is queued, without waiting and
 ---without the loop; replies that callbacks queue meanwhile are sent too. Without
----a receive callback messages are read and thrown away. PyZMQ:
----`ZMQStream.flush`, with an exact limit.
+---a receive callback messages are read and thrown away; while paused they stay
+---where they are. PyZMQ: `ZMQStream.flush`, with an exact limit.
 ---@param events? integer zmq.POLLIN, zmq.POLLOUT or their sum, which is the default
 ---@param limit? integer messages at most; nil: no limit, 0: none
 ---@return integer handled how many messages were received or sent
@@ -101,6 +121,18 @@ function ZMQStream:flush(events, limit) end
 ---How many messages it receives in one turn before others have theirs.
 ---@param messages integer 1 to 65535
 function ZMQStream:set_batch(messages) end
+
+---In each iteration streams of a higher priority are served before others, every
+---one once, so that none starves. Those of the same priority take turns.
+---@param priority integer -1000000 to 1000000; 0 is the default, and that of everything else
+function ZMQStream:set_priority(priority) end
+
+---How much may wait in the queue. A message beyond that is refused: `send`
+---returns nil, "EAGAIN: ...", "EAGAIN", and `on_drain` tells when to go on. What
+---is queued already stays; a message of more bytes than the limit may wait alone.
+---@param messages integer|nil 0 or nil: no limit, which is the default
+---@param bytes? integer of all their frames; 0 or nil: no limit
+function ZMQStream:set_send_hwm(messages, bytes) end
 
 ---Hands libzmq what it will take of the queue, closes stream and socket, and
 ---calls the close callback. No callback of the stream runs afterwards. Closing
