@@ -230,8 +230,11 @@ struct zlua_socket {
   zlua_context *context; /* kept by the uservalue; NULL: it is borrowed */
   zlua_socket *previous; /* among those of the context */
   zlua_socket *next;
-  zlua_stream *stream;   /* on it, or NULL */
-  zlua_handler *handler; /* registered for it, or NULL */
+  zlua_stream *stream;    /* on it, or NULL */
+  zlua_handler *handler;  /* registered for it, or NULL */
+  zlua_socket *monitor;   /* gets its events, or NULL */
+  zlua_socket *monitored; /* whose events it gets, or NULL */
+  bool of_loop;           /* a monitor that only its stream knows of */
   zlua_inbox inbox;
 };
 
@@ -241,6 +244,8 @@ zlua_socket *zlua_check_socket(lua_State *L, int index, const char *method,
 void zlua_socket_used(const zlua_socket *socket);
 void zlua_socket_touch(const zlua_socket *socket);
 void zlua_socket_set_user(lua_State *L, int index, int user_index);
+void zlua_socket_set_monitor(lua_State *L, int index, int monitor_index);
+void zlua_push_context(lua_State *L, int index);
 void zlua_push_sockets(lua_State *L, int context_index);
 void zlua_push_socket(lua_State *L, int index, const zlua_socket *socket);
 void zlua_socket_close(lua_State *L, int index, const int *linger);
@@ -255,6 +260,11 @@ int zlua_context_start(zlua_context *context);
 int zlua_address_start(const zlua_context *context);
 void zlua_push_options(lua_State *L);
 void zlua_option_constants(lua_State *L);
+
+/* monitor.c */
+void zlua_monitor_stop(zlua_socket *socket);
+void zlua_monitor_close(zlua_socket *socket);
+int zlua_socket_disable_monitor(lua_State *L);
 
 /* exit.c */
 void zlua_open_exit(lua_State *L);
@@ -275,6 +285,7 @@ size_t zlua_check_message(lua_State *L, const char *method, int index);
 /* Streams and handlers, as sockets see them. */
 void zlua_stream_used(const zlua_stream *stream);
 void zlua_stream_touch(const zlua_stream *stream);
+void zlua_stream_leave_loop(zlua_handle *handle);
 size_t zlua_stream_close(lua_State *L, int index, const int *linger);
 void zlua_handler_used(const zlua_handler *handler);
 void zlua_handler_touch(const zlua_handler *handler);
@@ -284,6 +295,7 @@ void zlua_handler_close(lua_State *L, int index);
 
 void zlua_open_context(lua_State *L);
 void zlua_open_socket(lua_State *L);
+void zlua_open_monitor(lua_State *L);
 void zlua_open_loop(lua_State *L);
 void zlua_open_timer(lua_State *L);
 void zlua_open_handler(lua_State *L);

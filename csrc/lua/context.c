@@ -116,6 +116,32 @@ static int terminate(lua_State *L, zlua_context *context) {
   return 1;
 }
 
+/* Has it open sockets, but for the monitors that only their loops know of? */
+static bool is_used(const zlua_context *context) {
+  const zlua_socket *socket = context->sockets;
+  while (socket && socket->of_loop) {
+    socket = socket->next;
+  }
+  return socket != NULL;
+}
+
+/* [-0, +0] closes the sockets of the context at 1. */
+static void close_sockets(lua_State *L, const zlua_context *context,
+                          const int *linger) {
+  int top = lua_gettop(L);
+  zlua_push_sockets(L, 1);
+  while (context->sockets) {
+    zlua_push_socket(L, top + 1, context->sockets);
+    if (lua_isnil(L, -1)) {
+      zlua_socket_drop(context->sockets); /* about to be collected */
+    } else {
+      zlua_socket_close(L, top + 2, linger);
+    }
+    lua_settop(L, top + 1);
+  }
+  lua_settop(L, top);
+}
+
 /* term() -> true | nil, message, name. A context with open sockets in this
  * state, which is one thread, would wait for itself: it is shut down instead.
  * Terminating twice is silent. */
@@ -125,12 +151,13 @@ static int context_term(lua_State *L) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  if (context->sockets) {
+  if (is_used(context)) {
     if (!context->borrowed && context->pid == getpid()) {
       (void)zmq_ctx_shutdown(context->zmq);
     }
     return zlua_fail_at(L, -EBUSY, "sockets of the context are open");
   }
+  close_sockets(L, context, NULL);
   return terminate(L, context);
 }
 
@@ -142,21 +169,11 @@ static int context_destroy(lua_State *L) {
   if (has_linger) {
     linger = (int)zlua_check_integer(L, "destroy", 1, 2, -1, INT32_MAX);
   }
-  lua_settop(L, 1);
-  zlua_push_sockets(L, 1); /* 2 */
-  while (context->sockets) {
-    zlua_push_socket(L, 2, context->sockets);
-    if (lua_isnil(L, -1)) {
-      zlua_socket_drop(context->sockets); /* about to be collected */
-    } else {
-      zlua_socket_close(L, 3, has_linger ? &linger : NULL);
-    }
-    lua_settop(L, 2);
-  }
   if (!context->zmq) {
     lua_pushboolean(L, 1);
     return 1;
   }
+  close_sockets(L, context, has_linger ? &linger : NULL);
   return terminate(L, context);
 }
 

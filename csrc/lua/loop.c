@@ -99,7 +99,7 @@ static void detach_all(zlua_loop *loop) {
     } else if (handle->class == &zlua_class_handler) {
       zlua_handler_detach(handle);
     } else {
-      zlua_stream_detach(handle);
+      zlua_stream_leave_loop(handle);
     }
   }
 }

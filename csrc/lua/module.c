@@ -290,6 +290,7 @@ int luaopen_zmqloop_core(lua_State *L) {
   zlua_open_exit(L); /* first: Lua finalizes it last */
   zlua_open_context(L);
   zlua_open_socket(L);
+  zlua_open_monitor(L);
   zlua_open_loop(L);
   zlua_open_timer(L);
   zlua_open_handler(L);

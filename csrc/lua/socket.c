@@ -16,7 +16,7 @@ const zlua_class zlua_class_socket = {.name = "socket",
                                       .size = sizeof(zlua_socket)};
 
 /* The uservalue. */
-enum { SOCKET_CONTEXT = 1, SOCKET_USER };
+enum { SOCKET_CONTEXT = 1, SOCKET_USER, SOCKET_MONITOR };
 
 /* What a socket made here lingers unless told otherwise, and at most when it is
  * collected: no exit takes longer. */
@@ -57,13 +57,31 @@ void zlua_socket_touch(const zlua_socket *socket) {
   }
 }
 
+/* [-0, +0] uservalue[field] = the value at value_index, for the socket at
+ * index. The place exists: this cannot fail. */
+static void set_field(lua_State *L, int index, int field, int value_index) {
+  value_index = zlua_absindex(L, value_index);
+  zlua_getuservalue(L, index);
+  lua_pushvalue(L, value_index);
+  lua_rawseti(L, -2, field);
+  lua_pop(L, 1);
+}
+
 /* [-0, +0] the stream or handler at user_index is on the socket at index. */
 void zlua_socket_set_user(lua_State *L, int index, int user_index) {
-  user_index = zlua_absindex(L, user_index);
+  set_field(L, index, SOCKET_USER, user_index);
+}
+
+/* [-0, +0] the socket at index keeps its monitor. */
+void zlua_socket_set_monitor(lua_State *L, int index, int monitor_index) {
+  set_field(L, index, SOCKET_MONITOR, monitor_index);
+}
+
+/* [-0, +1] pushes the context of the socket at index. */
+void zlua_push_context(lua_State *L, int index) {
   zlua_getuservalue(L, index);
-  lua_pushvalue(L, user_index);
-  lua_rawseti(L, -2, SOCKET_USER);
-  lua_pop(L, 1);
+  lua_rawgeti(L, -1, SOCKET_CONTEXT);
+  lua_remove(L, -2);
 }
 
 /* ---- life -------------------------------------------------------------------
@@ -139,6 +157,7 @@ static void settle(void *zmq) {
 static void close_zmq(zlua_socket *socket) {
   void *zmq = socket->zmq;
   zlua_context *context = socket->context;
+  zlua_monitor_stop(socket);
   socket->zmq = NULL;
   zlua_inbox_close(&socket->inbox);
   if (!context) {
@@ -204,8 +223,10 @@ static int new_socket(lua_State *L) {
   zlua_getuservalue(L, 3);
   lua_pushvalue(L, 1);
   lua_rawseti(L, -2, SOCKET_CONTEXT);
-  lua_pushboolean(L, 0); /* the place: setting it later cannot fail */
+  lua_pushboolean(L, 0); /* the places: setting them later cannot fail */
   lua_rawseti(L, -2, SOCKET_USER);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, SOCKET_MONITOR);
   lua_pop(L, 1);
   zlua_set_metatable(L, &zlua_class_socket);
   enter_in_context(L, 1, 3);
@@ -315,6 +336,23 @@ static int fail_at_address(lua_State *L, int rc, const char *address) {
   return zlua_fail_at(L, rc, shown);
 }
 
+/* While it tells a monitor that a bind has failed, libzmq 4.3 forgets why, and
+ * answers EAGAIN. An unmonitored socket learns the cause. */
+static int cause_of_failure(const zlua_socket *socket, const char *address) {
+  int ipv6 = 0;
+  size_t size = sizeof ipv6;
+  void *other = zmq_socket(socket->context->zmq, socket->type);
+  if (!other) {
+    return -zmq_errno();
+  }
+  (void)zmq_getsockopt(socket->zmq, ZMQ_IPV6, &ipv6, &size);
+  (void)zmq_setsockopt(other, ZMQ_IPV6, &ipv6, size);
+  int error = zmq_bind(other, address) < 0 ? zmq_errno() : EAGAIN;
+  set_linger(other, 0);
+  (void)zmq_close(other);
+  return -error;
+}
+
 /* Returns 0 or an error; may raise when a signal's handler wants it. */
 static int call_with_address(lua_State *L, const zlua_socket *socket,
                              const char *address, address_fn act) {
@@ -327,7 +365,10 @@ static int call_with_address(lua_State *L, const zlua_socket *socket,
   while ((rc = act(socket->zmq, address)) < 0 && zmq_errno() == EINTR) {
     zlua_let_hooks_run(L);
   }
-  return rc < 0 ? -zmq_errno() : 0;
+  int error = rc < 0 ? -zmq_errno() : 0;
+  return error == -EAGAIN && act == zmq_bind && socket->monitor
+             ? cause_of_failure(socket, address)
+             : error;
 }
 
 static int with_address(lua_State *L, const char *method, address_fn act) {
@@ -594,6 +635,7 @@ static const luaL_Reg methods[] = {
     {"close", socket_close},
     {"closed", socket_closed},
     {"handle", socket_handle},
+    {"disable_monitor", zlua_socket_disable_monitor},
     {NULL, NULL},
 };
 

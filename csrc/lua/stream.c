@@ -96,6 +96,15 @@ void zlua_stream_detach(zlua_handle *handle) {
   (void)detach((zlua_stream *)handle);
 }
 
+/* The loop is being closed. */
+void zlua_stream_leave_loop(zlua_handle *handle) {
+  zlua_socket *socket = ((zlua_stream *)handle)->socket;
+  zlua_stream_detach(handle);
+  if (socket) {
+    zlua_monitor_close(socket);
+  }
+}
+
 static bool receiving(const zlua_stream *stream) {
   return stream->has_recv && !stream->paused;
 }

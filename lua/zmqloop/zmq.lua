@@ -222,4 +222,6 @@ zmq.Context = setmetatable({
 
 zmq.Socket = Socket
 
+require("zmqloop.monitor") -- methods of Socket
+
 return zmq

@@ -190,3 +190,7 @@ function Socket:closed() end
 ---libzmq's `void *`, for other bindings.
 ---@return lightuserdata
 function Socket:handle() end
+
+---Ends `monitor` and the events of `get_monitor_socket`: the last of them is
+---MONITOR_STOPPED. Silent if there is none.
+function Socket:disable_monitor() end

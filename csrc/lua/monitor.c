@@ -1,0 +1,158 @@
+/* monitor.c - what happens to a socket's connections, told on a PAIR socket.
+ * SPDX-License-Identifier: MIT
+ *
+ * libzmq sends events to its PAIR from its own threads, and waits when it
+ * cannot: with nobody at the other end, or a full queue, those threads stand
+ * still, and with them every socket of the context. So our PAIR has no
+ * high-water mark, and the two sockets know each other: whichever is closed
+ * first, in whatever way, the events are stopped before.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "binding.h"
+
+enum { ADDRESS_SPACE = 80, TRIES = 100, EVENT_SIZE = 6 };
+
+/* The last event on the PAIR is then ZMQ_EVENT_MONITOR_STOPPED. In a forked
+ * child the sockets are the parent's. */
+static void stop(zlua_socket *monitored) {
+  if (monitored->context->pid == getpid()) {
+    (void)zmq_socket_monitor(monitored->zmq, NULL, 0);
+  }
+  monitored->monitor->monitored = NULL;
+  monitored->monitor = NULL;
+}
+
+/* The socket is about to be closed: monitored, a monitor's, or neither. */
+void zlua_monitor_stop(zlua_socket *socket) {
+  if (socket->monitor) {
+    stop(socket);
+  }
+  if (socket->monitored) {
+    stop(socket->monitored);
+  }
+}
+
+/* The loop that took the events from the socket, if it is a monitor's, is being
+ * closed. */
+void zlua_monitor_close(zlua_socket *socket) {
+  if (socket->of_loop) {
+    zlua_socket_shut(socket, NULL);
+  }
+}
+
+/* The address is ours alone, unless a socket of libzmq's that is still being
+ * closed has it. Returns 0 or an error. */
+static int begin(zlua_socket *monitored, const zlua_socket *pair, int events) {
+  char address[ADDRESS_SPACE];
+  int none = 0;
+  int rc = -1;
+  (void)zmq_setsockopt(pair->zmq, ZMQ_RCVHWM, &none, sizeof none);
+  (void)zmq_setsockopt(pair->zmq, ZMQ_LINGER, &none, sizeof none);
+  for (int i = 0; i < TRIES && rc < 0; i++) {
+    (void)snprintf(address, sizeof address, "inproc://zmqloop.monitor-%p-%d",
+                   (const void *)pair, i);
+    rc = zmq_socket_monitor(monitored->zmq, address, events);
+    if (rc < 0 && zmq_errno() != EADDRINUSE) {
+      break;
+    }
+  }
+  if (rc == 0) {
+    rc = zmq_connect(pair->zmq, address);
+  }
+  return rc < 0 ? -zmq_errno() : 0;
+}
+
+/* start_monitor(socket, PAIR socket, events, of_loop) -> true | nil, message,
+ * name. A former monitor of the socket is told that it is over. of_loop: the
+ * PAIR is no one's but a stream's. */
+static int start_monitor(lua_State *L) {
+  zlua_socket *monitored = zlua_check_socket(L, 1, "monitor", 0);
+  zlua_socket *pair = zlua_check_socket(L, 2, "monitor", 1);
+  int events = (int)zlua_check_integer(L, "monitor", 2, 3, 0, INT32_MAX);
+  bool of_loop = lua_toboolean(L, 4);
+  if (monitored->monitor) {
+    stop(monitored);
+  }
+  int rc = begin(monitored, pair, events | ZMQ_EVENT_MONITOR_STOPPED);
+  zlua_socket_touch(monitored);
+  if (rc < 0) {
+    (void)zmq_socket_monitor(monitored->zmq, NULL, 0);
+    return zlua_fail(L, rc);
+  }
+  monitored->monitor = pair;
+  pair->monitored = monitored;
+  pair->of_loop = of_loop;
+  lua_settop(L, 2);
+  if (of_loop) {
+    lua_pushboolean(L, 0);
+  }
+  zlua_socket_set_monitor(L, 1, -1);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* socket:disable_monitor() */
+int zlua_socket_disable_monitor(lua_State *L) {
+  zlua_socket *monitored = zlua_check_socket(L, 1, "disable_monitor", 0);
+  if (monitored->monitor) {
+    stop(monitored);
+  }
+  return 0;
+}
+
+/* monitor_socket(socket) -> the PAIR that get_monitor_socket() has made, or nil
+ */
+static int monitor_socket(lua_State *L) {
+  const zlua_socket *socket = zlua_check_socket(L, 1, "get_monitor_socket", 0);
+  if (!socket->monitor || socket->monitor->of_loop) {
+    return 0;
+  }
+  lua_settop(L, 1);
+  zlua_push_context(L, 1);
+  zlua_push_sockets(L, 2);
+  zlua_push_socket(L, 3, socket->monitor);
+  return 1;
+}
+
+/* parse_event(first frame) -> event, value; nothing if it is none */
+static int parse_event(lua_State *L) {
+  size_t size;
+  uint16_t event;
+  int32_t value;
+  const char *frame = luaL_checklstring(L, 1, &size);
+  if (size != EVENT_SIZE) {
+    return 0;
+  }
+  memcpy(&event, frame, sizeof event);
+  memcpy(&value, frame + sizeof event, sizeof value);
+  lua_pushinteger(L, event);
+  lua_pushinteger(L, value);
+  return 2;
+}
+
+/* error_name(errno) -> "ECONNREFUSED" */
+static int error_name(lua_State *L) {
+  lua_pushstring(L, zl_errname(-(int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+/* socket_context(socket) */
+static int socket_context(lua_State *L) {
+  (void)zlua_check_socket(L, 1, "monitor", 0);
+  zlua_push_context(L, 1);
+  return 1;
+}
+
+/* [-0, +0] module table on the top. */
+void zlua_open_monitor(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"start_monitor", start_monitor},   {"monitor_socket", monitor_socket},
+      {"parse_event", parse_event},       {"error_name", error_name},
+      {"socket_context", socket_context}, {NULL, NULL},
+  };
+  zlua_setfuncs(L, functions);
+}

@@ -1,0 +1,217 @@
+--- zmqloop.monitor: what happens to the connections of a socket.
+-- An event is a table:
+--   event     its number, such as zmq.EVENT_CONNECTED
+--   name      "CONNECTED"
+--   value     what it means depends on the event: a descriptor (CONNECTED, LISTENING, ACCEPTED,
+--             CLOSED, DISCONNECTED), an interval in milliseconds (CONNECT_RETRIED), the number of
+--             an error (CONNECT_DELAYED, *_FAILED), of a protocol error, or a ZAP status (300,
+--             400, 500); else 0
+--   endpoint  the address
+--   error     if the value is an error: its name, such as "ECONNREFUSED" or
+--             "ZMTP_MECHANISM_MISMATCH"
+local core = require("zmqloop.core")
+local ioloop = require("zmqloop.ioloop")
+local zmqstream = require("zmqloop.zmqstream")
+
+local Socket = core.Socket
+
+local PAIR = core.constants.PAIR
+local STOPPED = core.constants.EVENT_MONITOR_STOPPED
+local ALL = core.constants.EVENT_ALL
+
+local names, numbers, protocol_errors = {}, {}, {}
+for constant, number in pairs(core.constants) do
+  local name = constant:match("^EVENT_(.*)$")
+  if name and name ~= "ALL" then
+    names[number], numbers[name] = name, number
+  end
+  local protocol_error = constant:match("^PROTOCOL_ERROR_(.*)$")
+  if protocol_error then
+    protocol_errors[number] = protocol_error
+  end
+end
+
+-- The events whose value is an errno.
+local fails = {
+  CONNECT_DELAYED = true, BIND_FAILED = true, ACCEPT_FAILED = true, CLOSE_FAILED = true,
+  HANDSHAKE_FAILED_NO_DETAIL = true,
+}
+
+local function error_of(name, value)
+  if fails[name] and value ~= 0 then
+    return core.error_name(value)
+  elseif name == "HANDSHAKE_FAILED_PROTOCOL" then
+    return protocol_errors[value]
+  end
+end
+
+-- Is it what libzmq sends: two frames, the first of them event and value?
+local function parse(frames)
+  local first, endpoint = frames[1], frames[2]
+  if #frames ~= 2 or type(first) ~= "string" or type(endpoint) ~= "string" then
+    return nil
+  end
+  local event, value = core.parse_event(first)
+  if not event then
+    return nil
+  end
+  local name = names[event] or "UNKNOWN"
+  return {
+    event = event,
+    name = name,
+    value = value,
+    endpoint = endpoint,
+    error = error_of(name, value),
+  }
+end
+
+--- Makes the event of a message from a monitor's socket. Raises if it is none.
+-- PyZMQ: `zmq.utils.monitor.parse_monitor_message`.
+local function parse_monitor_message(frames)
+  local event = type(frames) == "table" and parse(frames)
+  if not event then
+    error("bad argument #1 to 'parse_monitor_message' (not a message of a monitor)", 2)
+  end
+  return event
+end
+
+--- Receives the next event from a socket of get_monitor_socket(), waiting for it or, with
+-- zmq.DONTWAIT, not. Returns nil, message, name as `socket:recv_multipart` does.
+local function recv_monitor_message(socket, flags)
+  local frames, message, name = socket:recv_multipart(flags)
+  if not frames then
+    return frames, message, name
+  end
+  return parse_monitor_message(frames)
+end
+
+-- ---- sockets ---------------------------------------------------------------------------------
+
+local function number_of(name, level)
+  local number = type(name) == "string" and numbers[name:gsub("^EVENT_", "")]
+  if not number then
+    error(("bad argument #2 to 'monitor' (unknown event '%s')"):format(tostring(name)), level + 1)
+  end
+  return number
+end
+
+-- "all", nil, a mask, a name or a list of names.
+local function mask_of(events, level)
+  if events == nil or events == "all" then
+    return ALL
+  elseif type(events) == "number" then
+    if events < 1 or events > ALL or events % 1 ~= 0 then
+      error("bad argument #2 to 'monitor' (out of range)", level + 1)
+    end
+    return events
+  elseif type(events) ~= "table" then
+    return number_of(events, level + 1)
+  end
+  local mask, added = 0, {}
+  for _, name in ipairs(events) do
+    local number = number_of(name, level + 1)
+    if not added[number] then
+      mask, added[number] = mask + number, true
+    end
+  end
+  return mask
+end
+
+-- Is the bit of the event in the mask? 5.1 has no bit operators.
+local function has(mask, event)
+  return mask % (2 * event) >= event
+end
+
+local function open_pair(socket, mask, of_loop)
+  local pair, message, name = core.new_socket(core.socket_context(socket), PAIR)
+  if not pair then
+    return pair, message, name
+  end
+  local ok
+  ok, message, name = core.start_monitor(socket, pair, mask, of_loop)
+  if not ok then
+    pair:close(0)
+    return ok, message, name
+  end
+  return pair
+end
+
+-- The last event closes the stream, before the user's function may raise.
+local function watch(stream, fn, mask)
+  stream:on_recv(function(frames)
+    local event = parse(frames)
+    if event.event == STOPPED then
+      stream:close()
+    end
+    if has(mask, event.event) then
+      fn(event)
+    end
+  end)
+end
+
+--- Calls fn(event) in the loop, by default IOLoop.current(), for what happens to the connections.
+-- events are "all", which is the default, names such as {"CONNECTED", "DISCONNECTED"}, or a mask of
+-- zmq.EVENT_*. It ends by itself, with the event MONITOR_STOPPED, when the socket is closed or by
+-- disable_monitor(), without an event when the loop is closed, and by another monitor() of the
+-- socket; a nil in place of fn is disable_monitor(). Returns true, or nil, message, name.
+function Socket:monitor(fn, events, io_loop)
+  if fn == nil then
+    self:disable_monitor()
+    return true
+  elseif not core.is_callable(fn) then
+    error(("bad argument #1 to 'monitor' (function or callable expected, got %s)"):format(
+      type(fn)), 2)
+  end
+  local mask = mask_of(events, 2)
+  io_loop = io_loop or ioloop.IOLoop.current()
+  local pair, message, name = open_pair(self, mask, true)
+  if not pair then
+    return pair, message, name
+  end
+  local stream
+  stream, message, name = zmqstream.ZMQStream(pair, io_loop)
+  if not stream then
+    pair:close(0)
+    return stream, message, name
+  end
+  watch(stream, fn, mask)
+  return true
+end
+
+--- Returns a PAIR socket on which the events arrive, for recv_monitor_message(); the same one until
+-- it is closed or disable_monitor() is called. The caller closes it, before or after the socket.
+-- Returns nil, message, name if there is none to be had. PyZMQ: `Socket.get_monitor_socket`.
+function Socket:get_monitor_socket(events)
+  local pair = core.monitor_socket(self)
+  if pair then
+    return pair
+  end
+  return open_pair(self, mask_of(events, 2), false)
+end
+
+-- ---- streams ---------------------------------------------------------------------------------
+
+local ZMQStream = zmqstream.ZMQStream
+
+local function check_open(stream)
+  if stream:closed() then
+    error("stream is closed", 3)
+  end
+end
+
+--- The same as monitor() of the stream's socket, in the stream's loop.
+function ZMQStream:monitor(fn, events)
+  check_open(self)
+  return self.socket:monitor(fn, events, self.io_loop)
+end
+
+--- Ends monitor(): its function gets MONITOR_STOPPED, its last event.
+function ZMQStream:disable_monitor()
+  check_open(self)
+  self.socket:disable_monitor()
+end
+
+return {
+  parse_monitor_message = parse_monitor_message,
+  recv_monitor_message = recv_monitor_message,
+}
