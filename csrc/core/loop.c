@@ -378,6 +378,7 @@ static int begin(zl_loop *loop) {
     return -EBUSY;
   }
   loop->running = true;
+  loop->called = true; /* the host's own code ran since the last one */
   loop->woken = false;
   loop->handled = 0;
   if (loop->watchdog) {

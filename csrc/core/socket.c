@@ -117,8 +117,15 @@ static void serve(zl__watch *watch) {
   zl__socket_serve_end(socket);
 }
 
-/* REQ and REP change state silently, and foreign code does not tell: they are
- * looked at in every iteration in which something was called. */
+/* By itself, as REQ and REP; or where a signal that is read away is not
+ * reported. */
+static bool changes_silently(const zl_socket *socket) {
+  return socket->type == ZMQ_REQ || socket->type == ZMQ_REP ||
+         socket->watch.handle.loop->touch;
+}
+
+/* Foreign code does not tell what it does: such sockets are looked at in every
+ * iteration in which something was called, and first thing in a run or step. */
 void zl__sockets_sweep(zl_loop *loop) {
   zl__link *head = &loop->sweep;
   for (zl__link *link = head->next; link != head; link = link->next) {
@@ -159,7 +166,7 @@ int zl__socket_open(zl_socket *socket, void *zmq, unsigned flags) {
   if (rc < 0) {
     return rc;
   }
-  if (socket->foreign && (socket->type == ZMQ_REQ || socket->type == ZMQ_REP)) {
+  if (socket->foreign && changes_silently(socket)) {
     zl__append(&socket->watch.handle.loop->sweep, &socket->sweep);
   }
   zl__socket_dirty(socket); /* messages may be waiting already */

@@ -356,9 +356,8 @@ static int cause_of_failure(const zlua_socket *socket, const char *address) {
 /* Returns 0 or an error; may raise when a signal's handler wants it. */
 static int call_with_address(lua_State *L, const zlua_socket *socket,
                              const char *address, address_fn act) {
-  int rc = strncmp(address, "inproc:", 7) == 0
-               ? 0
-               : zlua_address_start(socket->context);
+  bool ready = !socket->context || strncmp(address, "inproc:", 7) == 0;
+  int rc = ready ? 0 : zlua_address_start(socket->context);
   if (rc < 0) {
     return rc;
   }

@@ -709,6 +709,19 @@ static void test_readiness_foreign_storm(void) {
   stress(&(mode){.flags = ZL_FOREIGN, .storm = true});
 }
 
+static void test_readiness_foreign_poll(void) {
+  stress(&(mode){.flags = ZL_FOREIGN, .backend = ZL_BACKEND_POLL});
+}
+
+static void test_readiness_foreign_streams(void) {
+  stress(&(mode){.flags = ZL_FOREIGN, .streams = true});
+}
+
+static void test_readiness_foreign_streams_poll(void) {
+  stress(&(mode){
+      .flags = ZL_FOREIGN, .streams = true, .backend = ZL_BACKEND_POLL});
+}
+
 static void test_readiness_streams(void) {
   stress(&(mode){.streams = true});
 }
@@ -752,6 +765,9 @@ static const zl_test tests[] = {
     TEST(test_readiness_poll_storm),
     TEST(test_readiness_foreign),
     TEST(test_readiness_foreign_storm),
+    TEST(test_readiness_foreign_poll),
+    TEST(test_readiness_foreign_streams),
+    TEST(test_readiness_foreign_streams_poll),
     TEST(test_readiness_streams),
     TEST(test_readiness_streams_storm),
     TEST(test_readiness_streams_poll),
