@@ -88,12 +88,15 @@ static void test_messages_wait_in_order(void) {
   init_text(&frames[2], "a frame that is too long to be kept inside");
   CHECK_INT(zl_stream_send_messages(sender, frames, 3, 0), ZL_QUEUED);
   CHECK_INT(send_one(sender, "bytes", 0), ZL_QUEUED);
-  init_text(&frames[0], "last");
-  CHECK_INT(zl_stream_send_messages(sender, frames, 1, 0), ZL_QUEUED);
-  CHECK_INT(zl_stream_queued(sender), 3);
   zl_stream *receiver = new_receiver(pull, &in);
   join_sockets(TCP, pull, push);
   zl_stream_touch(sender);
+  zmq_pollitem_t writable = {.socket = push, .events = ZMQ_POLLOUT};
+  CHECK_INT(zmq_poll(&writable, 1, -1), 1);
+  init_text(&frames[0], "last");
+  CHECK_INT(zl_stream_send_messages(sender, frames, 1, 0), ZL_QUEUED);
+  CHECK_INT(zl_stream_queued(sender), 3);
+  zl_stream_used(sender);
   run_until(&in.messages, 3);
   CHECK(!strcmp(in.text, "a||a frame that is too long to be kept inside;"
                          "bytes;last;"));
