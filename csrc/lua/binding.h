@@ -37,6 +37,8 @@ extern const zlua_class zlua_class_loop;
 extern const zlua_class zlua_class_timer;
 extern const zlua_class zlua_class_handler;
 extern const zlua_class zlua_class_stream;
+extern const zlua_class zlua_class_frame;
+extern const zlua_class zlua_class_tracker;
 
 typedef struct zlua_loop zlua_loop;
 
@@ -223,6 +225,13 @@ typedef struct zlua_inbox {
   int capacity;
 } zlua_inbox;
 
+/* Frames that libzmq is to get. */
+typedef struct zlua_outbox {
+  zmq_msg_t *frames;
+  size_t count;
+  size_t capacity;
+} zlua_outbox;
+
 struct zlua_socket {
   const zlua_class *class;
   void *zmq; /* NULL: closed, or not yet open */
@@ -236,6 +245,7 @@ struct zlua_socket {
   zlua_socket *monitored; /* whose events it gets, or NULL */
   bool of_loop;           /* a monitor that only its stream knows of */
   zlua_inbox inbox;
+  zlua_outbox outbox;
 };
 
 zlua_context *zlua_check_context(lua_State *L, const char *method);
@@ -272,15 +282,80 @@ zlua_exit *zlua_exit_of(lua_State *L);
 void zlua_exit_hold(zlua_exit *exit);
 void zlua_exit_release(zlua_exit *exit);
 void zlua_exit_retire(zlua_exit *exit, void *zmq_context, bool lingers);
+void zlua_stay_loaded(void);
+
+/* ---- frames ---------------------------------------------------------------
+ */
+
+typedef struct zlua_payload zlua_payload;
+typedef struct zlua_tracking zlua_tracking;
+
+typedef struct zlua_frame {
+  const zlua_class *class;
+  zlua_payload *payload; /* the state's, which counts this frame */
+  bool open;
+  zmq_msg_t message; /* if open */
+} zlua_frame;
+
+/* What the arguments of a send are. */
+typedef struct zlua_message {
+  size_t count; /* parts */
+  size_t bytes;
+  bool has_frames; /* not only strings */
+} zlua_message;
+
+/* How a message is to be sent. */
+typedef struct zlua_send_options {
+  int flags;
+  bool track;
+  zlua_tracking *tracking; /* NULL: nobody wants to know */
+  uint32_t routing_id;     /* 0: none */
+  const char *group;       /* NULL: none */
+} zlua_send_options;
+
+/* Was this built with the drafts of libzmq's API? */
+extern const bool zlua_has_drafts;
+
+/* frame.c */
+void zlua_frames_announce(lua_State *L, size_t bytes);
+zlua_frame *zlua_new_frame(lua_State *L);
+void zlua_frame_take(zlua_frame *frame, zmq_msg_t *message);
+zlua_frame *zlua_test_frame(lua_State *L, int index);
+void zlua_new_frames(lua_State *L, zmq_msg_t *messages, int count,
+                     bool as_list);
+void zlua_open_frames(lua_State *L, zmq_msg_t *messages, int count,
+                      bool as_list);
+int zlua_set_routing_id(zmq_msg_t *message, uint32_t routing_id);
+int zlua_set_group(zmq_msg_t *message, const char *group);
+void zlua_copy_address(zmq_msg_t *to, zmq_msg_t *from);
+
+/* tracker.c */
+zlua_tracking *zlua_new_tracker(lua_State *L);
+int zlua_tracking_wrap(zlua_tracking *tracking, zmq_msg_t *message);
 
 /* inbox.c */
 int zlua_inbox_fill(zlua_inbox *inbox, void *zmq, int flags, bool whole);
-void zlua_inbox_push_frame(lua_State *L, zlua_inbox *inbox);
-void zlua_inbox_push_list(lua_State *L, zlua_inbox *inbox);
+void zlua_inbox_push_first(lua_State *L, zlua_inbox *inbox, bool copy);
+void zlua_inbox_push_list(lua_State *L, zlua_inbox *inbox, bool copy);
 void zlua_inbox_close(zlua_inbox *inbox);
 
-/* Counts the frames of the list at index, and checks them all. */
-size_t zlua_check_message(lua_State *L, const char *method, int index);
+/* outbox.c */
+zlua_message zlua_check_part(lua_State *L, const char *method, int index);
+zlua_message zlua_check_message(lua_State *L, const char *method, int index);
+uint32_t zlua_check_routing_id(lua_State *L, const char *method, int argument,
+                               int index);
+const char *zlua_check_group(lua_State *L, const char *method, int argument,
+                             int index);
+int zlua_check_flags(lua_State *L, const char *method, int argument, int index);
+bool zlua_check_copy(lua_State *L, const char *method, int argument, int index);
+void zlua_read_send_options(lua_State *L, const char *method, int argument,
+                            int index, zlua_send_options *options);
+bool zlua_needs_message(const zlua_send_options *options);
+int zlua_fail_send(lua_State *L, int rc, const zlua_send_options *options);
+int zlua_outbox_fill(lua_State *L, zlua_outbox *outbox, int index, size_t count,
+                     const zlua_send_options *options);
+void zlua_outbox_clear(zlua_outbox *outbox);
+void zlua_outbox_close(zlua_outbox *outbox);
 
 /* Streams and handlers, as sockets see them. */
 void zlua_stream_used(const zlua_stream *stream);
@@ -300,5 +375,7 @@ void zlua_open_loop(lua_State *L);
 void zlua_open_timer(lua_State *L);
 void zlua_open_handler(lua_State *L);
 void zlua_open_stream(lua_State *L);
+void zlua_open_frame(lua_State *L);
+void zlua_open_tracker(lua_State *L);
 
 #endif /* ZLUA_BINDING_H */

@@ -63,6 +63,15 @@ static inline void zlua_setfuncs(lua_State *L, const luaL_Reg *list) {
   }
 }
 
+/* The collector does as much as if Lua had allocated so many KiB. */
+static inline void zlua_gc_step(lua_State *L, int kib) {
+#if LUA_VERSION_NUM < 505
+  (void)lua_gc(L, LUA_GCSTEP, kib);
+#else
+  (void)lua_gc(L, LUA_GCSTEP, (size_t)kib * 1024);
+#endif
+}
+
 /* Is the value a number without fraction that fits lua_Integer? */
 static inline bool zlua_isinteger(lua_State *L, int index) {
 #if LUA_VERSION_NUM >= 503

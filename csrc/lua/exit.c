@@ -83,8 +83,9 @@ static void *end_context(void *arg) {
   return NULL;
 }
 
-/* Keeps this library, and with it libzmq, from being unloaded. */
-static void stay_loaded(void) {
+/* Keeps this library, and with it libzmq, from being unloaded: some thread may
+ * come to run its code after the Lua state is closed. */
+void zlua_stay_loaded(void) {
   Dl_info info;
   if (dladdr((const void *)&exit_key, &info) && info.dli_fname) {
     (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
@@ -126,7 +127,7 @@ void zlua_exit_retire(zlua_exit *exit, void *zmq_context, bool lingers) {
     return;
   }
   *it = (retirement){.exit = exit, .context = zmq_context};
-  stay_loaded();
+  zlua_stay_loaded();
   (void)pthread_mutex_lock(&exit->mutex);
   exit->references++;
   exit->ending++;

@@ -72,19 +72,37 @@ static void push_string(lua_State *L, zmq_msg_t *frame) {
   lua_pushlstring(L, zmq_msg_data(frame), zmq_msg_size(frame));
 }
 
-/* [-0, +1] pushes the first frame. */
-void zlua_inbox_push_frame(lua_State *L, zlua_inbox *inbox) {
-  push_string(L, &inbox->frames[inbox->first]);
+/* [-0, +1] pushes the first `count` as frames. */
+static void push_frames(lua_State *L, zlua_inbox *inbox, int count,
+                        bool as_list) {
+  zlua_new_frames(L, &inbox->frames[inbox->first], count, as_list);
+  if (inbox->count - inbox->first < count) {
+    luaL_error(L, "a finalizer has closed the socket");
+  }
+  zlua_open_frames(L, &inbox->frames[inbox->first], count, as_list);
+}
+
+/* [-0, +1] pushes the first frame, as a string or a Frame. */
+void zlua_inbox_push_first(lua_State *L, zlua_inbox *inbox, bool copy) {
+  if (copy) {
+    push_string(L, &inbox->frames[inbox->first]);
+  } else {
+    push_frames(L, inbox, 1, false);
+  }
   take(inbox);
 }
 
 /* [-0, +1] pushes the list of all frames. */
-void zlua_inbox_push_list(lua_State *L, zlua_inbox *inbox) {
+void zlua_inbox_push_list(lua_State *L, zlua_inbox *inbox, bool copy) {
   int count = inbox->count - inbox->first;
-  lua_createtable(L, count, 0);
-  for (int i = 0; i < count; i++) {
-    push_string(L, &inbox->frames[inbox->first + i]);
-    lua_rawseti(L, -2, i + 1);
+  if (copy) {
+    lua_createtable(L, count, 0);
+    for (int i = 0; i < count; i++) {
+      push_string(L, &inbox->frames[inbox->first + i]);
+      lua_rawseti(L, -2, i + 1);
+    }
+  } else {
+    push_frames(L, inbox, count, true);
   }
   for (int i = 0; i < count; i++) {
     take(inbox);

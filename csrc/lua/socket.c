@@ -160,6 +160,7 @@ static void close_zmq(zlua_socket *socket) {
   zlua_monitor_stop(socket);
   socket->zmq = NULL;
   zlua_inbox_close(&socket->inbox);
+  zlua_outbox_close(&socket->outbox);
   if (!context) {
     return;
   }
@@ -452,8 +453,8 @@ static attempt begin(int flags, int option) {
 }
 
 /* After EINTR: waits for what is left of the socket's time; what then is not
- * ready is EAGAIN. Returns 0, or -ECHILD: in a forked child libzmq would answer
- * EINTR for ever. */
+ * ready is EAGAIN. Returns 0, -ENOTSOCK if the signal's handler has closed the
+ * socket, or -ECHILD: in a forked child libzmq would answer EINTR for ever. */
 static int prepare_again(lua_State *L, const zlua_socket *socket, attempt *it) {
   int timeout = -1;
   size_t size = sizeof timeout;
@@ -461,46 +462,32 @@ static int prepare_again(lua_State *L, const zlua_socket *socket, attempt *it) {
     return -ECHILD;
   }
   zlua_let_hooks_run(L);
+  if (!socket->zmq) {
+    return -ENOTSOCK;
+  }
   (void)zmq_getsockopt(socket->zmq, it->option, &timeout, &size);
   if (timeout >= 0 && !(it->flags & ZMQ_DONTWAIT)) {
     zmq_pollitem_t item = {.socket = socket->zmq, .events = it->events};
     (void)poll_socket(L, &item, time_left(it->started, timeout));
     it->flags |= ZMQ_DONTWAIT;
   }
-  return 0;
+  return socket->zmq ? 0 : -ENOTSOCK;
 }
 
 /* ---- messages ----------------------------------------------------------- */
 
-static int check_flags(lua_State *L, const char *method, int argument,
-                       int index) {
-  if (lua_isnoneornil(L, index)) {
-    return 0;
+/* [-0, +n] a number of flags or a table of options at 3 */
+static zlua_send_options check_send_options(lua_State *L, const char *method) {
+  static const char *const names[] = {"flags",      "copy",  "track",
+                                      "routing_id", "group", NULL};
+  zlua_send_options options = {0};
+  if (lua_istable(L, 3)) {
+    zlua_check_options(L, method, 2, 3, names);
+    zlua_read_send_options(L, method, 2, 3, &options);
+  } else {
+    options.flags = zlua_check_flags(L, method, 2, 3);
   }
-  int all = ZMQ_DONTWAIT | ZMQ_SNDMORE;
-  int flags = (int)zlua_check_integer(L, method, argument, index, 0, all);
-  return flags;
-}
-
-/* Counts the frames of the list at index, and checks them all. */
-size_t zlua_check_message(lua_State *L, const char *method, int index) {
-  if (!lua_istable(L, index)) {
-    zlua_type_error(L, method, 1, index, "list of strings");
-  }
-  size_t count = zlua_rawlen(L, index);
-  for (size_t i = 1; i <= count; i++) {
-    lua_rawgeti(L, index, (int)i);
-    if (lua_type(L, -1) != LUA_TSTRING) {
-      luaL_error(L,
-                 "bad argument #1 to '%s' (frame %d: string expected, got %s)",
-                 method, (int)i, luaL_typename(L, -1));
-    }
-    lua_pop(L, 1);
-  }
-  if (count == 0) {
-    zlua_argument_error(L, method, 1, "a message has at least one frame");
-  }
-  return count;
+  return options;
 }
 
 /* After a receive or send that may have changed readiness silently. */
@@ -527,36 +514,82 @@ static int send_string(lua_State *L, const zlua_socket *socket, int index,
   return error;
 }
 
-static int result(lua_State *L, int rc) {
-  if (rc < 0) {
-    return zlua_fail(L, rc);
+/* Sends the message, which is left empty. */
+static int send_frame(lua_State *L, const zlua_socket *socket,
+                      zmq_msg_t *message, int flags) {
+  attempt it = begin(flags, ZMQ_SNDTIMEO);
+  int error = 0;
+  while (error == 0 && zmq_msg_send(message, socket->zmq, it.flags) < 0) {
+    error = zmq_errno() == EINTR ? prepare_again(L, socket, &it) : -zmq_errno();
   }
-  lua_pushboolean(L, 1);
+  after_operation(socket);
+  return error;
+}
+
+static int flags_of(int flags, size_t i, size_t count) {
+  return i < count ? flags | ZMQ_SNDMORE : flags;
+}
+
+/* Strings only, at 2. */
+static int send_strings(lua_State *L, const zlua_socket *socket, size_t count,
+                        int flags) {
+  int rc = 0;
+  if (!lua_istable(L, 2)) {
+    return send_string(L, socket, 2, flags);
+  }
+  for (size_t i = 1; i <= count && rc == 0; i++) {
+    lua_rawgeti(L, 2, (int)i);
+    rc = send_string(L, socket, -1, flags_of(flags, i, count));
+    lua_pop(L, 1);
+  }
+  return rc;
+}
+
+static int send_messages(lua_State *L, zlua_socket *socket, size_t count,
+                         const zlua_send_options *options) {
+  zlua_outbox *outbox = &socket->outbox;
+  int rc = zlua_outbox_fill(L, outbox, 2, count, options);
+  for (size_t i = 1; i <= count && rc == 0; i++) {
+    rc = send_frame(L, socket, &outbox->frames[i - 1],
+                    flags_of(options->flags, i, count));
+  }
+  zlua_outbox_clear(outbox);
+  return rc;
+}
+
+/* [-0, +n] sends the part or list at 2 with the options at 3. */
+static int send(lua_State *L, zlua_socket *socket, const char *method,
+                zlua_message message) {
+  lua_settop(L, 3);
+  zlua_send_options options = check_send_options(L, method);
+  if (options.track) {
+    options.tracking = zlua_new_tracker(L);
+  } else {
+    lua_pushboolean(L, 1);
+  }
+  int answer = lua_gettop(L);
+  int rc = message.has_frames || zlua_needs_message(&options)
+               ? send_messages(L, socket, message.count, &options)
+               : send_strings(L, socket, message.count, options.flags);
+  if (rc < 0) {
+    return zlua_fail_send(L, rc, &options);
+  }
+  lua_settop(L, answer);
   return 1;
 }
 
-/* send(data [, flags]) */
+/* send(data | frame [, flags | options]) -> true or a tracker */
 static int socket_send(lua_State *L) {
-  const zlua_socket *socket = check_self(L, "send");
-  if (lua_type(L, 2) != LUA_TSTRING) {
-    return zlua_type_error(L, "send", 1, 2, "string");
-  }
-  int flags = check_flags(L, "send", 2, 3);
-  return result(L, send_string(L, socket, 2, flags));
+  zlua_socket *socket = check_self(L, "send");
+  return send(L, socket, "send", zlua_check_part(L, "send", 2));
 }
 
-/* send_multipart(list [, flags]): all frames are checked before any is sent. */
+/* send_multipart(list [, flags | options]): all frames are checked before any
+ * is sent. */
 static int socket_send_multipart(lua_State *L) {
-  const zlua_socket *socket = check_self(L, "send_multipart");
-  size_t count = zlua_check_message(L, "send_multipart", 2);
-  int flags = check_flags(L, "send_multipart", 2, 3);
-  int rc = 0;
-  for (size_t i = 1; i <= count && rc == 0; i++) {
-    lua_rawgeti(L, 2, (int)i);
-    rc = send_string(L, socket, -1, i < count ? flags | ZMQ_SNDMORE : flags);
-    lua_pop(L, 1);
-  }
-  return result(L, rc);
+  zlua_socket *socket = check_self(L, "send_multipart");
+  zlua_message message = zlua_check_message(L, "send_multipart", 2);
+  return send(L, socket, "send_multipart", message);
 }
 
 static int fill(lua_State *L, zlua_socket *socket, int flags, bool whole) {
@@ -569,25 +602,30 @@ static int fill(lua_State *L, zlua_socket *socket, int flags, bool whole) {
   return rc;
 }
 
-/* recv([flags]) -> one frame */
+/* recv([flags [, copy]]) -> one frame */
 static int socket_recv(lua_State *L) {
   zlua_socket *socket = check_self(L, "recv");
-  int rc = fill(L, socket, check_flags(L, "recv", 1, 2), false);
+  lua_settop(L, 3);
+  bool copy = zlua_check_copy(L, "recv", 2, 3);
+  int rc = fill(L, socket, zlua_check_flags(L, "recv", 1, 2), false);
   if (rc < 0) {
     return zlua_fail(L, rc);
   }
-  zlua_inbox_push_frame(L, &socket->inbox);
+  zlua_inbox_push_first(L, &socket->inbox, copy);
   return 1;
 }
 
-/* recv_multipart([flags]) -> list of frames */
+/* recv_multipart([flags [, copy]]) -> list of frames */
 static int socket_recv_multipart(lua_State *L) {
   zlua_socket *socket = check_self(L, "recv_multipart");
-  int rc = fill(L, socket, check_flags(L, "recv_multipart", 1, 2), true);
+  lua_settop(L, 3);
+  bool copy = zlua_check_copy(L, "recv_multipart", 2, 3);
+  int flags = zlua_check_flags(L, "recv_multipart", 1, 2);
+  int rc = fill(L, socket, flags, true);
   if (rc < 0) {
     return zlua_fail(L, rc);
   }
-  zlua_inbox_push_list(L, &socket->inbox);
+  zlua_inbox_push_list(L, &socket->inbox, copy);
   return 1;
 }
 

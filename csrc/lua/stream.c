@@ -26,6 +26,7 @@ struct zlua_stream {
   uint64_t tokens;  /* given so far */
   bool with_stream; /* on_recv_stream: fn(stream, frames) */
   bool unpack;      /* fn(frame1, frame2, ...) */
+  bool copy;        /* frames as strings, not as Frames */
   bool sent_with_stream;
   bool has_recv;
   bool has_sent;
@@ -35,6 +36,7 @@ struct zlua_stream {
   bool awaited;  /* the loop is to stop when the stream is closed */
   bool kept;     /* alive by the loop, exactly while it is active */
   size_t unsent; /* what closing it has told */
+  zlua_outbox outbox;
 };
 
 /* The uservalue. */
@@ -84,6 +86,7 @@ static size_t detach(zlua_stream *stream) {
   stream->unsent = unsent;
   stream->kept = false;
   stream->handle.anchor = 0;
+  zlua_outbox_close(&stream->outbox);
   if (stream->socket) {
     stream->socket->stream = NULL;
     stream->socket = NULL;
@@ -161,26 +164,35 @@ static void release(zlua_stream *stream, const zlua_loop *loop) {
 
 /* ---- receiving ---------------------------------------------------------- */
 
-/* [-0, +1] */
-static void push_frames(lua_State *L, zmq_msg_t *frames, int count) {
-  lua_createtable(L, count, 0);
+/* [-0, +1 or +count] pushes the strings, as a list or one by one. */
+static void push_strings(lua_State *L, zmq_msg_t *frames, int count,
+                         bool as_list) {
+  if (as_list) {
+    lua_createtable(L, count, 0);
+  }
   for (int i = 0; i < count; i++) {
     lua_pushlstring(L, zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i]));
-    lua_rawseti(L, -2, i + 1);
+    if (as_list) {
+      lua_rawseti(L, -2, i + 1);
+    }
   }
 }
 
-/* [-0, +n] pushes what the user's function gets; returns how many. */
+/* [-0, +n] pushes what the user's function gets. Returns how many, or -1 if a
+ * finalizer that ran meanwhile has closed the stream. */
 static int push_message(lua_State *L, const zlua_stream *stream,
                         zmq_msg_t *frames, int count) {
-  if (!stream->unpack) {
-    push_frames(L, frames, count);
-    return 1;
+  bool as_list = !stream->unpack;
+  if (stream->copy) {
+    push_strings(L, frames, count, as_list);
+    return !stream->core ? -1 : as_list ? 1 : count;
   }
-  for (int i = 0; i < count; i++) {
-    lua_pushlstring(L, zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i]));
+  zlua_new_frames(L, frames, count, as_list);
+  if (!stream->core) {
+    return -1;
   }
-  return count;
+  zlua_open_frames(L, frames, count, as_list);
+  return as_list ? 1 : count;
 }
 
 /* With fewer, a stack too small for them is a matter of memory. */
@@ -241,6 +253,9 @@ int zlua_call_recv(lua_State *L) {
     make_room(L, it, count);
     int arguments = push_message(L, stream, frames, count);
     it->failed_to_convert = false;
+    if (arguments < 0) {
+      return 0;
+    }
     zl_stream_pop(stream->core); /* before the call: large ones free memory */
     lua_call(L, arguments + (stream->with_stream ? 1 : 0), 0);
     it->failed_to_convert = true;
@@ -446,16 +461,20 @@ static void update_receiving(lua_State *L, zlua_stream *stream) {
   set_kept(L, stream, 1, active(stream));
 }
 
-/* The options of on_recv: a flag, copy, or a table {copy=, unpack=}. Returns
- * unpack. */
-static bool check_recv_options(lua_State *L, const char *method, int index) {
+/* The options of on_recv: a flag, copy, or a table {copy=, unpack=}. */
+static void check_recv_options(lua_State *L, const char *method, int index,
+                               bool *copy, bool *unpack) {
   static const char *const names[] = {"copy", "unpack", NULL};
+  *unpack = false;
   if (!lua_istable(L, index)) {
-    return false;
+    *copy = zlua_check_copy(L, method, 2, index);
+    return;
   }
   zlua_check_options(L, method, 2, index, names);
+  lua_getfield(L, index, "copy");
+  *copy = zlua_check_copy(L, method, 2, -1);
   lua_getfield(L, index, "unpack");
-  return lua_toboolean(L, -1);
+  *unpack = lua_toboolean(L, -1);
 }
 
 /* A callback, or nil to unset it. */
@@ -469,11 +488,14 @@ static int set_on_recv(lua_State *L, const char *method, bool with_stream) {
   zlua_stream *stream = check_self(L, method);
   lua_settop(L, 3);
   check_callback(L, method);
-  bool unpack = check_recv_options(L, method, 3);
+  bool copy;
+  bool unpack;
+  check_recv_options(L, method, 3, &copy, &unpack);
   set_field(L, STREAM_ON_RECV, 2);
   stream->has_recv = !lua_isnil(L, 2);
   stream->paused = false;
   stream->with_stream = with_stream;
+  stream->copy = copy;
   stream->unpack = unpack;
   stream->handle.loop->changes++;
   update_receiving(L, stream);
@@ -574,19 +596,23 @@ static int stream_set_close_callback(lua_State *L) {
 /* Frames on the C stack; a message of more gets a buffer from Lua. */
 enum { FEW_FRAMES = 8 };
 
-/* [-0, +1] pushes the message's own callback, or nil: the argument at index is
- * nil, a function, or a table of options. */
-static void push_own_callback(lua_State *L, const char *method, int index) {
-  static const char *const names[] = {"callback", "copy", "flags", NULL};
-  if (lua_isnoneornil(L, index) || zlua_is_callable(L, index)) {
-    lua_pushvalue(L, index);
+/* [-0, +2] reads the argument at 3: nil, a function, or a table of options.
+ * Pushes what must stay, then the message's own callback, or nil. */
+static void check_send_options(lua_State *L, const char *method,
+                               zlua_send_options *options) {
+  static const char *const names[] = {"callback",   "copy",  "flags", "group",
+                                      "routing_id", "track", NULL};
+  if (lua_isnil(L, 3) || zlua_is_callable(L, 3)) {
+    lua_pushnil(L);
+    lua_pushvalue(L, 3);
     return;
   }
-  if (!lua_istable(L, index)) {
-    zlua_type_error(L, method, 2, index, "function, callable or options");
+  if (!lua_istable(L, 3)) {
+    zlua_type_error(L, method, 2, 3, "function, callable or options");
   }
-  zlua_check_options(L, method, 2, index, names);
-  lua_getfield(L, index, "callback");
+  zlua_check_options(L, method, 2, 3, names);
+  zlua_read_send_options(L, method, 2, 3, options);
+  lua_getfield(L, 3, "callback");
   if (!lua_isnil(L, -1) && !zlua_is_callable(L, -1)) {
     zlua_argument_error(L, method, 2, "callback must be callable");
   }
@@ -603,27 +629,35 @@ static void keep(lua_State *L, int field, uint64_t token, int index) {
   lua_pop(L, 2);
 }
 
-/* [-0, +1] a copy of the message: what the sender does to his list afterwards
- * does not change what was sent. */
-static void push_copy(lua_State *L, const zl_frame *frames, size_t count) {
+/* [-0, +1] pushes the i-th part, from 1, of what is at 2: one, or a list. */
+static void push_part(lua_State *L, size_t i) {
+  if (lua_istable(L, 2)) {
+    lua_rawgeti(L, 2, (int)i);
+  } else {
+    lua_pushvalue(L, 2);
+  }
+}
+
+/* [-0, +1] the parts in a list of their own: what the sender does to his
+ * afterwards does not change what was sent. */
+static void push_parts(lua_State *L, size_t count) {
   lua_createtable(L, (int)count, 0);
-  for (size_t i = 0; i < count; i++) {
-    lua_pushlstring(L, frames[i].data, frames[i].size);
-    lua_rawseti(L, -2, (int)i + 1);
+  for (size_t i = 1; i <= count; i++) {
+    push_part(L, i);
+    lua_rawseti(L, -2, (int)i);
   }
 }
 
 /* Keeps what the report will need, and returns its token; 0 if nobody wants to
  * know. The message's own callback is at index. */
-static uint64_t prepare_report(lua_State *L, zlua_stream *stream,
-                               const zl_frame *frames, size_t count,
+static uint64_t prepare_report(lua_State *L, zlua_stream *stream, size_t count,
                                int index) {
   bool own = !lua_isnil(L, index);
   if (!own && !stream->has_sent) {
     return 0;
   }
   uint64_t token = (stream->tokens + 1) << 1 | (own ? 1 : 0);
-  push_copy(L, frames, count);
+  push_parts(L, count);
   keep(L, STREAM_MESSAGES, token, -1);
   if (own) {
     keep(L, STREAM_CALLBACKS, token, index);
@@ -641,69 +675,91 @@ static void forget_report(lua_State *L, uint64_t token) {
   lua_pop(L, 1);
 }
 
-static size_t sum_of(const zl_frame *frames, size_t count) {
-  size_t bytes = 0;
-  for (size_t i = 0; i < count; i++) {
-    bytes += frames[i].size; /* of strings that there are: no overflow */
+/* Sends the strings at 2. The bytes are looked up when nothing will run any
+ * more that might change the list. */
+static int send_strings(lua_State *L, const zlua_stream *stream, size_t count,
+                        uint64_t token) {
+  zl_frame few[FEW_FRAMES];
+  zl_frame *frames = few;
+  if (count > FEW_FRAMES) {
+    frames = lua_newuserdata(L, count * sizeof *frames);
   }
-  return bytes;
+  for (size_t i = 0; i < count; i++) {
+    push_part(L, i + 1);
+    if (lua_type(L, -1) != LUA_TSTRING) {
+      return -EINVAL; /* a finalizer has changed it */
+    }
+    frames[i].data = lua_tolstring(L, -1, &frames[i].size);
+    lua_pop(L, 1); /* the list keeps the string */
+  }
+  return zl_stream_send(stream->core, frames, count, token);
 }
 
-/* Sends; the options are at 3. -> true | nil, message, name */
-static int send_frames(lua_State *L, zlua_stream *stream, const char *method,
-                       const zl_frame *frames, size_t count) {
-  uint64_t token = 0;
-  if (stream->has_sent || !lua_isnoneornil(L, 3)) {
-    push_own_callback(L, method, 3);
-    /* A full queue is an ordinary answer, and costs nothing. */
-    int refused = zl_stream_may_send(stream->core, sum_of(frames, count));
-    if (refused < 0) {
-      return zlua_fail(L, refused);
-    }
-    token = prepare_report(L, stream, frames, count, lua_gettop(L));
+static int send_messages(lua_State *L, zlua_stream *stream, size_t count,
+                         const zlua_send_options *options, uint64_t token) {
+  zlua_outbox *outbox = &stream->outbox;
+  int rc = zlua_outbox_fill(L, outbox, 2, count, options);
+  if (rc == 0) {
+    rc = zl_stream_send_messages(stream->core, outbox->frames, count, token);
   }
-  int rc = zl_stream_send(stream->core, frames, count, token);
+  zlua_outbox_clear(outbox);
+  return rc;
+}
+
+/* Sends the part or list at 2, which has been checked, with the options at 3.
+ * -> true or a tracker | nil, message, name */
+static int send_message(lua_State *L, zlua_stream *stream, const char *method,
+                        zlua_message message) {
+  zlua_send_options options = {0};
+  uint64_t token = 0;
+  int rc = 0;
+  lua_settop(L, 3);
+  lua_pushboolean(L, 1); /* 4: the answer */
+  if (!lua_isnil(L, 3)) {
+    check_send_options(L, method, &options); /* 5, 6: its own callback */
+  } else {
+    lua_settop(L, 6);
+  }
+  bool as_messages = message.has_frames || zlua_needs_message(&options);
+  if (stream->has_sent || !lua_isnil(L, 3) || as_messages) {
+    /* A full queue is an ordinary answer, and costs nothing. */
+    rc = zl_stream_may_send(stream->core, message.bytes);
+    if (rc < 0) {
+      return zlua_fail(L, rc);
+    }
+    token = prepare_report(L, stream, message.count, 6);
+  }
+  if (options.track) {
+    options.tracking = zlua_new_tracker(L);
+    lua_replace(L, 4);
+  }
+  rc = as_messages ? send_messages(L, stream, message.count, &options, token)
+                   : send_strings(L, stream, message.count, token);
   if (rc < 0 && token != 0) {
     forget_report(L, token);
   }
   if (rc < 0) {
-    return zlua_fail(L, rc);
+    return zlua_fail_send(L, rc, &options);
   }
   if (rc == ZL_QUEUED || token != 0) {
     set_kept(L, stream, 1, true);
   }
-  lua_pushboolean(L, 1);
+  lua_settop(L, 4);
   return 1;
 }
 
 /* send(data [, options | callback]) */
 static int stream_send(lua_State *L) {
   zlua_stream *stream = check_self(L, "send");
-  zl_frame frame;
-  if (lua_type(L, 2) != LUA_TSTRING) {
-    return zlua_type_error(L, "send", 1, 2, "string");
-  }
-  frame.data = lua_tolstring(L, 2, &frame.size);
-  return send_frames(L, stream, "send", &frame, 1);
+  return send_message(L, stream, "send", zlua_check_part(L, "send", 2));
 }
 
 /* send_multipart(list [, options | callback]): all frames are checked before
  * anything is sent. */
 static int stream_send_multipart(lua_State *L) {
   zlua_stream *stream = check_self(L, "send_multipart");
-  zl_frame few[FEW_FRAMES];
-  zl_frame *frames = few;
-  size_t count = zlua_check_message(L, "send_multipart", 2);
-  lua_settop(L, 3);
-  if (count > FEW_FRAMES) {
-    frames = lua_newuserdata(L, count * sizeof *frames);
-  }
-  for (size_t i = 0; i < count; i++) {
-    lua_rawgeti(L, 2, (int)i + 1);
-    frames[i].data = lua_tolstring(L, -1, &frames[i].size);
-    lua_pop(L, 1); /* the list keeps the string */
-  }
-  return send_frames(L, stream, "send_multipart", frames, count);
+  zlua_message message = zlua_check_message(L, "send_multipart", 2);
+  return send_message(L, stream, "send_multipart", message);
 }
 
 /* flush([events [, limit]]) -> how many messages were handled */
@@ -1114,6 +1170,7 @@ static int new_stream(lua_State *L) {
     return zlua_fail(L, rc);
   }
   zlua_link(loop, &stream->handle);
+  stream->copy = true;
   stream->kept = true;
   set_kept(L, stream, 6, false);
   stream->socket = socket;

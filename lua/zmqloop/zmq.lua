@@ -82,6 +82,15 @@ function Socket:bind_to_random_port(address, options)
   return nil, message, name
 end
 
+-- ---- frames ----------------------------------------------------------------------------------
+
+--- A part of a message as libzmq has it, to be made of a string: zmq.Frame("data").
+-- Its methods are annotated in meta/frame.lua.
+zmq.Frame = setmetatable({new = core.new_frame}, {
+  __index = core.Frame,
+  __call = function(_, data) return core.new_frame(data) end,
+})
+
 -- ---- contexts --------------------------------------------------------------------------------
 
 local Context = core.Context
