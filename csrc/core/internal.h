@@ -104,18 +104,23 @@ extern const zl__poller zl__poller_posix;
 
 /* ---- timers ------------------------------------------------------------- */
 
-#define ZL__NOT_IN_HEAP UINT32_MAX
+typedef enum zl__timer_place {
+  ZL__TIMER_AT_REST,
+  ZL__TIMER_IN_HEAP,
+  ZL__TIMER_DUE /* collected, not yet called */
+} zl__timer_place;
 
 struct zl_timer {
-  zl__handle handle;
-  zl__link due;     /* on loop->due: collected, not yet called */
+  zl_loop *loop;
+  zl_timer_fn fn;
+  void *arg;
   int64_t deadline; /* ZL_FOREVER when at rest */
   uint64_t start;   /* number of its last start: the order of equal deadlines */
   uint64_t rank;    /* the start that its key in the heap belongs to */
   int64_t period;   /* 0: once */
-  zl_timer_fn fn;
-  void *arg;
-  uint32_t index; /* in the heap, or ZL__NOT_IN_HEAP */
+  uint32_t index;   /* of its entry, unless it is at rest */
+  unsigned char place; /* zl__timer_place */
+  bool boxed;          /* in memory of zl_timer_new() */
 };
 
 /* Invariant: key <= timer->deadline. A timer moved later keeps its key until
@@ -125,11 +130,14 @@ typedef struct zl__heap_entry {
   zl_timer *timer;
 } zl__heap_entry;
 
+/* entries[0, count) is the heap. entries[due, capacity) are the timers to be
+ * called in this iteration, in order; NULL where one has left. */
 typedef struct zl__heap {
   zl__heap_entry *entries;
   uint32_t count;
+  uint32_t due;
   uint32_t capacity;
-  uint32_t collected; /* timers on loop->due: room is kept for their return */
+  uint32_t collected; /* of entries[due, capacity), those not NULL */
 } zl__heap;
 
 int64_t zl__timers_next(zl_loop *loop);
@@ -313,6 +321,7 @@ struct zl_loop {
   int64_t virtual_ns;
   zl_interrupt_fn interrupt;
   void *interrupt_ud;
+  void *data;
   pid_t pid;
 
   const zl__poller *poller;
@@ -325,7 +334,6 @@ struct zl_loop {
   zl__link turn;      /* watches to be served in this dispatch */
   int prioritized;    /* open watches with another priority than 0 */
   zl__link sweep;     /* foreign sockets that change state silently */
-  zl__link due;       /* timers to be called in this iteration */
   zl__slot *slots;
   uint32_t slot_count;
   uint32_t free_slot;

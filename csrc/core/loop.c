@@ -79,6 +79,7 @@ static zl_loop *allocate(const zl_config *config) {
   }
   loop->interrupt = config->interrupt;
   loop->interrupt_ud = config->interrupt_ud;
+  loop->data = config->data;
   loop->pid = getpid();
   loop->touch = (config->flags & ZL_CONFIG_TOUCH) != 0;
   loop->events_left = INT_MAX;
@@ -91,7 +92,6 @@ static zl_loop *allocate(const zl_config *config) {
   zl__link_init(&loop->dirty);
   zl__link_init(&loop->turn);
   zl__link_init(&loop->sweep);
-  zl__link_init(&loop->due);
   return loop;
 }
 
@@ -514,7 +514,7 @@ int zl_loop_running(const zl_loop *loop) {
 
 int zl_loop_alive(const zl_loop *loop) {
   if (loop->callbacks.count > 0 || loop->heap.count > 0 ||
-      zl__linked(&loop->due) || !zl__mailbox_empty(&loop->mailbox)) {
+      loop->heap.collected > 0 || !zl__mailbox_empty(&loop->mailbox)) {
     return 1;
   }
   const zl__link *head = &loop->handles;
@@ -529,6 +529,10 @@ int zl_loop_alive(const zl_loop *loop) {
 
 int64_t zl_loop_time_ns(const zl_loop *loop) {
   return loop->clock(loop->clock_ud);
+}
+
+void *zl_loop_data(const zl_loop *loop) {
+  return loop->data;
 }
 
 const char *zl_loop_backend(const zl_loop *loop) {

@@ -8,11 +8,22 @@
  *
  * Due timers are first collected, then called: one that is started meanwhile,
  * with no delay too, waits for the next iteration, and one that is cancelled
- * meanwhile is off the list and never called.
+ * meanwhile leaves a hole and is never called. They wait at the end of the same
+ * array, in order: what the heap gives up is room for them, and what they give
+ * up lies next to the heap, so a periodic timer always finds room to return.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "internal.h"
+
+/* A timer that zl_timer_new() made. */
+typedef struct boxed_timer {
+  zl__handle handle;
+  zl_timer timer;
+} boxed_timer;
+
+_Static_assert(sizeof(zl_timer) <= sizeof(zl_timer_memory), "a timer fits");
 
 enum { ARITY = 4, FIRST_CAPACITY = 16 };
 
@@ -62,9 +73,26 @@ static void sift_down(zl__heap *heap, uint32_t index) {
   place(heap, index, entry);
 }
 
+/* ---- room --------------------------------------------------------------- */
+
+/* Those collected go to the end of the larger array. */
+static void move_due(zl__heap *heap, uint32_t capacity) {
+  uint32_t due = heap->capacity - heap->due;
+  uint32_t moved = capacity - heap->capacity;
+  memmove(heap->entries + heap->due + moved, heap->entries + heap->due,
+          due * sizeof *heap->entries);
+  heap->due += moved;
+  heap->capacity = capacity;
+  for (uint32_t i = heap->due; i < capacity; i++) {
+    if (heap->entries[i].timer) {
+      heap->entries[i].timer->index = i;
+    }
+  }
+}
+
 static int reserve(zl_loop *loop) {
   zl__heap *heap = &loop->heap;
-  if (heap->count + heap->collected < heap->capacity) {
+  if (heap->count < heap->due) {
     return 0;
   }
   if (heap->capacity > UINT32_MAX / 4) {
@@ -78,12 +106,15 @@ static int reserve(zl_loop *loop) {
     return -ENOMEM;
   }
   heap->entries = entries;
-  heap->capacity = capacity;
+  move_due(heap, capacity);
   return 0;
 }
 
+/* ---- in and out --------------------------------------------------------- */
+
 static void insert(zl__heap *heap, zl_timer *timer) {
   timer->rank = timer->start;
+  timer->place = ZL__TIMER_IN_HEAP;
   heap->entries[heap->count] =
       (zl__heap_entry){.key = timer->deadline, .timer = timer};
   heap->count++;
@@ -92,7 +123,7 @@ static void insert(zl__heap *heap, zl_timer *timer) {
 
 static void take_out(zl__heap *heap, zl_timer *timer) {
   uint32_t index = timer->index;
-  timer->index = ZL__NOT_IN_HEAP;
+  timer->place = ZL__TIMER_AT_REST;
   heap->count--;
   if (index == heap->count) {
     return;
@@ -116,28 +147,36 @@ static bool settle_top(zl__heap *heap) {
 }
 
 static void leave_due(zl_timer *timer) {
-  if (zl__linked(&timer->due)) {
-    zl__unlink(&timer->due);
-    timer->handle.loop->heap.collected--;
+  if (timer->place == ZL__TIMER_DUE) {
+    timer->loop->heap.entries[timer->index].timer = NULL;
+    timer->loop->heap.collected--;
+    timer->place = ZL__TIMER_AT_REST;
   }
 }
 
 static void put_to_rest(zl_timer *timer) {
-  if (timer->index != ZL__NOT_IN_HEAP) {
-    take_out(&timer->handle.loop->heap, timer);
+  if (timer->place == ZL__TIMER_IN_HEAP) {
+    take_out(&timer->loop->heap, timer);
   }
   leave_due(timer);
   timer->deadline = ZL_FOREVER;
 }
 
+/* ---- the API ------------------------------------------------------------ */
+
 static void close_handle(zl__handle *handle) {
-  zl_timer_close(zl__container(handle, zl_timer, handle));
+  zl_timer_close(&zl__container(handle, boxed_timer, handle)->timer);
 }
 
 static const zl__handle_kind kind = {
-    .size = sizeof(zl_timer),
+    .size = sizeof(boxed_timer),
     .close = close_handle,
 };
+
+static void init(zl_timer *timer, zl_loop *loop, zl_timer_fn fn, void *arg) {
+  *timer =
+      (zl_timer){.loop = loop, .fn = fn, .arg = arg, .deadline = ZL_FOREVER};
+}
 
 int zl_timer_new(zl_loop *loop, zl_timer_fn fn, void *arg, zl_timer **out) {
   zl__handle *handle;
@@ -146,23 +185,27 @@ int zl_timer_new(zl_loop *loop, zl_timer_fn fn, void *arg, zl_timer **out) {
   if (rc < 0) {
     return rc;
   }
-  zl_timer *timer = zl__container(handle, zl_timer, handle);
-  zl__link_init(&timer->due);
-  timer->deadline = ZL_FOREVER;
-  timer->index = ZL__NOT_IN_HEAP;
-  timer->fn = fn;
-  timer->arg = arg;
-  *out = timer;
+  boxed_timer *box = zl__container(handle, boxed_timer, handle);
+  init(&box->timer, loop, fn, arg);
+  box->timer.boxed = true;
+  *out = &box->timer;
   return 0;
 }
 
+zl_timer *zl_timer_init(zl_timer_memory *memory, zl_loop *loop, zl_timer_fn fn,
+                        void *arg) {
+  zl_timer *timer = zl_timer_in(memory);
+  init(timer, loop, fn, arg);
+  return timer;
+}
+
 int zl_timer_start_at(zl_timer *timer, int64_t deadline_ns, int64_t period_ns) {
-  zl_loop *loop = timer->handle.loop;
+  zl_loop *loop = timer->loop;
   if (period_ns < 0) {
     return -EINVAL;
   }
   leave_due(timer);
-  bool in_heap = timer->index != ZL__NOT_IN_HEAP;
+  bool in_heap = timer->place == ZL__TIMER_IN_HEAP;
   int rc = in_heap ? 0 : reserve(loop);
   if (rc < 0) {
     timer->deadline = ZL_FOREVER;
@@ -185,7 +228,7 @@ int zl_timer_start_at(zl_timer *timer, int64_t deadline_ns, int64_t period_ns) {
 }
 
 int zl_timer_start(zl_timer *timer, int64_t delay_ns, int64_t period_ns) {
-  int64_t now = zl_loop_time_ns(timer->handle.loop);
+  int64_t now = zl_loop_time_ns(timer->loop);
   return zl_timer_start_at(timer, zl__time_add(now, delay_ns), period_ns);
 }
 
@@ -197,8 +240,12 @@ void zl_timer_cancel(zl_timer *timer) {
   put_to_rest(timer);
 }
 
+zl_loop *zl_timer_loop(const zl_timer *timer) {
+  return timer->loop;
+}
+
 int zl_timer_active(const zl_timer *timer) {
-  return timer->index != ZL__NOT_IN_HEAP || zl__linked(&timer->due);
+  return timer->place != ZL__TIMER_AT_REST;
 }
 
 int64_t zl_timer_deadline_ns(const zl_timer *timer) {
@@ -206,12 +253,16 @@ int64_t zl_timer_deadline_ns(const zl_timer *timer) {
 }
 
 void zl_timer_close(zl_timer *timer) {
-  if (!timer || timer->handle.closed) {
+  if (!timer) {
     return;
   }
   put_to_rest(timer);
-  zl__handle_bury(&timer->handle);
+  if (timer->boxed) {
+    zl__handle_bury(&zl__container(timer, boxed_timer, timer)->handle);
+  }
 }
+
+/* ---- firing ------------------------------------------------------------- */
 
 /* The earliest deadline, or ZL_FOREVER. */
 int64_t zl__timers_next(zl_loop *loop) {
@@ -224,17 +275,40 @@ int64_t zl__timers_next(zl_loop *loop) {
   return ZL_FOREVER;
 }
 
-/* Moves the timers due at `now` to loop->due, by deadline, then start. */
+static void reverse(zl__heap_entry *first, zl__heap_entry *last) {
+  for (; first < last; first++, last--) {
+    zl__heap_entry entry = *first;
+    *first = *last;
+    *last = entry;
+  }
+}
+
+/* Moves the timers due at `now` to the end of the array, by deadline, then
+ * start. They come there last first, as the heap makes room. */
 void zl__timers_collect(zl_loop *loop, int64_t now) {
   zl__heap *heap = &loop->heap;
   while (heap->count > 0 && heap->entries[0].key <= now) {
     if (settle_top(heap)) {
       zl_timer *timer = heap->entries[0].timer;
       take_out(heap, timer);
-      zl__append(&loop->due, &timer->due);
+      heap->due--;
+      heap->entries[heap->due] = (zl__heap_entry){.timer = timer};
       heap->collected++;
     }
   }
+  reverse(heap->entries + heap->due, heap->entries + heap->capacity - 1);
+  for (uint32_t i = heap->due; i < heap->capacity; i++) {
+    heap->entries[i].timer->index = i;
+    heap->entries[i].timer->place = ZL__TIMER_DUE;
+  }
+}
+
+/* The first of those collected, or NULL. */
+static zl_timer *first_due(zl__heap *heap) {
+  while (heap->due < heap->capacity && !heap->entries[heap->due].timer) {
+    heap->due++;
+  }
+  return heap->due < heap->capacity ? heap->entries[heap->due].timer : NULL;
 }
 
 /* Before the call, so that the callback can cancel, restart or close the timer.
@@ -251,12 +325,11 @@ static uint64_t rearm(zl_timer *timer, int64_t now) {
 
 /* Calls those collected. Returns false if the budget ended it before. */
 bool zl__timers_run(zl_loop *loop) {
-  zl__link *link;
-  while ((link = zl__first(&loop->due))) {
+  zl_timer *timer;
+  while ((timer = first_due(&loop->heap))) {
     if (zl__loop_spent(loop)) {
       return false;
     }
-    zl_timer *timer = zl__container(link, zl_timer, due);
     uint64_t missed = 0;
     leave_due(timer);
     if (timer->period > 0) {
@@ -270,9 +343,31 @@ bool zl__timers_run(zl_loop *loop) {
   return true;
 }
 
+/* Those in the caller's memory outlive the loop, at rest. */
 void zl__timers_free(zl_loop *loop) {
-  zl__free(loop, loop->heap.entries,
-           loop->heap.capacity * sizeof *loop->heap.entries);
+  zl__heap *heap = &loop->heap;
+  for (uint32_t i = 0; i < heap->capacity; i++) {
+    if ((i < heap->count || i >= heap->due) && heap->entries[i].timer) {
+      heap->entries[i].timer->place = ZL__TIMER_AT_REST;
+      heap->entries[i].timer->deadline = ZL_FOREVER;
+    }
+  }
+  zl__free(loop, heap->entries, heap->capacity * sizeof *heap->entries);
+}
+
+static const char *verify_due(const zl__heap *heap) {
+  uint32_t collected = 0;
+  for (uint32_t i = heap->due; i < heap->capacity; i++) {
+    const zl_timer *timer = heap->entries[i].timer;
+    if (timer && (timer->index != i || timer->place != ZL__TIMER_DUE)) {
+      return "a collected timer knows its place";
+    }
+    collected += timer != NULL;
+  }
+  if (heap->count > heap->due || collected != heap->collected) {
+    return "the collected timers are counted and after the heap";
+  }
+  return NULL;
 }
 
 const char *zl__timers_verify(const zl_loop *loop) {
@@ -288,9 +383,9 @@ const char *zl__timers_verify(const zl_loop *loop) {
     if (i > 0 && earlier(entry, &heap->entries[(i - 1) / ARITY])) {
       return "no timer in the heap is before its parent";
     }
-    if (entry->timer->handle.closed || zl__linked(&entry->timer->due)) {
-      return "a timer in the heap is open and not collected";
+    if (entry->timer->place != ZL__TIMER_IN_HEAP) {
+      return "a timer in the heap is not collected";
     }
   }
-  return NULL;
+  return verify_due(heap);
 }

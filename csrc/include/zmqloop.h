@@ -116,6 +116,7 @@ typedef struct zl_config {
   void *clock_ud;
   zl_interrupt_fn interrupt; /* NULL: go on waiting */
   void *interrupt_ud;
+  void *data; /* for zl_loop_data() */
 } zl_config;
 
 /* Creates a loop; config may be NULL. Opens descriptors, all close-on-exec.
@@ -184,6 +185,9 @@ ZL_API int64_t zl_loop_time_ns(const zl_loop *loop);
  * or delay_ns < 0) or as zl_loop_step(). */
 ZL_API int zl_loop_advance(zl_loop *loop, int64_t delay_ns);
 
+/* What the configuration had as data. */
+ZL_API void *zl_loop_data(const zl_loop *loop);
+
 /* "epoll" or "poll". */
 ZL_API const char *zl_loop_backend(const zl_loop *loop);
 
@@ -248,6 +252,25 @@ typedef void (*zl_timer_fn)(zl_timer *timer, uint64_t missed, void *arg);
 ZL_API int zl_timer_new(zl_loop *loop, zl_timer_fn fn, void *arg,
                         zl_timer **out);
 
+/* Memory for a timer inside a struct of the caller's, who looks at nothing of
+ * it. */
+typedef union zl_timer_memory {
+  int64_t opaque[8];
+  void *alignment;
+} zl_timer_memory;
+
+/* zl_timer_new() in the caller's memory: allocates nothing and cannot fail. The
+ * memory must stay until zl_timer_close(), after which the loop never looks at
+ * it again, or until the loop is closed, which puts the timer to rest: then
+ * zl_timer_active() and zl_timer_close() may still be called. */
+ZL_API zl_timer *zl_timer_init(zl_timer_memory *memory, zl_loop *loop,
+                               zl_timer_fn fn, void *arg);
+
+/* The timer that zl_timer_init() made there. */
+static inline zl_timer *zl_timer_in(zl_timer_memory *memory) {
+  return (zl_timer *)(void *)memory;
+}
+
 /* Starts, or restarts, the timer: fn is called at or after deadline_ns on the
  * loop's clock, never before. period_ns 0: once; else again at each deadline_ns
  * + k * period_ns, missed ones skipped and counted. Timers of one deadline fire
@@ -265,6 +288,9 @@ ZL_API int zl_timer_again(zl_timer *timer, int64_t delay_ns);
 
 /* Puts the timer to rest; it can be started again. */
 ZL_API void zl_timer_cancel(zl_timer *timer);
+
+/* The loop it was made for. */
+ZL_API zl_loop *zl_timer_loop(const zl_timer *timer);
 
 /* Nonzero when started and not yet fired (or periodic) and not cancelled. */
 ZL_API int zl_timer_active(const zl_timer *timer);

@@ -7,10 +7,10 @@
  * behind which stands the class. Lua values that an object needs are in its
  * uservalue, a table, so that the collector sees through cycles.
  *
- * Handles. Timers, handlers and streams have a core handle while they are of
- * use to the loop; `core` NULL means closed or at rest. The loop keeps the
- * active ones alive (zlua_anchor) and knows all that have a core handle, to
- * take it from them when it is closed first.
+ * Handles. Handlers and streams have a core handle while they are of use to the
+ * loop; `core` NULL means closed or at rest. The loop knows all that have one,
+ * to take it from them when it is closed first. Timers have theirs inside. The
+ * loop keeps the active ones of all three alive (zlua_anchor).
  *
  * Calls. Every call from the core into Lua is protected. Its slots (enum
  * zlua_slot) are on the stack of the C function that entered the core, so that
@@ -82,7 +82,7 @@ int zlua_raise(lua_State *L, int rc);
 /* ---- handles --------------------------------------------------------------
  */
 
-/* What timers, handlers and streams begin with. */
+/* What handlers and streams begin with. */
 typedef struct zlua_handle {
   const zlua_class *class;
   zlua_loop *loop;              /* NULL: it has no core handle */
@@ -91,11 +91,12 @@ typedef struct zlua_handle {
   int anchor; /* its place in the loop's table of active handles; 0: none */
 } zlua_handle;
 
+int zlua_keep(lua_State *L, zlua_loop *loop, int active_index, int index);
+void zlua_let_go(lua_State *L, zlua_loop *loop, int active_index, int anchor);
 void zlua_link(zlua_loop *loop, zlua_handle *handle);
 void zlua_unlink(zlua_handle *handle);
 void zlua_anchor(lua_State *L, zlua_handle *handle, int index);
 void zlua_unanchor(lua_State *L, zlua_handle *handle, int active_index);
-void zlua_timer_detach(zlua_handle *handle);
 void zlua_handler_detach(zlua_handle *handle);
 void zlua_stream_detach(zlua_handle *handle);
 
@@ -104,7 +105,7 @@ void zlua_stream_detach(zlua_handle *handle);
 
 /* The uservalue of a loop. */
 enum {
-  ZLUA_LOOP_ACTIVE = 1, /* active handles, by anchor */
+  ZLUA_LOOP_ACTIVE = 1, /* active handles, by anchor; [0]: the zlua_loop */
   ZLUA_LOOP_CALLBACKS,  /* pending callbacks, a queue from first to last */
   ZLUA_LOOP_ARGUMENTS,  /* {n, ...} of those that have some, same places */
   ZLUA_LOOP_HANDLERS,   /* descriptor number and registered object -> handler */
@@ -127,6 +128,9 @@ struct zlua_loop {
   bool failed;         /* ZLUA_LEFT_ERROR is to be raised */
   bool raises;         /* on_error("raise") */
   bool sigint_handled; /* SIGINT had a handler when the loop was entered */
+  int serial;          /* its key in the table of loops: zlua_push_loop() */
+  int last_anchor;     /* the largest in use or free */
+  int free_anchor;     /* the first free one; its place has the next; or 0 */
   unsigned changes;    /* calls made and receive callbacks replaced, so far */
   zlua_handle *handles;
   lua_State *clock;           /* whose function tells the time, or NULL */
@@ -137,6 +141,7 @@ struct zlua_loop {
 
 zlua_loop *zlua_check_loop(lua_State *L, int index, const char *method,
                            int argument);
+void zlua_push_loop(lua_State *L, int serial);
 void zlua_push_active(lua_State *L, int loop_index);
 
 /* ---- protected calls: call.c -----------------------------------------------

@@ -9,8 +9,9 @@
 const zlua_class zlua_class_loop = {.name = "IOLoop",
                                     .size = sizeof(zlua_loop)};
 
-/* The key of the running loop in the registry. */
+/* The keys in the registry of the running loop and of the table of loops. */
 static const char running_key;
+static const char loops_key;
 
 /* The open loop at index, which is the argument, or self (argument 0). */
 zlua_loop *zlua_check_loop(lua_State *L, int index, const char *method,
@@ -67,6 +68,32 @@ void zlua_unlink(zlua_handle *handle) {
   handle->loop = NULL;
 }
 
+/* [-0, +0] keeps the value at index alive; returns its anchor. As luaL_ref(),
+ * but with the head of the free list at hand. */
+int zlua_keep(lua_State *L, zlua_loop *loop, int active_index, int index) {
+  int anchor = loop->free_anchor;
+  if (anchor) {
+    lua_rawgeti(L, active_index, anchor);
+    loop->free_anchor = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+  } else {
+    anchor = loop->last_anchor + 1;
+  }
+  lua_pushvalue(L, index);
+  lua_rawseti(L, active_index, anchor); /* raises only if it is a new one */
+  if (anchor > loop->last_anchor) {
+    loop->last_anchor = anchor;
+  }
+  return anchor;
+}
+
+/* [-0, +0] allocates nothing. */
+void zlua_let_go(lua_State *L, zlua_loop *loop, int active_index, int anchor) {
+  lua_pushinteger(L, loop->free_anchor);
+  lua_rawseti(L, active_index, anchor);
+  loop->free_anchor = anchor;
+}
+
 /* [-0, +0] the loop keeps the handle alive; index is the handle's, whose
  * uservalue has the loop in [1]. */
 void zlua_anchor(lua_State *L, zlua_handle *handle, int index) {
@@ -76,16 +103,20 @@ void zlua_anchor(lua_State *L, zlua_handle *handle, int index) {
   index = zlua_absindex(L, index);
   zlua_getuservalue(L, index);
   lua_rawgeti(L, -1, 1);
+  zlua_loop *loop = lua_touserdata(L, -1);
   zlua_push_active(L, -1); /* uservalue, loop, active */
-  lua_pushvalue(L, index);
-  handle->anchor = luaL_ref(L, -2);
+  handle->anchor = zlua_keep(L, loop, lua_gettop(L), index);
   lua_pop(L, 3);
 }
 
 /* [-0, +0] the loop lets go of the handle. Allocates nothing. */
 void zlua_unanchor(lua_State *L, zlua_handle *handle, int active_index) {
   if (handle->anchor) {
-    luaL_unref(L, active_index, handle->anchor);
+    active_index = zlua_absindex(L, active_index);
+    lua_rawgeti(L, active_index, 0);
+    zlua_loop *loop = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    zlua_let_go(L, loop, active_index, handle->anchor);
     handle->anchor = 0;
   }
 }
@@ -94,9 +125,7 @@ void zlua_unanchor(lua_State *L, zlua_handle *handle, int active_index) {
 static void detach_all(zlua_loop *loop) {
   while (loop->handles) {
     zlua_handle *handle = loop->handles;
-    if (handle->class == &zlua_class_timer) {
-      zlua_timer_detach(handle);
-    } else if (handle->class == &zlua_class_handler) {
+    if (handle->class == &zlua_class_handler) {
       zlua_handler_detach(handle);
     } else {
       zlua_stream_leave_loop(handle);
@@ -107,31 +136,53 @@ static void detach_all(zlua_loop *loop) {
 /* ---- life -------------------------------------------------------------------
  */
 
-/* [-0, +0] gives the loop at index its tables. Some places have to be there
- * from the start, since filling them must not allocate: in the state table
- * those of errors, among the active handles the one where luaL_unref() keeps
- * the list of free anchors (before 5.4 it makes it in the middle of its work).
- */
-static void make_tables(lua_State *L, int index) {
+/* [-0, +0] gives the loop at index its tables. In the state table the places of
+ * errors have to be there from the start: filling them must not allocate. */
+static void make_tables(lua_State *L, zlua_loop *loop, int index) {
   zlua_getuservalue(L, index);
   for (int i = ZLUA_LOOP_ACTIVE; i <= ZLUA_LOOP_STATE; i++) {
     lua_createtable(L, i == ZLUA_LOOP_STATE ? ZLUA_LEFT_ON_ERROR : 0, 0);
     if (i == ZLUA_LOOP_ACTIVE) {
-      lua_pushinteger(L, 0);
-      lua_rawseti(L, -2, 0); /* active[free list] = none */
+      lua_pushlightuserdata(L, loop);
+      lua_rawseti(L, -2, 0);
     }
     lua_rawseti(L, -2, i);
   }
   lua_pop(L, 1);
 }
 
+/* [-0, +0] enters the loop at index into the table of loops, whose values are
+ * weak and whose [0] is the last serial number. */
+static void enlist(lua_State *L, zlua_loop *loop, int index) {
+  zlua_getregistry(L, &loops_key);
+  lua_rawgeti(L, -1, 0);
+  loop->serial = (int)lua_tointeger(L, -1) + 1;
+  lua_pushinteger(L, loop->serial);
+  lua_rawseti(L, -3, 0);
+  lua_pushvalue(L, index);
+  lua_rawseti(L, -3, loop->serial);
+  lua_pop(L, 2);
+}
+
+/* [-0, +1] pushes the loop of that number, which may be closed. */
+void zlua_push_loop(lua_State *L, int serial) {
+  zlua_getregistry(L, &loops_key);
+  lua_rawgeti(L, -1, serial);
+  lua_remove(L, -2);
+  if (lua_isnil(L, -1)) {
+    luaL_error(L, "loop is closed");
+  }
+}
+
 /* new_loop(class) -> loop, not yet open */
 static int new_loop(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
   zlua_loop *loop = zlua_new_object(L, &zlua_class_loop);
   loop->first_callback = 1;
   loop->next_callback = 1;
-  make_tables(L, lua_gettop(L));
+  make_tables(L, loop, 2);
+  enlist(L, loop, 2);
   zlua_set_own_metatable(L, &zlua_class_loop, 1);
   return 1;
 }
@@ -191,6 +242,7 @@ static int open_loop(lua_State *L) {
   config.alloc = lua_getallocf(L, &config.alloc_ud);
   config.interrupt = zlua_on_interrupt;
   config.interrupt_ud = loop;
+  config.data = loop;
   int rc = zl_loop_new(&config, &loop->core);
   if (rc < 0) {
     return zlua_fail(L, rc);
@@ -556,4 +608,10 @@ void zlua_open_loop(lua_State *L) {
   zlua_setfuncs(L, functions);
   lua_pushboolean(L, 0);
   zlua_setregistry(L, &running_key); /* its place exists from now on */
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  zlua_setregistry(L, &loops_key);
 }

@@ -1,21 +1,26 @@
 /* timer.c - handles of add_timeout(), call_later() and call_at().
  * SPDX-License-Identifier: MIT
  *
- * A handle has a core timer exactly while it is active. Its uservalue is {loop,
- * fn, arguments...}: a handle that nobody holds is collected with its callback
- * once it has fired, and one that is held can be started again.
+ * Timers are many, so they are small: the core's timer is inside the userdata,
+ * whose uservalue is the callback. A pending one costs that, an entry in the
+ * heap and a place among the loop's active handles. A handle that nobody holds
+ * is collected with its callback once it has fired, and one that is held can be
+ * started again, if its loop still exists.
+ *
+ * There is no finalizer: the core knows a timer only while it is active, and
+ * then the loop reaches it, so Lua frees it after it has called the loop's.
  */
 #include "binding.h"
 
 #include <errno.h>
+#include <string.h>
 
 typedef struct zlua_timer {
-  zlua_handle handle;
-  zl_timer *core; /* NULL: at rest */
-  int arguments;
+  const zlua_class *class;
+  int anchor; /* its place among the loop's active handles; 0: at rest */
+  int serial; /* of the loop */
+  zl_timer_memory core;
 } zlua_timer;
-
-enum { TIMER_LOOP = 1, TIMER_CALLBACK, TIMER_ARGUMENTS };
 
 const zlua_class zlua_class_timer = {.name = "timeout",
                                      .size = sizeof(zlua_timer)};
@@ -24,89 +29,127 @@ static zlua_timer *check_self(lua_State *L, const char *method) {
   return zlua_check_self(L, &zlua_class_timer, method);
 }
 
-/* The loop goes, or the timer's time with it is over. */
-void zlua_timer_detach(zlua_handle *handle) {
-  zlua_timer *timer = (zlua_timer *)handle;
-  zl_timer_close(timer->core);
-  timer->core = NULL;
-  handle->anchor = 0;
-  zlua_unlink(handle);
+/* Of a closed loop all are at rest, and their anchors mean nothing. */
+static bool is_active(zlua_timer *timer) {
+  return zl_timer_active(zl_timer_in(&timer->core));
 }
 
-/* [-0, +0] puts the timer to rest. */
-static void rest(lua_State *L, zlua_timer *timer, int active_index) {
-  zlua_unanchor(L, &timer->handle, active_index);
-  zlua_timer_detach(&timer->handle);
+/* ---- the callback ---------------------------------------------------------
+ *
+ * The uservalue: a function, or a table {number of arguments, callback,
+ * arguments...}.
+ */
+
+enum { CALL_COUNT = 1, CALL_CALLBACK, CALL_ARGUMENTS };
+
+/* Before 5.3 a uservalue is a table. */
+#define TABLES_ONLY (LUA_VERSION_NUM < 503)
+
+/* [-0, +0] the callback and `count` arguments are at `first` and after it. */
+static void set_call(lua_State *L, int index, int first, int count) {
+  if (count == 0 && !TABLES_ONLY && lua_isfunction(L, first)) {
+    lua_pushvalue(L, first);
+  } else {
+    lua_createtable(L, count + CALL_CALLBACK, 0);
+    lua_pushinteger(L, count);
+    lua_rawseti(L, -2, CALL_COUNT);
+    for (int i = 0; i <= count; i++) {
+      lua_pushvalue(L, first + i);
+      lua_rawseti(L, -2, CALL_CALLBACK + i);
+    }
+  }
+  zlua_setuservalue(L, index);
 }
+
+/* [-0, +(1 + n)] pushes the callback and its n arguments; returns n. */
+static int push_call(lua_State *L, int index) {
+  zlua_getuservalue(L, index);
+  if (!TABLES_ONLY && lua_isfunction(L, -1)) {
+    return 0;
+  }
+  int call = lua_gettop(L);
+  lua_rawgeti(L, call, CALL_COUNT);
+  int count = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments");
+  for (int i = 0; i <= count; i++) {
+    lua_rawgeti(L, call, CALL_CALLBACK + i);
+  }
+  lua_remove(L, call);
+  return count;
+}
+
+/* ---- starting and firing --------------------------------------------------
+ */
 
 static void on_timer(zl_timer *core, uint64_t missed, void *arg) {
-  zlua_timer *timer = arg;
-  (void)core;
   (void)missed;
-  (void)zlua_call(timer->handle.loop, ZLUA_SLOT_CALL_TIMER, timer);
+  (void)zlua_call(zl_loop_data(zl_timer_loop(core)), ZLUA_SLOT_CALL_TIMER, arg);
+}
+
+/* [-0, +0] the loop lets go of the handle. */
+static void release(lua_State *L, zlua_timer *timer, int active_index) {
+  zlua_loop *loop = zl_loop_data(zl_timer_loop(zl_timer_in(&timer->core)));
+  zlua_let_go(L, loop, active_index, timer->anchor);
+  timer->anchor = 0;
 }
 
 /* (active, state, timer, loop) */
 int zlua_call_timer(lua_State *L) {
   zlua_timer *timer = lua_touserdata(L, 3);
-  int count = timer->arguments;
-  luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments");
-  lua_rawgeti(L, 1, timer->handle.anchor); /* 5: the handle, kept here */
-  zlua_getuservalue(L, 5);                 /* 6 */
-  rest(L, timer, 1);
-  lua_rawgeti(L, 6, TIMER_CALLBACK); /* 7 */
-  zlua_calling(L, 2, 7);
-  for (int i = 0; i < count; i++) {
-    lua_rawgeti(L, 6, TIMER_ARGUMENTS + i);
-  }
+  lua_rawgeti(L, 1, timer->anchor); /* 5: the handle, kept here */
+  release(L, timer, 1);
+  int count = push_call(L, 5); /* 6: callback, arguments */
+  zlua_calling(L, 2, 6);
   lua_call(L, count, 0);
   return 0;
 }
 
 /* [-0, +0] one that has fired or was cancelled too. */
-static void cancel(lua_State *L, int index, zlua_timer *timer) {
-  if (!timer->handle.loop) {
+static void cancel(lua_State *L, zlua_timer *timer) {
+  if (!is_active(timer)) {
     return;
   }
-  zlua_getuservalue(L, index);
-  lua_rawgeti(L, -1, TIMER_LOOP);
-  zlua_push_active(L, -1);
-  rest(L, timer, lua_gettop(L));
-  lua_pop(L, 3);
+  int top = lua_gettop(L);
+  zl_timer_cancel(zl_timer_in(&timer->core));
+  zlua_push_loop(L, timer->serial);
+  zlua_push_active(L, top + 1);
+  release(L, timer, top + 2);
+  lua_settop(L, top);
 }
 
 /* [-0, +0] starts the timer at index, which is at rest. Raises when out of
  * memory, and leaves it at rest. */
-static void start(lua_State *L, zlua_timer *timer, zlua_loop *loop, int index,
+static void start(lua_State *L, zlua_timer *timer, int index, int loop_index,
                   int64_t deadline) {
-  zlua_anchor(L, &timer->handle, index);
-  int rc = zl_timer_new(loop->core, on_timer, timer, &timer->core);
-  if (rc == 0) {
-    rc = zl_timer_start_at(timer->core, deadline, 0);
+  zl_timer *core = zl_timer_in(&timer->core);
+  int top = lua_gettop(L);
+  zlua_getuservalue(L, loop_index);
+  lua_rawgeti(L, top + 1, ZLUA_LOOP_ACTIVE);
+  if (!timer->anchor) { /* else a call of it has failed for want of memory */
+    zlua_loop *loop = zl_loop_data(zl_timer_loop(core));
+    timer->anchor = zlua_keep(L, loop, top + 2, index);
   }
-  zlua_link(loop, &timer->handle);
+  int rc = zl_timer_start_at(core, deadline, 0);
   if (rc < 0) {
-    cancel(L, index, timer);
+    release(L, timer, top + 2);
     zlua_raise(L, rc);
   }
+  lua_settop(L, top);
 }
 
-/* (loop, when, fn, ...) -> handle */
-static int new_timer(lua_State *L, zlua_loop *loop, int64_t deadline) {
+/* (loop, when, fn, ...) -> handle; the function's upvalue is their metatable. */
+static int new_timer(lua_State *L, const zlua_loop *loop, int64_t deadline) {
   int top = lua_gettop(L);
-  zlua_timer *timer = zlua_new_object(L, &zlua_class_timer);
-  int index = lua_gettop(L);
-  timer->arguments = top - 3;
-  zlua_getuservalue(L, index);
-  lua_pushvalue(L, 1);
-  lua_rawseti(L, -2, TIMER_LOOP);
-  for (int i = 3; i <= top; i++) {
-    lua_pushvalue(L, i);
-    lua_rawseti(L, -2, TIMER_CALLBACK + i - 3);
-  }
-  lua_pop(L, 1);
-  zlua_set_metatable(L, &zlua_class_timer);
-  start(L, timer, loop, index, deadline);
+  zlua_timer *timer = zlua_newuserdata(L, sizeof *timer);
+  timer->class = &zlua_class_timer;
+  timer->anchor = 0;
+  timer->serial = loop->serial;
+  (void)zl_timer_init(&timer->core, loop->core, on_timer, timer);
+  set_call(L, top + 1, 3, top - 3);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setmetatable(L, top + 1);
+  start(L, timer, top + 1, 1, deadline);
   return 1;
 }
 
@@ -143,29 +186,30 @@ static int remove_timeout(lua_State *L) {
   if (!timer) {
     return zlua_type_error(L, "remove_timeout", 1, 2, "timeout");
   }
-  cancel(L, 2, timer);
+  cancel(L, timer);
   return 0;
 }
 
 static int timer_cancel(lua_State *L) {
-  cancel(L, 1, check_self(L, "cancel"));
+  cancel(L, check_self(L, "cancel"));
   return 0;
 }
 
 static int timer_active(lua_State *L) {
-  lua_pushboolean(L, check_self(L, "active")->core != NULL);
+  lua_pushboolean(L, is_active(check_self(L, "active")));
   return 1;
 }
 
 /* Seconds, not below 0; nil at rest. */
 static int timer_remaining(lua_State *L) {
-  const zlua_timer *timer = check_self(L, "remaining");
-  if (!timer->core) {
+  zlua_timer *timer = check_self(L, "remaining");
+  const zl_timer *core = zl_timer_in(&timer->core);
+  if (!is_active(timer)) {
     lua_pushnil(L);
     return 1;
   }
-  int64_t deadline = zl_timer_deadline_ns(timer->core);
-  int64_t now = zl_loop_time_ns(timer->handle.loop->core);
+  int64_t deadline = zl_timer_deadline_ns(core);
+  int64_t now = zl_loop_time_ns(zl_timer_loop(core));
   lua_pushnumber(L, deadline > now ? (lua_Number)(deadline - now) / 1e9 : 0);
   return 1;
 }
@@ -174,33 +218,22 @@ static int timer_remaining(lua_State *L) {
 static int timer_again(lua_State *L) {
   zlua_timer *timer = check_self(L, "again");
   int64_t delay = zlua_check_seconds(L, "again", 1, 2);
-  zlua_getuservalue(L, 1);
-  lua_rawgeti(L, -1, TIMER_LOOP);
-  zlua_loop *loop = zlua_check_loop(L, -1, "again", 0);
-  if (!timer->core) {
-    start(L, timer, loop, 1, after(loop, delay));
+  lua_settop(L, 1);
+  zlua_push_loop(L, timer->serial); /* 2 */
+  const zlua_loop *loop = zlua_check_loop(L, 2, "again", 0);
+  if (!is_active(timer)) {
+    start(L, timer, 1, 2, after(loop, delay));
   } else {
-    int rc = zl_timer_start(timer->core, delay, 0);
-    if (rc < 0) {
-      return zlua_raise(L, rc);
-    }
+    (void)zl_timer_start(zl_timer_in(&timer->core), delay, 0); /* has room */
   }
-  lua_pushvalue(L, 1);
+  lua_settop(L, 1);
   return 1;
 }
 
-/* Only one at rest, or one whose loop goes in the same collection. */
-static int timer_gc(lua_State *L) {
-  zlua_timer *timer = zlua_test_object(L, 1, &zlua_class_timer);
-  if (timer && timer->core) {
-    zlua_timer_detach(&timer->handle);
-  }
-  return 0;
-}
-
 static int timer_tostring(lua_State *L) {
-  const zlua_timer *timer = check_self(L, "tostring");
-  lua_pushfstring(L, "timeout (%s): %p", timer->core ? "active" : "inactive",
+  zlua_timer *timer = check_self(L, "tostring");
+  lua_pushfstring(L, "timeout (%s): %p",
+                  is_active(timer) ? "active" : "inactive",
                   (const void *)timer);
   return 1;
 }
@@ -214,7 +247,6 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg metamethods[] = {
-    {"__gc", timer_gc},
     {"__close", timer_cancel},
     {"__tostring", timer_tostring},
     {NULL, NULL},
@@ -233,6 +265,10 @@ void zlua_open_timer(lua_State *L) {
   zlua_new_class(L, &zlua_class_timer, methods, metamethods);
   lua_pop(L, 1);
   lua_getfield(L, -1, "IOLoop");
-  zlua_setfuncs(L, loop_methods);
+  for (const luaL_Reg *method = loop_methods; method->name; method++) {
+    zlua_getregistry(L, &zlua_class_timer); /* the metatable */
+    lua_pushcclosure(L, method->func, 1);
+    lua_setfield(L, -2, method->name);
+  }
   lua_pop(L, 1);
 }
