@@ -48,6 +48,7 @@ build = {
         "csrc/core/post.c",
         "csrc/core/queue.c",
         "csrc/core/socket.c",
+        "csrc/core/stats.c",
         "csrc/core/stream.c",
         "csrc/core/timer.c",
         "csrc/core/watch.c",

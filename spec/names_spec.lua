@@ -14,7 +14,6 @@ local pending_names = {
   ["IOLoop.fd"] = true,
   ["IOLoop.timeout"] = true,
   ["IOLoop.pollable"] = true,
-  ["IOLoop.stats"] = true,
 }
 
 local function words(text)

@@ -52,8 +52,10 @@ bool zl__callbacks_run(zl_loop *loop) {
     q->head = (q->head + 1) & (q->capacity - 1);
     q->count--;
     q->collected--;
+    loop->stats.total.callbacks++;
     zl__loop_handled(loop);
     next.fn(loop, next.arg);
+    zl__stats_called(loop);
   }
   return true;
 }

@@ -28,6 +28,7 @@ static void serve(zl__watch *watch) {
   int events = fd->reported & (fd->events | ZL_ERROR);
   fd->reported = 0;
   if (events) {
+    watch->handle.loop->stats.total.events++;
     zl__loop_handled(watch->handle.loop);
     fd->fn(fd, events, fd->arg);
   }

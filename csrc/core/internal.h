@@ -300,6 +300,20 @@ typedef struct zl__watchdog zl__watchdog;
 void zl__watchdog_begin(zl__watchdog *watchdog);
 void zl__watchdog_end(zl__watchdog *watchdog);
 
+/* ---- stats -------------------------------------------------------------- */
+
+typedef struct zl__stats {
+  zl_stats total;
+  int64_t busy_since;
+  int64_t idle_since; /* 0: not in a wait */
+  int64_t tick;       /* when the last call returned, or work began */
+} zl__stats;
+
+void zl__stats_working(zl_loop *loop);
+void zl__stats_resting(zl_loop *loop, bool waits);
+void zl__stats_called(zl_loop *loop);
+void zl__stats_timer(zl_loop *loop, int64_t late_ns);
+
 /* ---- loop --------------------------------------------------------------- */
 
 /* Where the present iteration is; a budget may end a step in each of them. */
@@ -321,6 +335,8 @@ struct zl_loop {
   int64_t virtual_ns;
   zl_interrupt_fn interrupt;
   void *interrupt_ud;
+  zl_slowest_fn slowest;
+  void *slowest_ud;
   void *data;
   pid_t pid;
 
@@ -337,12 +353,14 @@ struct zl_loop {
   zl__slot *slots;
   uint32_t slot_count;
   uint32_t free_slot;
-  uint32_t *owners; /* descriptor -> index of the slot of its watch, or 0 */
+  uint32_t watch_count; /* slots in use */
+  uint32_t *owners;     /* descriptor -> index of the slot of its watch, or 0 */
   size_t owner_count;
 
   zl__heap heap;
   uint64_t timer_starts;
   zl__callbacks callbacks;
+  zl__stats stats;
   zl__mailbox mailbox;
 
   zl__phase phase;

@@ -80,6 +80,8 @@ static zl_loop *allocate(const zl_config *config) {
   loop->interrupt = config->interrupt;
   loop->interrupt_ud = config->interrupt_ud;
   loop->data = config->data;
+  loop->slowest = config->slowest;
+  loop->slowest_ud = config->slowest_ud;
   loop->pid = getpid();
   loop->touch = (config->flags & ZL_CONFIG_TOUCH) != 0;
   loop->events_left = INT_MAX;
@@ -224,9 +226,14 @@ static bool stopping(const zl_loop *loop) {
 /* ---- one iteration ------------------------------------------------------ */
 
 static void collect(zl_loop *loop) {
+  loop->stats.total.iterations++;
   loop->callbacks.collected = loop->callbacks.count;
   if (loop->heap.count > 0) {
-    zl__timers_collect(loop, zl_loop_time_ns(loop));
+    int64_t now = zl_loop_time_ns(loop);
+    if (loop->clock == zl__clock_monotonic) {
+      loop->stats.tick = now;
+    }
+    zl__timers_collect(loop, now);
   }
 }
 
@@ -263,15 +270,24 @@ static int wait_virtually(zl_loop *loop, int64_t timeout_ns) {
   return rc;
 }
 
+/* A look without waiting is left out where only a wake-up could be seen: what
+ * it is for is seen without it. */
+static int look_for_events(zl_loop *loop) {
+  return loop->watch_count > 0 ? loop->poller->wait(loop, 0) : 0;
+}
+
 /* Waiting is not work: a time budget does not count it. */
 static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
-  bool limited = loop->budget_ends != ZL_FOREVER && timeout_ns > 0;
+  if (timeout_ns == 0) {
+    return look_for_events(loop);
+  }
+  bool limited = loop->budget_ends != ZL_FOREVER;
   int64_t start = limited ? zl_loop_time_ns(loop) : 0;
-  bool jumps = loop->is_virtual && timeout_ns > 0 && timeout_ns != ZL_FOREVER;
-  zl__stretch_add(loop, 1);
+  bool jumps = loop->is_virtual && timeout_ns != ZL_FOREVER;
+  zl__stats_resting(loop, true);
   int rc = jumps ? wait_virtually(loop, timeout_ns)
                  : loop->poller->wait(loop, timeout_ns);
-  zl__stretch_add(loop, 1);
+  zl__stats_working(loop);
   if (limited) {
     int64_t waited = zl_loop_time_ns(loop) - start;
     loop->budget_ends = zl__time_add(loop->budget_ends, waited);
@@ -285,7 +301,10 @@ static int wait(zl_loop *loop, int64_t wait_until) {
     loop->called = false;
     zl__sockets_sweep(loop);
   }
-  int rc = wait_for_events(loop, wait_time(loop, wait_until));
+  int64_t timeout_ns = wait_time(loop, wait_until);
+  zl__stretch_add(loop, 1);
+  int rc = wait_for_events(loop, timeout_ns);
+  zl__stretch_add(loop, 1);
   zl__posts_take(loop);
   zl__watches_take(loop);
   if (rc == -EINTR && loop->interrupt &&
@@ -306,6 +325,7 @@ static bool serve_ready(zl_loop *loop) {
     zl__watch *watch = zl__container(link, zl__watch, ready);
     zl__unlink(link);
     watch->serve(watch);
+    zl__stats_called(loop);
   }
   return true;
 }
@@ -386,10 +406,12 @@ static int begin(zl_loop *loop) {
   }
   zl__stretch_add(loop, 1);
   zl__loop_enter(loop);
+  zl__stats_working(loop);
   return 0;
 }
 
 static void end(zl_loop *loop) {
+  zl__stats_resting(loop, false);
   loop->running = false;
   loop->breaking = false;
   loop->events_left = INT_MAX;

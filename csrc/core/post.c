@@ -122,8 +122,10 @@ bool zl__posts_run(zl_loop *loop) {
     void *arg = post->arg;
     mailbox->taken = post->next;
     free(post);
+    loop->stats.total.posts++;
     zl__loop_handled(loop);
     fn(loop, arg);
+    zl__stats_called(loop);
   }
   return true;
 }

@@ -99,6 +99,7 @@ static void report(zl__watch *watch, int events) {
 }
 
 static void call(zl_socket *socket, int events) {
+  socket->watch.handle.loop->stats.total.events++;
   zl__loop_handled(socket->watch.handle.loop);
   socket->fn(socket, events, socket->arg);
 }

@@ -237,6 +237,7 @@ static void release_frames(zl_stream *stream) {
 void zl_stream_pop(zl_stream *stream) {
   release_frames(stream);
   stream->left--;
+  loop_of(stream)->stats.total.messages_in++;
   zl__loop_handled(loop_of(stream));
 }
 
@@ -361,6 +362,9 @@ static int attempt(zl_stream *stream, const zl_frame *frames, size_t count,
   }
   if (!not_yet(rc)) {
     after_attempt(stream);
+  }
+  if (rc == 0) {
+    loop_of(stream)->stats.total.messages_out++;
   }
   return rc;
 }

@@ -323,6 +323,12 @@ static uint64_t rearm(zl_timer *timer, int64_t now) {
   return missed;
 }
 
+/* The clock has just been read if it is the system's. */
+static int64_t now_of(const zl_loop *loop) {
+  return loop->clock == zl__clock_monotonic ? loop->stats.tick
+                                            : zl_loop_time_ns(loop);
+}
+
 /* Calls those collected. Returns false if the budget ended it before. */
 bool zl__timers_run(zl_loop *loop) {
   zl_timer *timer;
@@ -331,14 +337,17 @@ bool zl__timers_run(zl_loop *loop) {
       return false;
     }
     uint64_t missed = 0;
+    int64_t now = now_of(loop);
+    zl__stats_timer(loop, now - timer->deadline);
     leave_due(timer);
     if (timer->period > 0) {
-      missed = rearm(timer, zl_loop_time_ns(loop));
+      missed = rearm(timer, now);
     } else {
       timer->deadline = ZL_FOREVER;
     }
     zl__loop_handled(loop);
     timer->fn(timer, missed, timer->arg);
+    zl__stats_called(loop);
   }
   return true;
 }

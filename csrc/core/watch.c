@@ -91,6 +91,7 @@ static int take_slot(zl__watch *watch) {
   watch->index = loop->free_slot;
   loop->free_slot = loop->slots[watch->index].next_free;
   loop->slots[watch->index].watch = watch;
+  loop->watch_count++;
   return 0;
 }
 
@@ -101,6 +102,7 @@ static void give_slot_back(zl__watch *watch) {
   slot->generation++;
   slot->next_free = loop->free_slot;
   loop->free_slot = watch->index;
+  loop->watch_count--;
   watch->index = 0;
 }
 

@@ -89,6 +89,10 @@ typedef int64_t (*zl_clock_fn)(void *ud);
  * zl_loop_run() or zl_loop_step() return -EINTR. */
 typedef int (*zl_interrupt_fn)(zl_loop *loop, void *ud);
 
+/* A callback, timer, post, or turn of a watch took longer than any before it.
+ */
+typedef void (*zl_slowest_fn)(zl_loop *loop, int64_t took_ns, void *ud);
+
 enum {
   ZL_BACKEND_DEFAULT = 0, /* epoll where the system has it, else poll */
   ZL_BACKEND_EPOLL,
@@ -116,7 +120,9 @@ typedef struct zl_config {
   void *clock_ud;
   zl_interrupt_fn interrupt; /* NULL: go on waiting */
   void *interrupt_ud;
-  void *data; /* for zl_loop_data() */
+  void *data;            /* for zl_loop_data() */
+  zl_slowest_fn slowest; /* may be NULL */
+  void *slowest_ud;
 } zl_config;
 
 /* Creates a loop; config may be NULL. Opens descriptors, all close-on-exec.
@@ -184,6 +190,24 @@ ZL_API int64_t zl_loop_time_ns(const zl_loop *loop);
  * as if the callback had taken so long. Returns 0, -EINVAL (no virtual clock,
  * or delay_ns < 0) or as zl_loop_step(). */
 ZL_API int zl_loop_advance(zl_loop *loop, int64_t delay_ns);
+
+/* What a loop has done since it was made. */
+typedef struct zl_stats {
+  uint64_t iterations;
+  uint64_t callbacks; /* of zl_loop_add_callback() that were called */
+  uint64_t timers;    /* calls of timers */
+  uint64_t posts;
+  uint64_t events;       /* calls of descriptors' and sockets' watches */
+  uint64_t messages_in;  /* that streams have delivered */
+  uint64_t messages_out; /* that libzmq has taken from streams */
+  int64_t busy_ns;     /* in runs and steps, less idle_ns; of CLOCK_MONOTONIC */
+  int64_t idle_ns;     /* in waits that might block */
+  int64_t lateness_ns; /* of all timers, on the loop's clock */
+  int64_t lateness_max_ns;
+  int64_t slowest_ns; /* the longest call, a stream's turn being one */
+} zl_stats;
+
+ZL_API void zl_loop_stats(const zl_loop *loop, zl_stats *out);
 
 /* What the configuration had as data. */
 ZL_API void *zl_loop_data(const zl_loop *loop);

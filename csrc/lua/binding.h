@@ -128,10 +128,11 @@ struct zlua_loop {
   bool failed;         /* ZLUA_LEFT_ERROR is to be raised */
   bool raises;         /* on_error("raise") */
   bool sigint_handled; /* SIGINT had a handler when the loop was entered */
-  int serial;          /* its key in the table of loops: zlua_push_loop() */
-  int last_anchor;     /* the largest in use or free */
-  int free_anchor;     /* the first free one; its place has the next; or 0 */
-  unsigned changes;    /* calls made and receive callbacks replaced, so far */
+  char slowest[LUA_IDSIZE + 16]; /* where the slowest callback begins */
+  int serial;       /* its key in the table of loops: zlua_push_loop() */
+  int last_anchor;  /* the largest in use or free */
+  int free_anchor;  /* the first free one; its place has the next; or 0 */
+  unsigned changes; /* calls made and receive callbacks replaced, so far */
   zlua_handle *handles;
   lua_State *clock;           /* whose function tells the time, or NULL */
   int64_t clock_ns;           /* what it told last */
@@ -178,6 +179,7 @@ void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
                 zlua_entry *before);
 int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before);
 bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle);
+void zlua_on_slowest(zl_loop *core, int64_t took_ns, void *arg);
 void zlua_raise_later(zlua_loop *loop);
 void zlua_calling(lua_State *L, int state_index, int callback_index);
 int zlua_on_interrupt(zl_loop *core, void *arg);

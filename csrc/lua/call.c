@@ -15,6 +15,7 @@
 #include "binding.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The key of the functions of the slots in the registry. */
@@ -65,6 +66,8 @@ static bool push_clock_error(lua_State *L, zlua_loop *loop) {
  * outermost entry ends; an inner one lets the core return first. */
 int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before) {
   int state = loop->slots + ZLUA_SLOT_STATE;
+  lua_pushnil(L); /* it was kept for error handlers only */
+  lua_rawseti(L, state, ZLUA_LEFT_CALLBACK);
   bool raise = !before->L && push_clock_error(L, loop);
   if (loop->failed && !before->L) {
     raise = true;
@@ -165,6 +168,27 @@ enum {
   TRACEBACK_TAKEN = 1,
   TRACEBACK_GIVEN /* by callback_error(), of another coroutine */
 };
+
+/* Notes where the callback begins that took longer than any before; that of a
+ * callable table is its __call. */
+void zlua_on_slowest(zl_loop *core, int64_t took_ns, void *arg) {
+  zlua_loop *loop = arg;
+  lua_State *L = loop->L;
+  lua_Debug where;
+  (void)core;
+  (void)took_ns;
+  lua_rawgeti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CALLBACK);
+  if (!lua_isfunction(L, -1) && luaL_getmetafield(L, -1, "__call")) {
+    lua_remove(L, -2);
+  }
+  if (lua_isfunction(L, -1)) {
+    (void)lua_getinfo(L, ">S", &where);
+    (void)snprintf(loop->slowest, sizeof loop->slowest, "%s:%d",
+                   where.short_src, where.linedefined);
+  } else {
+    lua_pop(L, 1);
+  }
+}
 
 /* (err) -> err. A handler of errors has one result, hence the table. */
 static int take_traceback(lua_State *L) {

@@ -243,6 +243,8 @@ static int open_loop(lua_State *L) {
   config.interrupt = zlua_on_interrupt;
   config.interrupt_ud = loop;
   config.data = loop;
+  config.slowest = zlua_on_slowest;
+  config.slowest_ud = loop;
   int rc = zl_loop_new(&config, &loop->core);
   if (rc < 0) {
     return zlua_fail(L, rc);
@@ -435,6 +437,57 @@ static int loop_time(lua_State *L) {
   return 1;
 }
 
+/* ---- statistics --------------------------------------------------------- */
+
+/* [-0, +0] sets a field of the table at the top. */
+static void set_count(lua_State *L, const char *name, uint64_t count) {
+#if LUA_VERSION_NUM >= 503
+  lua_pushinteger(L, (lua_Integer)count);
+#else
+  lua_pushnumber(L, (lua_Number)count);
+#endif
+  lua_setfield(L, -2, name);
+}
+
+static void set_seconds(lua_State *L, const char *name, int64_t ns) {
+  lua_pushnumber(L, (lua_Number)ns / 1e9);
+  lua_setfield(L, -2, name);
+}
+
+/* stats() -> table */
+static int loop_stats(lua_State *L) {
+  const zlua_loop *loop = check_self(L, "stats");
+  zl_stats stats;
+  zl_loop_stats(loop->core, &stats);
+  int64_t timers = stats.timers > 0 ? (int64_t)stats.timers : 1;
+  lua_createtable(L, 0, 12);
+  set_count(L, "iterations", stats.iterations);
+  set_count(L, "callbacks", stats.callbacks);
+  set_count(L, "timers", stats.timers);
+  set_count(L, "events", stats.events);
+  set_count(L, "messages_in", stats.messages_in);
+  set_count(L, "messages_out", stats.messages_out);
+  set_seconds(L, "busy", stats.busy_ns);
+  set_seconds(L, "idle", stats.idle_ns);
+  set_seconds(L, "lateness_mean", stats.lateness_ns / timers);
+  set_seconds(L, "lateness_max", stats.lateness_max_ns);
+  set_seconds(L, "slowest", stats.slowest_ns);
+  if (loop->slowest[0]) {
+    lua_pushstring(L, loop->slowest);
+    lua_setfield(L, -2, "slowest_source");
+  }
+  return 1;
+}
+
+/* calling(loop, callback): what runs now is called on behalf of it. */
+static int calling(lua_State *L) {
+  (void)check_self(L, "calling");
+  zlua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
+  zlua_calling(L, lua_gettop(L), 2);
+  return 0;
+}
+
 /* ---- callbacks ---------------------------------------------------------- */
 
 static void call_next(zl_loop *core, void *arg) {
@@ -585,6 +638,7 @@ static const luaL_Reg methods[] = {
     {"time", loop_time},
     {"add_callback", loop_add_callback},
     {"on_error", loop_on_error},
+    {"stats", loop_stats},
     {NULL, NULL},
 };
 
@@ -596,9 +650,13 @@ static const luaL_Reg metamethods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"new_loop", new_loop},         {"open_loop", open_loop},
-    {"close_loop", loop_close},     {"loop_objects", loop_objects},
-    {"running_loop", running_loop}, {NULL, NULL},
+    {"new_loop", new_loop},
+    {"open_loop", open_loop},
+    {"close_loop", loop_close},
+    {"loop_objects", loop_objects},
+    {"running_loop", running_loop},
+    {"calling", calling},
+    {NULL, NULL},
 };
 
 /* [-0, +0] module table on the top. */

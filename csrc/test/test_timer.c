@@ -584,6 +584,131 @@ static void test_timer_agrees_with_a_sorted_array(void) {
   close_loop(model.loop);
 }
 
+/* ---- timers in the caller's memory -------------------------------------- */
+
+typedef struct owner {
+  zl_timer_memory memory;
+  int calls;
+} owner;
+
+static void on_owner(zl_timer *timer, uint64_t missed, void *arg) {
+  owner *o = arg;
+  (void)missed;
+  CHECK(timer == zl_timer_in(&o->memory));
+  o->calls++;
+}
+
+static void test_timer_in_memory_of_the_caller(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  owner o = {.calls = 0};
+  zl_timer *timer = zl_timer_init(&o.memory, loop, on_owner, &o);
+  CHECK(!zl_timer_active(timer));
+  CHECK(zl_timer_loop(timer) == loop);
+  CHECK_INT(zl_timer_start(timer, 5, 0), 0);
+  clock.now = 5;
+  CHECK_INT(zl_loop_step(loop, 0, NULL), 1);
+  CHECK_INT(o.calls, 1);
+  CHECK_INT(zl_timer_start(timer, 5, 0), 0);
+  zl_timer_close(timer);
+  clock.now = 20;
+  CHECK_INT(zl_loop_step(loop, 0, NULL), 0);
+  close_loop(loop);
+}
+
+static void on_owner_free(zl_timer *timer, uint64_t missed, void *arg) {
+  owner *o = arg;
+  (void)missed;
+  zl_timer_close(timer);
+  memset(o, 0xff, sizeof *o);
+  free(o);
+}
+
+static void test_timer_memory_is_free_after_close_in_own_callback(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  for (int i = 0; i < 3; i++) {
+    owner *o = malloc(sizeof *o);
+    CHECK(o);
+    zl_timer *timer = zl_timer_init(&o->memory, loop, on_owner_free, o);
+    CHECK_INT(zl_timer_start(timer, i, i), 0); /* periodic ones too */
+  }
+  clock.now = 10;
+  CHECK_INT(zl_loop_step(loop, 0, NULL), 3);
+  verify_loop(loop);
+  CHECK(!zl_loop_alive(loop));
+  close_loop(loop);
+}
+
+/* What a callback has to know of. */
+static zl_timer *neighbours[2];
+
+static void on_owner_step(zl_timer *timer, uint64_t missed, void *arg) {
+  on_owner(timer, missed, arg);
+  zl_loop_break(zl_timer_loop(timer));
+}
+
+/* One in the heap, one collected and not yet called. */
+static void test_timer_outlives_its_loop_at_rest(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  owner owners[3] = {{.calls = 0}};
+  for (int i = 0; i < 3; i++) {
+    zl_timer *timer =
+        zl_timer_init(&owners[i].memory, loop, on_owner_step, &owners[i]);
+    CHECK_INT(zl_timer_start_at(timer, i < 2 ? 1 : 100, 0), 0);
+  }
+  neighbours[0] = zl_timer_in(&owners[1].memory);
+  neighbours[1] = zl_timer_in(&owners[2].memory);
+  clock.now = 1;
+  CHECK_INT(zl_loop_step(loop, 0, NULL), -EINTR);
+  CHECK_INT(owners[0].calls, 1);
+  CHECK(zl_timer_active(neighbours[0]));
+  CHECK(zl_timer_active(neighbours[1]));
+  close_loop(loop);
+  for (int i = 0; i < 2; i++) {
+    CHECK(!zl_timer_active(neighbours[i]));
+    CHECK_INT(zl_timer_deadline_ns(neighbours[i]), ZL_FOREVER);
+    zl_timer_close(neighbours[i]);
+  }
+}
+
+/* While half of the collected ones wait, others make the array grow. */
+static void on_owner_grow(zl_timer *timer, uint64_t missed, void *arg) {
+  static owner more[200];
+  owner *o = arg;
+  on_owner(timer, missed, o);
+  if (o->calls == 1 && timer == neighbours[0]) {
+    for (int i = 0; i < 200; i++) {
+      zl_timer *another = zl_timer_init(&more[i].memory, zl_timer_loop(timer),
+                                        on_owner, &more[i]);
+      CHECK_INT(zl_timer_start(another, 1000 + i, 0), 0);
+    }
+    verify_loop(zl_timer_loop(timer));
+  }
+}
+
+static void test_timer_array_grows_while_some_are_due(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  enum { COUNT = 40 };
+  owner owners[COUNT] = {{.calls = 0}};
+  for (int i = 0; i < COUNT; i++) {
+    zl_timer *timer =
+        zl_timer_init(&owners[i].memory, loop, on_owner_grow, &owners[i]);
+    CHECK_INT(zl_timer_start_at(timer, i, i % 2), 0);
+  }
+  neighbours[0] = zl_timer_in(&owners[10].memory);
+  clock.now = COUNT;
+  CHECK_INT(zl_loop_step(loop, 0, NULL) & ~ZL_STEP_MORE, COUNT);
+  verify_loop(loop);
+  for (int i = 0; i < COUNT; i++) {
+    CHECK_INT(owners[i].calls, 1);
+    CHECK_INT(zl_timer_active(zl_timer_in(&owners[i].memory)), i % 2);
+  }
+  close_loop(loop);
+}
+
 static const zl_test tests[] = {
     TEST(test_timer_fires_by_deadline),
     TEST(test_timer_fires_in_start_order),
@@ -605,6 +730,10 @@ static const zl_test tests[] = {
     TEST(test_timer_a_hundred_thousand),
     TEST(test_timer_is_never_early),
     TEST(test_timer_agrees_with_a_sorted_array),
+    TEST(test_timer_in_memory_of_the_caller),
+    TEST(test_timer_memory_is_free_after_close_in_own_callback),
+    TEST(test_timer_outlives_its_loop_at_rest),
+    TEST(test_timer_array_grows_while_some_are_due),
 };
 
 TEST_MAIN(tests)

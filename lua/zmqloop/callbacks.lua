@@ -204,6 +204,7 @@ function call(self)
   advance(self, now)
   schedule(self, self.next_time)
   local callback = self.callback
+  core.calling(loop, callback)
   local ok, err = call_body(self)
   if self.timeout == timeout and self.missed == "skip" then
     now = loop:time()

@@ -51,6 +51,26 @@ function IOLoop:run() end
 ---@return boolean more whether work is pending: step again soon
 function IOLoop:step(timeout, budget) end
 
+---@class zmqloop.Stats what a loop has done since it was made
+---@field iterations integer
+---@field callbacks integer callbacks called
+---@field timers integer timeouts fired
+---@field events integer calls of handlers
+---@field messages_in integer delivered by streams
+---@field messages_out integer taken from streams by libzmq
+---@field busy number seconds of running, without idle
+---@field idle number seconds of waiting for something to do
+---@field lateness_mean number seconds that timeouts fired after their deadline
+---@field lateness_max number
+---@field slowest number seconds of the longest call; a stream's turn, up to `set_batch()`
+--- messages, is one
+---@field slowest_source? string where its callback begins, "service.lua:12"
+
+---Tells what the loop has done. Always counted: it costs one reading of the clock
+---per call. `busy`, `idle` and `slowest` are real time also with another clock.
+---@return zmqloop.Stats
+function IOLoop:stats() end
+
 ---Moves a virtual clock forward. Everything that becomes due on the way is called,
 ---each at its time; a callback that always queues another lets no time pass. Inside
 ---a callback only the clock moves, as if the callback had taken so long. Raises if
