@@ -1,5 +1,6 @@
 -- What goes wrong around a program: signals, contexts and peers that die, the
--- end of the program itself, memory that runs out.
+-- end of the program itself, forks, descriptors and memory that run out, very
+-- many timers.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local zmq = require("zmqloop.zmq")
@@ -608,6 +609,230 @@ describe("Ctrl-C", function()
     child:wait_asleep()
     child:kill("INT")
     assert.matches("went on\n$", (child:finish()))
+  end))
+end)
+
+describe("a forked process", function()
+  after_each(helper.cleanup)
+
+  -- A loop with one of each. `in_child` runs in the child and says what is
+  -- wrong; afterwards all has to work in the parent.
+  local PARENT = [[
+    local process = require("process")
+    local path = os.tmpname()
+    os.remove(path)
+    assert(os.execute("mkfifo " .. path))
+    local reader, writer = assert(io.open(path, "r+")), assert(io.open(path, "r+"))
+    os.remove(path)
+    reader:setvbuf("no")
+    writer:setvbuf("no")
+    local loop, ctx = new_loop(), zmqloop.zmq.Context()
+    loop:on_error("raise")
+    local pull = zmqloop.ZMQStream(ctx:socket("PULL"), loop)
+    local push = zmqloop.ZMQStream(ctx:socket("PUSH"), loop)
+    local handled, spare = ctx:socket("PAIR"), ctx:socket("PAIR")
+    pull:bind("tcp://127.0.0.1:*")
+    push:connect((pull:get("last_endpoint")))
+    local received, bytes, fired = 0, 0, 0
+    pull:on_recv(function() received = received + 1 end)
+    loop:add_handler(reader, function() bytes = bytes + #reader:read(1) end, "r")
+    loop:add_handler(handled, function() error("nothing happens to it") end, "r")
+    local function all_work()
+      received, bytes, fired = 0, 0, 0
+      push:send("x")
+      writer:write("x")
+      loop:call_later(0.001, function() fired = fired + 1 end)
+      local deadline = loop:time() + 10
+      while received + bytes + fired < 3 and loop:time() < deadline do loop:step(0.01) end
+      return received == 1 and bytes == 1 and fired == 1
+    end
+    assert(all_work(), "before the fork")
+
+    local function raises_echild(name, ...)
+      local ok, err = pcall(loop[name], loop, ...)
+      assert(not ok and tostring(err):find("ECHILD", 1, true), name .. ": " .. tostring(err))
+    end
+    local function answers_echild(name, ...)
+      local result, _, code = loop[name](loop, ...)
+      assert(result == nil and code == "ECHILD", name .. ": " .. tostring(code))
+    end
+    local function in_child()
+      raises_echild("start")
+      raises_echild("run")
+      raises_echild("step", 0)
+      answers_echild("update_handler", reader, 0)
+      answers_echild("update_handler", handled, 0)
+      answers_echild("add_handler", spare, print, "r")
+      answers_echild("add_handler", 0, print, "r")
+      loop:remove_handler(reader)
+      loop:stop()
+      loop:close()
+      assert(loop:closed())
+      pull:close()
+      push:close()
+    end
+  ]]
+
+  local function check(t, source)
+    if not has_module("process") then pending("needs the module process of the build") end
+    local output, status = t:run_child(PARENT .. source)
+    assert.equal("ok\n", output)
+    assert.equal(0, status)
+  end
+
+  it("cannot use its parent's loop, and can close it without harm to that", test(function(t)
+    check(t, [[
+      local pid = process.fork()
+      if pid == 0 then
+        local ok, err = pcall(in_child)
+        if not ok then print(err) end
+        process.leave(ok and 0 or 1)
+      end
+      assert(process.wait(pid) == 0, "the child failed")
+      assert(all_work(), "after the fork")
+      print("ok")
+    ]])
+  end))
+
+  it("may end as any program does", test(function(t)
+    check(t, [[
+      local pid = process.fork()
+      if pid == 0 then
+        os.exit(0, true)
+      end
+      assert(process.wait(pid) == 0, "the child failed")
+      assert(all_work(), "after the fork")
+      print("ok")
+    ]])
+  end))
+
+  it("may make a loop of its own", test(function(t)
+    check(t, [[
+      local pid = process.fork()
+      if pid == 0 then
+        local own, called = new_loop(), false
+        own:call_later(0.001, function() called = true own:stop() end)
+        own:start()
+        process.leave(called and 0 or 1)
+      end
+      assert(process.wait(pid) == 0, "the child failed")
+      assert(all_work(), "after the fork")
+      print("ok")
+    ]])
+  end))
+
+  it("that comes to life in a callback leaves the parent's events alone", test(function(t)
+    check(t, [[
+      local pid
+      loop:add_callback(function()
+        pid = process.fork()
+        if pid ~= 0 then loop:stop() end
+      end)
+      local ok, err = pcall(loop.start, loop)
+      if pid == 0 then
+        process.leave(not ok and tostring(err):find("ECHILD", 1, true) and 0 or 1)
+      end
+      assert(process.wait(pid) == 0, "the child failed")
+      assert(all_work(), "after the fork")
+      print("ok")
+    ]])
+  end))
+end)
+
+describe("descriptors that run out", function()
+  after_each(helper.cleanup)
+
+  it("are nil, a message and EMFILE; nothing is leaked, and it works afterwards", test(function(t)
+    local script = t:script([[
+      local function fill(files)
+        repeat
+          local file = io.open("/dev/null")
+          files[#files + 1] = file
+        until not file
+        return files
+      end
+      local function drop(files, count)
+        for _ = 1, count do table.remove(files):close() end
+      end
+      new_loop():close() -- what is made once has been made
+      local files = fill({})
+      local failures = 0
+      for free = 0, 10 do
+        drop(files, free)
+        local loop, message, name = new_loop()
+        if loop then
+          assert(failures > 0, "it never failed")
+          loop:call_later(0, loop.stop, loop)
+          assert(loop:start())
+          loop:close()
+        else
+          failures = failures + 1
+          assert(name == "EMFILE", name)
+          assert(message:find("^EMFILE: %l"), message)
+        end
+        local before = #files
+        fill(files)
+        assert(#files == before + free, ("%d descriptors are gone"):format(before + free - #files))
+        if loop then print("ok") os.exit(0, true) end
+      end
+      error("it never works")
+    ]])
+    local child = t:keep(helper.command(("sh -c 'ulimit -n 40; exec %s %s'"):format(
+      helper.interpreter, script)))
+    local output, status = child:finish()
+    assert.equal("ok\n", output)
+    assert.equal(0, status)
+  end))
+end)
+
+describe("a hundred thousand timers", function()
+  after_each(helper.cleanup)
+
+  local MANY = 100000
+
+  local function resident_bytes()
+    local statm = io.open("/proc/self/statm")
+    if not statm then return 0 end
+    local pages = tonumber(statm:read("*l"):match("^%d+ (%d+)"))
+    statm:close()
+    return pages * 4096
+  end
+
+  it("made and cancelled inside one callback leave nothing", test(function(t)
+    local function rush()
+      local handles = {}
+      for i = 1, MANY do handles[i] = t.loop:call_later(i % 7, error, "it was cancelled") end
+      for i = 1, MANY do t.loop:remove_timeout(handles[i]) end
+    end
+    local function settled()
+      t.loop:add_callback(rush)
+      assert.is_true(t.loop:run()) -- to the end: there are none to wait for
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage("count"), resident_bytes()
+    end
+    local count = collectgarbage("count")
+    local first, first_resident
+    for _ = 1, 3 do first, first_resident = settled() end
+    -- a handle is some 200 bytes, of which the loop keeps at most a place or two
+    assert.is_true(first - count < MANY * 64 / 1024, "the handles are still there")
+    local rounds, last, last_resident = 4, nil, nil
+    for _ = 1, rounds do last, last_resident = settled() end
+    assert.is_true(last - first < 100, "Lua's memory grows")
+    -- allocators have moods; what is lost is lost in each round
+    assert.is_true(last_resident - first_resident < rounds * MANY * 48, "memory grows")
+  end))
+
+  it("that are pending cost an idle loop no time", test(function(t)
+    for i = 1, MANY do t.loop:call_later(3600 + i % 100, noop) end
+    t.loop:step(0)
+    collectgarbage()
+    local start, used = t.loop:time(), os.clock()
+    assert.equal(0, (t.loop:step(0.2)))
+    used = os.clock() - used
+    local waited = t.loop:time() - start
+    assert.is_true(waited >= 0.2)
+    assert.is_true(used < waited / 4, ("%g s of %g s"):format(used, waited))
   end))
 end)
 

@@ -84,6 +84,9 @@ int zl_fd_update(zl_fd *watch, int events) {
   if (watch->watch.fd < 0) {
     return -EBADF;
   }
+  if (zl__loop_forked(loop)) {
+    return -ECHILD;
+  }
   int rc = loop->poller->modify(loop, watch->watch.fd, events,
                                 zl__watch_token(&watch->watch));
   if (rc == 0) {

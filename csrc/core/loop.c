@@ -295,8 +295,12 @@ static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
   return rc;
 }
 
-/* Waits and takes what there is to dispatch. Returns 0 or -EINTR. */
+/* Waits and takes what there is to dispatch. Returns 0 or -EINTR, or -ECHILD if
+ * a callback has forked and this is the child. */
 static int wait(zl_loop *loop, int64_t wait_until) {
+  if (zl__loop_forked(loop)) {
+    return -ECHILD; /* the events are the parent's */
+  }
   if (loop->called) {
     loop->called = false;
     zl__sockets_sweep(loop);

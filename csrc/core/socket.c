@@ -225,6 +225,9 @@ int zl_socket_update(zl_socket *watch, int events) {
   if (!zl__events_valid(events)) {
     return -EINVAL;
   }
+  if (zl__loop_forked(watch->watch.handle.loop)) {
+    return -ECHILD;
+  }
   watch->interest = events & (ZL_READ | ZL_WRITE);
   zl__socket_dirty(watch);
   return 0;

@@ -166,6 +166,9 @@ int zl__watch_open(zl__watch *watch, int fd, int events, bool edge) {
   if (fd < 0) {
     return -EBADF;
   }
+  if (zl__loop_forked(loop)) {
+    return -ECHILD; /* the poller is the parent's */
+  }
   int rc = reserve_owner(loop, fd);
   if (rc < 0) {
     return rc;

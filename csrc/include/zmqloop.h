@@ -143,9 +143,10 @@ enum {
 /* Runs iterations until stopped. Returns 0 when stopped or (ZL_RUN_ALIVE) when
  * zl_loop_alive() is 0; -ETERM when a watched socket's context was terminated;
  * -EINTR when the interrupt callback asked for it or zl_loop_break() was
- * called; -EBUSY inside a callback of this loop; -ECHILD in a forked child;
- * -ENOMEM; in builds with ZL_DEBUG -ENOTRECOVERABLE when zl_loop_verify()
- * fails. The loop can be run again after each of them but the last two. */
+ * called; -EBUSY inside a callback of this loop; -ECHILD in a forked child, if
+ * a callback has forked before the next wait; -ENOMEM; in builds with ZL_DEBUG
+ * -ENOTRECOVERABLE when zl_loop_verify() fails. The loop can be run again after
+ * each of them but the last three. */
 ZL_API int zl_loop_run(zl_loop *loop, int mode);
 
 /* What one step may use up; 0 means no limit. */
@@ -332,11 +333,13 @@ typedef void (*zl_fd_fn)(zl_fd *watch, int events, void *arg);
 
 /* Watches fd, level-triggered, for ZL_READ and ZL_WRITE. Returns 0, -EEXIST
  * (watched by this loop already), -EBADF, -EPERM (epoll: a regular file),
- * -EINVAL (events) or -ENOMEM; on failure *out is NULL. */
+ * -EINVAL (events), -ECHILD (in a forked child) or -ENOMEM; on failure *out is
+ * NULL. */
 ZL_API int zl_fd_new(zl_loop *loop, int fd, int events, zl_fd_fn fn, void *arg,
                      zl_fd **out);
 
-/* Replaces the mask. Returns 0, -EINVAL, or what the system says (-EBADF). */
+/* Replaces the mask. Returns 0, -EINVAL, -ECHILD, or what the system says
+ * (-EBADF). */
 ZL_API int zl_fd_update(zl_fd *watch, int events);
 
 /* Ends the watch and gives it back; the descriptor stays open. An event that
@@ -357,13 +360,13 @@ typedef void (*zl_socket_fn)(zl_socket *watch, int events, void *arg);
 /* Watches a zmq socket: level semantics, so fn is called once per iteration for
  * as long as it is ready. A socket has one watch or stream at a time. Returns
  * 0, -EEXIST (watched by this loop already), -ENOTSOCK, -ETERM, -ENOTSUP (a
- * thread-safe type, which has no descriptor), -EINVAL (events or flags) or
- * -ENOMEM; on failure *out is NULL. */
+ * thread-safe type, which has no descriptor), -EINVAL (events or flags),
+ * -ECHILD (in a forked child) or -ENOMEM; on failure *out is NULL. */
 ZL_API int zl_socket_new(zl_loop *loop, void *zmq_socket, int events,
                          unsigned flags, zl_socket_fn fn, void *arg,
                          zl_socket **out);
 
-/* Replaces the mask. Returns 0 or -EINVAL. */
+/* Replaces the mask. Returns 0, -EINVAL or -ECHILD. */
 ZL_API int zl_socket_update(zl_socket *watch, int events);
 
 /* To be called after every libzmq call on a watched socket made by other code,

@@ -33,7 +33,9 @@ local IOLoop = {}
 ---It also ends, quietly, when the context of a watched socket is terminated
 ---(ETERM). With `on_error("raise")` it raises the first error of a callback, and
 ---the next start goes on behind it. Ctrl-C in an interpreter raises
----"interrupted!". Tornado: `IOLoop.start`.
+---"interrupted!". A loop belongs to the process that made it: in a forked one
+---this raises ECHILD, before the next wait if a callback has forked.
+---Tornado: `IOLoop.start`.
 ---@return true
 function IOLoop:start() end
 
@@ -157,7 +159,8 @@ function IOLoop:remove_timeout(timeout) end
 ---@param events zmqloop.Events 0 for errors only
 ---@return true? ok nil on failure
 ---@return string? message
----@return string? name EBADF, EPERM (a regular file), ETERM, ENOTSUP (a thread-safe socket)
+---@return string? name EBADF, EPERM (a regular file), ETERM, ENOTSUP (a thread-safe socket),
+--- ECHILD (in a forked process)
 function IOLoop:add_handler(what, fn, events) end
 
 ---Replaces the events of a handler. Raises when there is none.
