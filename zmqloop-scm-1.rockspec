@@ -30,6 +30,7 @@ build = {
     ["zmqloop"] = "lua/zmqloop/init.lua",
     ["zmqloop.callbacks"] = "lua/zmqloop/callbacks.lua",
     ["zmqloop.ioloop"] = "lua/zmqloop/ioloop.lua",
+    ["zmqloop.json"] = "lua/zmqloop/json.lua",
     ["zmqloop.monitor"] = "lua/zmqloop/monitor.lua",
     ["zmqloop.poller"] = "lua/zmqloop/poller.lua",
     ["zmqloop.zmq"] = "lua/zmqloop/zmq.lua",

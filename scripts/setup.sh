@@ -75,6 +75,13 @@ need_python_zmq() {
     2>/dev/null || missing python3-zmq
 }
 
+# Specs of send_json() want a library of JSON; any of the two will do.
+need_json() { # version
+  "$(lua_command "$1")" -e \
+    'assert(pcall(require, "cjson") or pcall(require, "dkjson"))' \
+    2>/dev/null || missing lua-cjson
+}
+
 need_procps() {
   need_command ps procps
 }

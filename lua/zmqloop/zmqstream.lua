@@ -111,23 +111,10 @@ end
 
 -- ---- sending what is no string ----------------------------------------------------------------
 
-local encode_json -- of the first library that was found
-
-local function find_json()
-  for _, library in ipairs({"cjson", "dkjson"}) do
-    local found, json = pcall(require, library)
-    if found then
-      return json.encode
-    end
-  end
-  error("send_json needs lua-cjson or dkjson", 3)
-end
-
 --- Sends a value as JSON text, by lua-cjson or else dkjson; without either it raises, and so does a
 -- value that JSON cannot express. Options and results are those of send(). PyZMQ: `send_json`.
 function ZMQStream:send_json(value, options)
-  encode_json = encode_json or find_json()
-  return self:send(encode_json(value), options)
+  return self:send(require("zmqloop.json").encode(value), options)
 end
 
 --- Sends the list of frames that serialize(value) returns. Options and results are those of
