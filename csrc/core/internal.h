@@ -312,7 +312,7 @@ typedef struct zl__stats {
 void zl__stats_working(zl_loop *loop);
 void zl__stats_resting(zl_loop *loop, bool waits);
 void zl__stats_called(zl_loop *loop);
-void zl__stats_timer(zl_loop *loop, int64_t late_ns);
+void zl__stats_timer(zl_loop *loop, int64_t now, int64_t deadline);
 
 /* ---- loop --------------------------------------------------------------- */
 

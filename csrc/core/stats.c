@@ -42,12 +42,19 @@ void zl__stats_called(zl_loop *loop) {
   }
 }
 
+/* Deadlines may lie as far in the past as a number can. */
+static int64_t lateness(int64_t now, int64_t deadline) {
+  bool is_far = now >= 0 && deadline < now - ZL_FOREVER;
+  return is_far ? ZL_FOREVER : now - deadline;
+}
+
 /* A timer is about to be called. */
-void zl__stats_timer(zl_loop *loop, int64_t late_ns) {
+void zl__stats_timer(zl_loop *loop, int64_t now, int64_t deadline) {
   zl_stats *total = &loop->stats.total;
   total->timers++;
-  if (late_ns > 0) {
-    total->lateness_ns += late_ns;
+  if (deadline < now) {
+    int64_t late_ns = lateness(now, deadline);
+    total->lateness_ns = zl__time_add(total->lateness_ns, late_ns);
     if (late_ns > total->lateness_max_ns) {
       total->lateness_max_ns = late_ns;
     }

@@ -338,7 +338,7 @@ bool zl__timers_run(zl_loop *loop) {
     }
     uint64_t missed = 0;
     int64_t now = now_of(loop);
-    zl__stats_timer(loop, now - timer->deadline);
+    zl__stats_timer(loop, now, timer->deadline);
     leave_due(timer);
     if (timer->period > 0) {
       missed = rearm(timer, now);

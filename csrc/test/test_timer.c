@@ -322,6 +322,11 @@ static void test_timer_of_a_far_deadline_does_not_overflow(void) {
   CHECK_CALLS(INT64_MAX / 2, "");
   CHECK_INT(zl_timer_start_at(p[1].timer, INT64_MIN, 0), 0);
   CHECK_CALLS(INT64_MAX / 2, "b");
+  CHECK_INT(zl_timer_start_at(p[1].timer, INT64_MIN, 0), 0);
+  CHECK_CALLS(INT64_MAX / 2, "b");
+  zl_stats stats;
+  zl_loop_stats(loop, &stats);
+  CHECK_INT(stats.lateness_ns, ZL_FOREVER); /* as much as a number holds */
   close_loop(loop);
 }
 
