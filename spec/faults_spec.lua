@@ -792,7 +792,8 @@ describe("a hundred thousand timers", function()
 
   local function resident_bytes()
     local statm = io.open("/proc/self/statm")
-    if not statm then return 0 end
+    -- a sanitizer keeps what was freed
+    if not statm or os.getenv("LD_PRELOAD") then return 0 end
     local pages = tonumber(statm:read("*l"):match("^%d+ (%d+)"))
     statm:close()
     return pages * 4096
@@ -807,6 +808,7 @@ describe("a hundred thousand timers", function()
     local function settled()
       t.loop:add_callback(rush)
       assert.is_true(t.loop:run()) -- to the end: there are none to wait for
+      assert.equal(0, t.loop:stats().timers)
       collectgarbage()
       collectgarbage()
       return collectgarbage("count"), resident_bytes()

@@ -270,16 +270,19 @@ static int wait_virtually(zl_loop *loop, int64_t timeout_ns) {
   return rc;
 }
 
-/* A look without waiting is left out where only a wake-up could be seen: what
- * it is for is seen without it. */
-static int look_for_events(zl_loop *loop) {
-  return loop->watch_count > 0 ? loop->poller->wait(loop, 0) : 0;
-}
-
-/* Waiting is not work: a time budget does not count it. */
+/* Waiting is not work: a time budget does not count it. A look without waiting
+ * is left out where only a wake-up could be seen: what it is for is seen
+ * without it. In the child of a callback that has forked, events are the
+ * parent's. */
 static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
+  if (timeout_ns == 0 && loop->watch_count == 0) {
+    return 0;
+  }
+  if (zl__loop_forked(loop)) {
+    return -ECHILD;
+  }
   if (timeout_ns == 0) {
-    return look_for_events(loop);
+    return loop->poller->wait(loop, 0);
   }
   bool limited = loop->budget_ends != ZL_FOREVER;
   int64_t start = limited ? zl_loop_time_ns(loop) : 0;
@@ -298,9 +301,6 @@ static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
 /* Waits and takes what there is to dispatch. Returns 0 or -EINTR, or -ECHILD if
  * a callback has forked and this is the child. */
 static int wait(zl_loop *loop, int64_t wait_until) {
-  if (zl__loop_forked(loop)) {
-    return -ECHILD; /* the events are the parent's */
-  }
   if (loop->called) {
     loop->called = false;
     zl__sockets_sweep(loop);
@@ -309,6 +309,9 @@ static int wait(zl_loop *loop, int64_t wait_until) {
   zl__stretch_add(loop, 1);
   int rc = wait_for_events(loop, timeout_ns);
   zl__stretch_add(loop, 1);
+  if (rc == -ECHILD) {
+    return rc;
+  }
   zl__posts_take(loop);
   zl__watches_take(loop);
   if (rc == -EINTR && loop->interrupt &&
