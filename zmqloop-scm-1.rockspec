@@ -48,6 +48,7 @@ build = {
         "csrc/core/poll_posix.c",
         "csrc/core/post.c",
         "csrc/core/queue.c",
+        "csrc/core/signal.c",
         "csrc/core/socket.c",
         "csrc/core/stats.c",
         "csrc/core/stream.c",

@@ -184,9 +184,30 @@ typedef struct zl__mailbox {
 int zl__mailbox_open(zl__mailbox *mailbox);
 void zl__mailbox_close(zl__mailbox *mailbox);
 void zl__mailbox_drain_wake(zl__mailbox *mailbox);
+void zl__mailbox_wake(const zl__mailbox *mailbox);
 bool zl__mailbox_empty(const zl__mailbox *mailbox);
 void zl__posts_take(zl_loop *loop);
 bool zl__posts_run(zl_loop *loop);
+
+/* ---- signals ------------------------------------------------------------ */
+
+struct zl_signal {
+  zl__handle handle;
+  /* On loop->signals: at rest. On loop->raised: collected, not yet called. */
+  zl__link raised;
+  int number;
+  unsigned flags;
+  zl_signal_fn fn;
+  void *arg;
+  /* The rest is the signal handler's, on any thread. */
+  atomic_uint arrivals;      /* since the last call */
+  _Atomic(zl_signal *) next; /* that watches the same signal */
+};
+
+bool zl__signals_pending(const zl_loop *loop);
+void zl__signals_take(zl_loop *loop);
+bool zl__signals_run(zl_loop *loop);
+const char *zl__signals_verify(const zl_loop *loop);
 
 /* ---- sockets ------------------------------------------------------------ */
 
@@ -322,7 +343,7 @@ typedef enum zl__phase {
   ZL__PHASE_CALLBACKS, /* those collected */
   ZL__PHASE_TIMERS,    /* those due at collection */
   ZL__PHASE_WAIT,      /* for events, if there is nothing to do */
-  ZL__PHASE_POSTS,     /* those taken after the wait */
+  ZL__PHASE_POSTS,     /* and signals: those taken after the wait */
   ZL__PHASE_READY      /* the watches on loop->turn, each once */
 } zl__phase;
 
@@ -350,6 +371,8 @@ struct zl_loop {
   zl__link turn;      /* watches to be served in this dispatch */
   int prioritized;    /* open watches with another priority than 0 */
   zl__link sweep;     /* foreign sockets that change state silently */
+  zl__link signals;   /* watchers of signals, at rest */
+  zl__link raised;    /* those to be called in this iteration */
   zl__slot *slots;
   uint32_t slot_count;
   uint32_t free_slot;
@@ -376,6 +399,8 @@ struct zl_loop {
    * loop's thread alone. */
   atomic_uint stretch;
   zl__watchdog *watchdog; /* NULL: nobody looks at it */
+  atomic_bool waking;     /* zl_loop_wake() was called */
+  atomic_bool signalled;  /* some watcher of a signal has arrivals */
 
   int handled;         /* in this run or step */
   int events_left;     /* of the step's budget; INT_MAX: no limit */

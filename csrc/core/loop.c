@@ -3,10 +3,11 @@
  *
  * An iteration: read the clock; collect the callbacks queued and the timers
  * due; call the callbacks, then the timers; wait, unless there is something to
- * do; take the posts and the ready watches; call the posts; serve each watch
- * once. Nothing that is queued by a call runs in the same phase, so no class
- * starves another. A budget may end a step between any two calls: `phase`
- * remembers where, and the next step resumes there before it waits again.
+ * do; take the posts, signals and ready watches; call posts and signals; serve
+ * each watch once. Nothing that is queued by a call runs in the same phase, so
+ * no class starves another. A budget may end a step between any two calls:
+ * `phase` remembers where, and the next step resumes there before it waits
+ * again.
  *
  * After every call out everything is read again; what a call closes leaves its
  * list, and its memory stays until the stack has unwound.
@@ -89,11 +90,15 @@ static zl_loop *allocate(const zl_config *config) {
   loop->mailbox.wake_read = -1;
   atomic_init(&loop->stopping, false);
   atomic_init(&loop->stretch, 0);
+  atomic_init(&loop->waking, false);
+  atomic_init(&loop->signalled, false);
   zl__link_init(&loop->handles);
   zl__link_init(&loop->graveyard);
   zl__link_init(&loop->dirty);
   zl__link_init(&loop->turn);
   zl__link_init(&loop->sweep);
+  zl__link_init(&loop->signals);
+  zl__link_init(&loop->raised);
   return loop;
 }
 
@@ -208,7 +213,7 @@ void zl__loop_report(zl_loop *loop, uint64_t token, int events) {
   uint32_t index = (uint32_t)(token >> 32);
   if (token == ZL__TOKEN_WAKE) {
     zl__mailbox_drain_wake(&loop->mailbox);
-    loop->woken = true;
+    loop->woken |= atomic_exchange(&loop->waking, false);
     return;
   }
   const zl__slot *slot = &loop->slots[index];
@@ -239,8 +244,8 @@ static void collect(zl_loop *loop) {
 
 static bool something_to_do(const zl_loop *loop) {
   return loop->callbacks.count > 0 || zl__linked(&loop->dirty) ||
-         !zl__mailbox_empty(&loop->mailbox) || stopping(loop) ||
-         loop->terminated;
+         !zl__mailbox_empty(&loop->mailbox) || zl__signals_pending(loop) ||
+         stopping(loop) || loop->terminated;
 }
 
 /* How long the wait may be: not at all if there is something to do. */
@@ -313,6 +318,7 @@ static int wait(zl_loop *loop, int64_t wait_until) {
     return rc;
   }
   zl__posts_take(loop);
+  zl__signals_take(loop);
   zl__watches_take(loop);
   if (rc == -EINTR && loop->interrupt &&
       loop->interrupt(loop, loop->interrupt_ud) != 0) {
@@ -383,7 +389,7 @@ static int iterate(zl_loop *loop, int64_t wait_until, int mode) {
     }
   }
   if (loop->phase == ZL__PHASE_POSTS) {
-    if (!zl__posts_run(loop)) {
+    if (!zl__posts_run(loop) || !zl__signals_run(loop)) {
       return ZL_STEP_MORE;
     }
     loop->phase = ZL__PHASE_READY;
@@ -471,7 +477,7 @@ static bool due_now(zl_loop *loop) {
 /* Would another step have something to do at once? */
 static bool pending(zl_loop *loop) {
   return zl__linked(&loop->dirty) || !zl__mailbox_empty(&loop->mailbox) ||
-         due_now(loop);
+         zl__signals_pending(loop) || due_now(loop);
 }
 
 int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
@@ -622,6 +628,9 @@ int zl_loop_verify(const zl_loop *loop, const char **what) {
   }
   if (!broken) {
     broken = zl__streams_verify(loop);
+  }
+  if (!broken) {
+    broken = zl__signals_verify(loop);
   }
   if (!broken && loop->callbacks.collected > loop->callbacks.count) {
     broken = "the callbacks collected are among those queued";

@@ -147,16 +147,23 @@ int zl_loop_post(zl_loop *loop, zl_callback_fn fn, void *arg,
                                                   post, memory_order_release,
                                                   memory_order_relaxed));
   if (was_empty) {
-    zl_loop_wake(loop);
+    zl__mailbox_wake(mailbox);
   }
   return 0;
 }
 
-void zl_loop_wake(zl_loop *loop) {
+/* Ends the present or the next wait. What ends it for good, for a step, is that
+ * something was handled, or zl_loop_wake(). Async-signal-safe. */
+void zl__mailbox_wake(const zl__mailbox *mailbox) {
   int saved = errno;
   uint64_t one = 1;
   /* EAGAIN means that a wake-up is pending already. */
-  ssize_t written = write(loop->mailbox.wake_write, &one, sizeof one);
+  ssize_t written = write(mailbox->wake_write, &one, sizeof one);
   (void)written;
   errno = saved;
+}
+
+void zl_loop_wake(zl_loop *loop) {
+  atomic_store(&loop->waking, true);
+  zl__mailbox_wake(&loop->mailbox);
 }

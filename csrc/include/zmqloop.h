@@ -52,6 +52,7 @@ typedef struct zl_timer zl_timer;   /* calls at a time, once or on a grid */
 typedef struct zl_fd zl_fd;         /* watches a plain descriptor */
 typedef struct zl_socket zl_socket; /* watches the readiness of a zmq socket */
 typedef struct zl_stream zl_stream; /* receives and sends on a zmq socket */
+typedef struct zl_signal zl_signal; /* watches a signal of the process */
 
 /* Readiness, the numbers of PyZMQ's and Tornado's IOLoop. ZL_ERROR is a mask:
  * a report may carry either bit of it, and needs not be asked for. */
@@ -151,7 +152,7 @@ ZL_API int zl_loop_run(zl_loop *loop, int mode);
 
 /* What one step may use up; 0 means no limit. */
 typedef struct zl_budget {
-  int events;      /* callbacks, timers, posts, descriptor events, messages */
+  int events; /* callbacks, timers, posts, signals, descriptors, messages */
   int64_t time_ns; /* looked at before each of them */
 } zl_budget;
 
@@ -179,7 +180,8 @@ ZL_API void zl_loop_break(zl_loop *loop);
 /* Nonzero while zl_loop_run() or zl_loop_step() is on the stack. */
 ZL_API int zl_loop_running(const zl_loop *loop);
 
-/* Nonzero while a callback, timer, descriptor, socket or stream is active. */
+/* Nonzero while a callback, timer, descriptor, socket, stream or signal watch
+ * is active. */
 ZL_API int zl_loop_alive(const zl_loop *loop);
 
 /* Present time, read afresh. */
@@ -198,6 +200,7 @@ typedef struct zl_stats {
   uint64_t callbacks; /* of zl_loop_add_callback() that were called */
   uint64_t timers;    /* calls of timers */
   uint64_t posts;
+  uint64_t signals;      /* calls of their watches */
   uint64_t events;       /* calls of descriptors' and sockets' watches */
   uint64_t messages_in;  /* that streams have delivered */
   uint64_t messages_out; /* that libzmq has taken from streams */
@@ -345,6 +348,39 @@ ZL_API int zl_fd_update(zl_fd *watch, int events);
 /* Ends the watch and gives it back; the descriptor stays open. An event that
  * is already pending is not delivered. NULL is allowed. */
 ZL_API void zl_fd_close(zl_fd *watch);
+
+/* ---- signals ------------------------------------------------------------ */
+
+enum {
+  /* Also call the handler that was there before the loops came, if there was
+   * one: in the signal handler, after the loops have been told. Holds for the
+   * signal as long as one of its watches has it. */
+  ZL_SIGNAL_CHAIN = 1
+};
+
+/* count >= 1: how often the signal has come since the last call. */
+typedef void (*zl_signal_fn)(zl_signal *watch, int signum, unsigned count,
+                             void *arg);
+
+/* Watches a signal: fn is called from the loop, once per iteration in which the
+ * signal has come, which also ends a wait. Any number of watches may share a
+ * signal, of loops in any threads; all get it. The first one installs a handler
+ * (SA_RESTART, SA_ONSTACK, all signals masked), the last one to go puts back
+ * what was there, unless another handler has been installed meanwhile. A watch
+ * is active until it is closed (zl_loop_alive). In a forked child the handler
+ * stays until the child closes its copies of the watches, and tells no loop of
+ * the parent. The code of this library must stay loaded for as long as a
+ * handler that was installed later may call this one.
+ *
+ * Returns 0, -EINVAL (flags; no signal, or one for which no loop could ever be
+ * called: SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL), -ECHILD in a
+ * forked child, or -ENOMEM; on failure *out is NULL. */
+ZL_API int zl_signal_new(zl_loop *loop, int signum, zl_signal_fn fn, void *arg,
+                         unsigned flags, zl_signal **out);
+
+/* Ends the watch and gives it back; a signal that has come already is not
+ * delivered. NULL is allowed. */
+ZL_API void zl_signal_close(zl_signal *watch);
 
 /* ---- readiness of zmq sockets ------------------------------------------- */
 

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,6 +35,8 @@ typedef struct world {
   int accepted;  /* messages */
   int reports;   /* of them, asked for */
   int watches;
+  bool signal; /* watched */
+  bool signal_called;
   int timers_fired;
   int callbacks_called;
   int received;
@@ -72,6 +75,13 @@ static void on_fd(zl_fd *watch, int events, void *arg) {
   (void)events;
   ((world *)arg)->watches_called++;
   zl_fd_close(watch);
+}
+
+static void on_signal(zl_signal *watch, int signum, unsigned count, void *arg) {
+  CHECK_INT(signum, SIGUSR2);
+  CHECK_INT(count, 1);
+  ((world *)arg)->signal_called = true;
+  zl_signal_close(watch);
 }
 
 static void check_message(const world *w, zmq_msg_t *frames, int count) {
@@ -139,6 +149,19 @@ static void make_watches(world *w, int (*ends)[2]) {
   }
 }
 
+/* What is refused leaves the signal as it was: it would end the process. */
+static void make_signal(world *w) {
+  struct sigaction action;
+  zl_signal *watch;
+  w->signal = TRY(zl_signal_new(w->loop, SIGUSR2, on_signal, w, 0, &watch));
+  CHECK(w->signal == (watch != NULL));
+  CHECK_INT(sigaction(SIGUSR2, NULL, &action), 0);
+  CHECK(w->signal == (action.sa_handler != SIG_DFL));
+  if (w->signal) {
+    CHECK_INT(raise(SIGUSR2), 0);
+  }
+}
+
 static int send_number(world *w, uint64_t token) {
   zl_frame frames[FRAMES];
   for (int i = 0; i < FRAMES; i++) {
@@ -172,7 +195,7 @@ static void run_the_rest(world *w) {
   while (w->timers_fired < w->timers || w->callbacks_called < w->callbacks ||
          (w->receiver && w->received < w->accepted) ||
          (w->receiver && w->reported < w->reports) ||
-         w->watches_called < w->watches) {
+         w->watches_called < w->watches || w->signal_called < w->signal) {
     CHECK(zl_loop_step(w->loop, ZL_FOREVER, NULL) >= 0);
     verify_loop(w->loop);
   }
@@ -190,6 +213,7 @@ static void use_everything(world *w, int (*ends)[2]) {
   make_timers(w);
   make_callbacks(w);
   make_watches(w, ends);
+  make_signal(w);
   if (TRY(zl_stream_new(w->loop, push, 0, &w->sender))) {
     zl_stream_on_sent(w->sender, on_sent, w);
   }

@@ -1,0 +1,375 @@
+/* signal.c - signals of the process, delivered by the loops that ask for them.
+ * SPDX-License-Identifier: MIT
+ *
+ * What becomes of a signal is decided per process, not per loop or thread, so
+ * the one table here has to be global: by number, who watches it and what was
+ * in place before. Nothing is installed until the first watcher comes; when the
+ * last one goes the former disposition is put back, unless somebody else's
+ * handler has taken the place of ours.
+ *
+ * The handler does what is safe in one: it counts, marks the loop and writes to
+ * its wake-up descriptor. The loop calls, in the phase of the posts, each
+ * watcher once with the count. signalfd would need every thread of the host to
+ * block the signal, keeps one record of many arrivals, and its mask survives
+ * exec.
+ *
+ * The table is changed under a mutex, and with all signals blocked: no handler
+ * ever waits for its own thread. The handler itself takes no lock. It walks the
+ * list of watchers with `inside` raised; who has taken a watcher off the list
+ * waits until `inside` is 0 before the memory may go. Both sides use the one
+ * order of all sequentially consistent operations: where the remover has read 0
+ * a handler that is counted later reads the list as the remover left it.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#if ATOMIC_INT_LOCK_FREE != 2 || ATOMIC_POINTER_LOCK_FREE != 2
+#error "a signal handler needs atomics without locks"
+#endif
+
+typedef void (*plain_handler)(int number);
+typedef void (*info_handler)(int number, siginfo_t *info, void *context);
+
+typedef struct entry {
+  _Atomic(zl_signal *) watchers;
+  /* The former handler in one of two forms; both NULL if it was none. */
+  _Atomic(plain_handler) former_plain;
+  _Atomic(info_handler) former_info;
+  struct sigaction former; /* under the mutex */
+  atomic_uint inside;      /* handlers that walk the list */
+  /* When the last watcher went somebody else's handler was in place, which may
+   * call ours: calling it from ours could go round in circles. */
+  atomic_bool covered;
+} entry;
+
+static entry entries[NSIG];
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static sigset_t mask_before; /* of the thread that has the mutex */
+static bool knows_forks;     /* under the mutex */
+
+/* ---- the mutex ---------------------------------------------------------- */
+
+static void lock(void) {
+  sigset_t all;
+  sigset_t before;
+  (void)sigfillset(&all);
+  (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+  (void)pthread_mutex_lock(&mutex);
+  mask_before = before;
+}
+
+static void unlock(void) {
+  sigset_t before = mask_before;
+  (void)pthread_mutex_unlock(&mutex);
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* The handlers that were counted ran in threads which the child lacks. */
+static void unlock_in_child(void) {
+  for (int i = 0; i < NSIG; i++) {
+    atomic_store(&entries[i].inside, 0);
+  }
+  unlock();
+}
+
+/* A fork must not find the table half changed, or the mutex in the hands of a
+ * thread that the child does not have. */
+static int know_forks(void) {
+  if (knows_forks) {
+    return 0;
+  }
+  int rc = -pthread_atfork(lock, unlock, unlock_in_child);
+  knows_forks = rc == 0;
+  return rc;
+}
+
+/* ---- the handler -------------------------------------------------------- */
+
+/* First the count, then the mark, then the wake-up: the loop takes them the
+ * other way round. One wake-up for many. */
+static void notify(zl_signal *watch) {
+  zl_loop *loop = watch->handle.loop;
+  atomic_fetch_add(&watch->arrivals, 1);
+  if (!atomic_exchange(&loop->signalled, true)) {
+    zl__mailbox_wake(&loop->mailbox);
+  }
+}
+
+static void call_former(entry *e, int number, siginfo_t *info, void *context) {
+  plain_handler plain = atomic_load(&e->former_plain);
+  info_handler with_info = atomic_load(&e->former_info);
+  if (with_info) {
+    with_info(number, info, context);
+  } else if (plain) {
+    plain(number);
+  }
+}
+
+/* A child that was forked from a process with loops has their descriptors: its
+ * signals are not theirs. The former handler comes last, as it may never
+ * return. */
+static void on_signal(int number, siginfo_t *info, void *context) {
+  entry *e = &entries[number];
+  int saved = errno;
+  pid_t pid = getpid();
+  bool chains = false;
+  atomic_fetch_add(&e->inside, 1);
+  for (zl_signal *watch = atomic_load(&e->watchers); watch;
+       watch = atomic_load(&watch->next)) {
+    chains = chains || (watch->flags & ZL_SIGNAL_CHAIN);
+    if (watch->handle.loop->pid == pid) {
+      notify(watch);
+    }
+  }
+  atomic_fetch_sub(&e->inside, 1);
+  if (chains && !atomic_load(&e->covered)) {
+    call_former(e, number, info, context);
+  }
+  errno = saved;
+}
+
+/* ---- dispositions ------------------------------------------------------- */
+
+static bool is_ours(const struct sigaction *action) {
+  return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_signal;
+}
+
+static bool is_function(const struct sigaction *action) {
+  return (action->sa_flags & SA_SIGINFO) ||
+         (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+}
+
+/* Tells the handler what was in place. */
+static void publish_former(entry *e) {
+  const struct sigaction *former = &e->former;
+  bool has_info = (former->sa_flags & SA_SIGINFO) != 0;
+  bool is_plain = !has_info && is_function(former);
+  atomic_store(&e->former_plain, is_plain ? former->sa_handler : NULL);
+  atomic_store(&e->former_info, has_info ? former->sa_sigaction : NULL);
+}
+
+/* A signal may come as soon as the handler is in place: what it needs is told
+ * before, and again in case another thread has changed it in between. */
+static int install(int number) {
+  entry *e = &entries[number];
+  struct sigaction present;
+  struct sigaction ours;
+  memset(&ours, 0, sizeof ours);
+  ours.sa_sigaction = on_signal;
+  ours.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+  (void)sigfillset(&ours.sa_mask);
+  if (sigaction(number, NULL, &present) < 0) {
+    return -errno;
+  }
+  if (is_ours(&present)) {
+    return 0; /* put back by whoever had taken its place */
+  }
+  e->former = present;
+  publish_former(e);
+  if (sigaction(number, &ours, &e->former) < 0) {
+    return -errno;
+  }
+  publish_former(e);
+  return 0;
+}
+
+static void restore(int number) {
+  entry *e = &entries[number];
+  struct sigaction present;
+  if (sigaction(number, NULL, &present) < 0) {
+    return;
+  }
+  if (is_ours(&present)) {
+    (void)sigaction(number, &e->former, NULL);
+  } else if (is_function(&present)) {
+    atomic_store(&e->covered, true);
+  }
+}
+
+/* ---- the list of watchers ------------------------------------------------ */
+
+/* Handlers are short; sleeping lets one run that has a lower priority. */
+static void wait_for_handlers(entry *e) {
+  static const struct timespec moment = {.tv_nsec = 20000};
+  while (atomic_load(&e->inside) > 0) {
+    (void)nanosleep(&moment, NULL);
+  }
+}
+
+/* To be found by the handler before it is installed: no signal is lost. */
+static int enter(zl_signal *watch) {
+  entry *e = &entries[watch->number];
+  int rc = know_forks();
+  if (rc < 0) {
+    return rc;
+  }
+  zl_signal *first = atomic_load(&e->watchers);
+  atomic_store(&watch->next, first);
+  atomic_store(&e->watchers, watch);
+  if (!first) {
+    rc = install(watch->number);
+  }
+  if (rc < 0) {
+    atomic_store(&e->watchers, NULL);
+    wait_for_handlers(e);
+  }
+  return rc;
+}
+
+/* The former disposition is back before the last watcher has gone: no signal
+ * is swallowed in between. */
+static void leave(zl_signal *watch) {
+  entry *e = &entries[watch->number];
+  _Atomic(zl_signal *) *place = &e->watchers;
+  while (atomic_load(place) != watch) {
+    place = &atomic_load(place)->next;
+  }
+  zl_signal *next = atomic_load(&watch->next);
+  if (!next && place == &e->watchers) {
+    restore(watch->number);
+  }
+  atomic_store(place, next);
+  wait_for_handlers(e);
+}
+
+/* ---- handles ------------------------------------------------------------ */
+
+static void close_handle(zl__handle *handle) {
+  zl_signal_close(zl__container(handle, zl_signal, handle));
+}
+
+static bool alive(const zl__handle *handle) {
+  (void)handle;
+  return true;
+}
+
+static const zl__handle_kind kind = {
+    .size = sizeof(zl_signal),
+    .close = close_handle,
+    .alive = alive,
+};
+
+/* After the handler of a fault the instruction at fault runs again, for ever:
+ * no loop comes to deliver it. */
+static bool may_be_watched(int number) {
+  static const int never[] = {SIGKILL, SIGSTOP, SIGSEGV,
+                              SIGBUS,  SIGFPE,  SIGILL};
+  for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
+    if (never[i] == number) {
+      return false;
+    }
+  }
+  return number > 0 && number < NSIG;
+}
+
+int zl_signal_new(zl_loop *loop, int signum, zl_signal_fn fn, void *arg,
+                  unsigned flags, zl_signal **out) {
+  zl__handle *handle;
+  *out = NULL;
+  if (!may_be_watched(signum) || (flags & ~(unsigned)ZL_SIGNAL_CHAIN)) {
+    return -EINVAL;
+  }
+  if (zl__loop_forked(loop)) {
+    return -ECHILD;
+  }
+  int rc = zl__handle_new(loop, &kind, &handle);
+  if (rc < 0) {
+    return rc;
+  }
+  zl_signal *watch = zl__container(handle, zl_signal, handle);
+  zl__link_init(&watch->raised);
+  watch->number = signum;
+  watch->flags = flags;
+  watch->fn = fn;
+  watch->arg = arg;
+  atomic_init(&watch->arrivals, 0);
+  atomic_init(&watch->next, NULL);
+  lock();
+  rc = enter(watch);
+  unlock();
+  if (rc < 0) {
+    zl__handle_bury(handle);
+    return rc;
+  }
+  zl__append(&loop->signals, &watch->raised);
+  *out = watch;
+  return 0;
+}
+
+void zl_signal_close(zl_signal *watch) {
+  if (!watch || watch->handle.closed) {
+    return;
+  }
+  lock();
+  leave(watch);
+  unlock();
+  zl__unlink(&watch->raised);
+  zl__handle_bury(&watch->handle);
+}
+
+/* ---- delivery ----------------------------------------------------------- */
+
+/* Is there something that zl__signals_take() or zl__signals_run() would find?
+ */
+bool zl__signals_pending(const zl_loop *loop) {
+  return zl__linked(&loop->raised) || atomic_load(&loop->signalled);
+}
+
+/* Collects the watchers whose signal has come, for zl__signals_run(). */
+void zl__signals_take(zl_loop *loop) {
+  if (!atomic_load(&loop->signalled)) {
+    return;
+  }
+  atomic_store(&loop->signalled, false);
+  zl__link *next;
+  for (zl__link *link = loop->signals.next; link != &loop->signals;
+       link = next) {
+    zl_signal *watch = zl__container(link, zl_signal, raised);
+    next = link->next;
+    if (atomic_load(&watch->arrivals) > 0) {
+      zl__unlink(link);
+      zl__append(&loop->raised, link);
+    }
+  }
+}
+
+/* Calls those collected. Returns false if the budget ended it before. */
+bool zl__signals_run(zl_loop *loop) {
+  zl__link *link;
+  while ((link = zl__first(&loop->raised))) {
+    if (zl__loop_spent(loop)) {
+      return false;
+    }
+    zl_signal *watch = zl__container(link, zl_signal, raised);
+    zl__unlink(link);
+    zl__append(&loop->signals, link);
+    unsigned count = atomic_exchange(&watch->arrivals, 0);
+    loop->stats.total.signals++;
+    zl__loop_handled(loop);
+    watch->fn(watch, watch->number, count, watch->arg);
+    zl__stats_called(loop);
+  }
+  return true;
+}
+
+static const char *verify(const zl_loop *loop, const zl__link *head) {
+  for (const zl__link *link = head->next; link != head; link = link->next) {
+    const zl_signal *watch = zl__container(link, const zl_signal, raised);
+    if (watch->handle.closed || watch->handle.loop != loop) {
+      return "a watched signal's watch is open";
+    }
+  }
+  return NULL;
+}
+
+const char *zl__signals_verify(const zl_loop *loop) {
+  const char *broken = verify(loop, &loop->signals);
+  return broken ? broken : verify(loop, &loop->raised);
+}
