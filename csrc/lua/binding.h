@@ -283,6 +283,15 @@ void zlua_monitor_stop(zlua_socket *socket);
 void zlua_monitor_close(zlua_socket *socket);
 int zlua_socket_disable_monitor(lua_State *L);
 
+/* poller.c */
+int64_t zlua_milliseconds_now(void);
+int64_t zlua_time_left(int64_t started, int64_t timeout);
+int zlua_poll(lua_State *L, zmq_pollitem_t *items, int count, int64_t timeout);
+int64_t zlua_check_timeout(lua_State *L, const char *method, int argument,
+                           int index);
+short zlua_check_poll_events(lua_State *L, const char *method, int argument,
+                             int index);
+
 /* exit.c */
 void zlua_open_exit(lua_State *L);
 zlua_exit *zlua_exit_of(lua_State *L);
@@ -372,12 +381,16 @@ size_t zlua_stream_close(lua_State *L, int index, const int *linger);
 void zlua_handler_used(const zlua_handler *handler);
 void zlua_handler_touch(const zlua_handler *handler);
 void zlua_handler_close(lua_State *L, int index);
+int zlua_check_descriptor(lua_State *L, const char *method, int index);
 
 /* ---- opening ------------------------------------------------------------ */
 
 void zlua_open_context(lua_State *L);
 void zlua_open_socket(lua_State *L);
 void zlua_open_monitor(lua_State *L);
+void zlua_open_poller(lua_State *L);
+void zlua_open_proxy(lua_State *L);
+void zlua_open_curve(lua_State *L);
 void zlua_open_loop(lua_State *L);
 void zlua_open_timer(lua_State *L);
 void zlua_open_handler(lua_State *L);

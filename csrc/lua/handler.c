@@ -91,7 +91,7 @@ static bool push_number_method(lua_State *L, int index) {
 }
 
 /* The descriptor that the argument at index stands for. */
-static int check_number(lua_State *L, const char *method, int index) {
+int zlua_check_descriptor(lua_State *L, const char *method, int index) {
   int number;
   if (lua_type(L, index) == LUA_TNUMBER) {
     return (int)zlua_check_integer(L, method, 1, index, 0, INT32_MAX);
@@ -130,7 +130,7 @@ static zlua_handler *push_handler(lua_State *L, const char *method, int index) {
   if (lua_isnil(L, -1) && lua_type(L, index) != LUA_TNUMBER &&
       !zlua_test_object(L, index, &zlua_class_socket)) {
     lua_pop(L, 1);
-    lua_rawgeti(L, -1, check_number(L, method, index));
+    lua_rawgeti(L, -1, zlua_check_descriptor(L, method, index));
   }
   lua_remove(L, -2);
   return zlua_test_object(L, -1, &zlua_class_handler);
@@ -329,7 +329,7 @@ static void check_unregistered(lua_State *L, zlua_handler *handler) {
       zlua_argument_error(L, "add_handler", 1, "socket is already registered");
     }
   } else {
-    handler->number = check_number(L, "add_handler", 2);
+    handler->number = zlua_check_descriptor(L, "add_handler", 2);
   }
 }
 
@@ -401,7 +401,7 @@ static int split_fd(lua_State *L) {
   if (zlua_test_object(L, 2, &zlua_class_socket)) {
     lua_pushvalue(L, 2);
   } else {
-    lua_pushinteger(L, check_number(L, "split_fd", 2));
+    lua_pushinteger(L, zlua_check_descriptor(L, "split_fd", 2));
   }
   lua_insert(L, 2);
   return 2;

@@ -291,6 +291,9 @@ int luaopen_zmqloop_core(lua_State *L) {
   zlua_open_context(L);
   zlua_open_socket(L);
   zlua_open_monitor(L);
+  zlua_open_poller(L);
+  zlua_open_proxy(L);
+  zlua_open_curve(L);
   zlua_open_loop(L);
   zlua_open_timer(L);
   zlua_open_handler(L);

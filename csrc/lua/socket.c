@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 const zlua_class zlua_class_socket = {.name = "socket",
@@ -410,31 +409,6 @@ static int socket_disconnect(lua_State *L) {
  * A call that a signal interrupts is made again, after the host's handler has
  * had the occasion to raise; its time does not start anew. */
 
-static int64_t milliseconds_now(void) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* The time is up when this many milliseconds have passed since `started`, whose
- * fraction was cut off. */
-static int64_t time_left(int64_t started, int64_t timeout) {
-  int64_t left = started + timeout + 1 - milliseconds_now();
-  return left > 0 ? left : 0;
-}
-
-/* Returns how many are ready, 0 or 1, or an error; timeout < 0: for ever. */
-static int poll_socket(lua_State *L, zmq_pollitem_t *item, int64_t timeout) {
-  int64_t started = milliseconds_now();
-  int rc = zmq_poll(item, 1, (long)timeout);
-  while (rc < 0 && zmq_errno() == EINTR) {
-    zlua_let_hooks_run(L);
-    rc =
-        zmq_poll(item, 1, timeout < 0 ? -1 : (long)time_left(started, timeout));
-  }
-  return rc < 0 ? -zmq_errno() : rc;
-}
-
 /* A send or receive, as a signal interrupts it. */
 typedef struct attempt {
   int flags;
@@ -448,7 +422,7 @@ static attempt begin(int flags, int option) {
       .flags = flags,
       .option = option,
       .events = option == ZMQ_SNDTIMEO ? ZMQ_POLLOUT : ZMQ_POLLIN,
-      .started = flags & ZMQ_DONTWAIT ? 0 : milliseconds_now(),
+      .started = flags & ZMQ_DONTWAIT ? 0 : zlua_milliseconds_now(),
   };
 }
 
@@ -468,7 +442,7 @@ static int prepare_again(lua_State *L, const zlua_socket *socket, attempt *it) {
   (void)zmq_getsockopt(socket->zmq, it->option, &timeout, &size);
   if (timeout >= 0 && !(it->flags & ZMQ_DONTWAIT)) {
     zmq_pollitem_t item = {.socket = socket->zmq, .events = it->events};
-    (void)poll_socket(L, &item, time_left(it->started, timeout));
+    (void)zlua_poll(L, &item, 1, zlua_time_left(it->started, timeout));
     it->flags |= ZMQ_DONTWAIT;
   }
   return socket->zmq ? 0 : -ENOTSOCK;
@@ -632,17 +606,12 @@ static int socket_recv_multipart(lua_State *L) {
 /* poll([milliseconds [, events]]) -> zmq.POLLIN, zmq.POLLOUT, their sum or 0 */
 static int socket_poll(lua_State *L) {
   const zlua_socket *socket = check_self(L, "poll");
-  int64_t timeout = -1;
-  int all = ZMQ_POLLIN | ZMQ_POLLOUT | ZMQ_POLLERR | ZMQ_POLLPRI;
-  int events = ZMQ_POLLIN;
-  if (!lua_isnoneornil(L, 2)) {
-    timeout = zlua_check_integer(L, "poll", 1, 2, -1, INT32_MAX);
-  }
-  if (!lua_isnoneornil(L, 3)) {
-    events = (int)zlua_check_integer(L, "poll", 2, 3, 0, all);
-  }
-  zmq_pollitem_t item = {.socket = socket->zmq, .events = (short)events};
-  int rc = poll_socket(L, &item, timeout);
+  int64_t timeout = zlua_check_timeout(L, "poll", 1, 2);
+  short events = lua_isnoneornil(L, 3)
+                     ? ZMQ_POLLIN
+                     : zlua_check_poll_events(L, "poll", 2, 3);
+  zmq_pollitem_t item = {.socket = socket->zmq, .events = events};
+  int rc = zlua_poll(L, &item, 1, timeout);
   zlua_socket_used(socket);
   if (rc < 0) {
     return zlua_fail(L, rc);

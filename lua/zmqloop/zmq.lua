@@ -11,6 +11,12 @@ end
 
 zmq.has = core.has
 zmq.version = core.version
+zmq.proxy = core.proxy
+zmq.curve_keypair = core.curve_keypair
+zmq.curve_public = core.curve_public
+zmq.z85_encode = core.z85_encode
+zmq.z85_decode = core.z85_decode
+zmq.Poller = require("zmqloop.poll").Poller
 
 -- ---- sockets ---------------------------------------------------------------------------------
 

@@ -137,7 +137,7 @@ function Socket:recv(flags) end
 function Socket:recv_multipart(flags) end
 
 ---Waits until the socket is ready.
----@param timeout? integer milliseconds; nil or -1: for ever, 0: not at all
+---@param timeout? number milliseconds, rounded up; nil or negative: for ever, 0: not at all
 ---@param events? integer zmq.POLLIN, which is the default, zmq.POLLOUT or their sum
 ---@return integer? ready those that are so; 0: the time is over; nil on failure
 ---@return string? message
@@ -194,3 +194,54 @@ function Socket:handle() end
 ---Ends `monitor` and the events of `get_monitor_socket`: the last of them is
 ---MONITOR_STOPPED. Silent if there is none.
 function Socket:disable_monitor() end
+
+---@class zmqloop.zmq
+local zmq = {}
+
+---The version of the libzmq in use.
+---@return integer major
+---@return integer minor
+---@return integer patch
+function zmq.version() end
+
+---Whether libzmq was built with it.
+---@param capability string "curve", "gssapi", "ipc", "pgm", "tipc", "norm", "draft", ...
+---@return boolean
+function zmq.has(capability) end
+
+---Hands messages on from either socket to the other, whole and in order, until a
+---command ends it, a context ends or a signal's handler raises, as Ctrl-C in an
+---interpreter does; it blocks. What one side cannot take is left with the other.
+---@param frontend zmqloop.Socket
+---@param backend zmqloop.Socket may be the same
+---@param capture? zmqloop.Socket gets a copy of each message
+---@param control? zmqloop.Socket tells it "PAUSE", "RESUME", "TERMINATE", or "STATISTICS", which it answers with eight native 64-bit numbers: of the frontend, then of the backend, the messages and bytes received and those sent. A REP gets an empty answer to the others
+---@return true? ended nil on failure
+---@return string? message
+---@return string? name ETERM
+function zmq.proxy(frontend, backend, capture, control) end
+
+---Makes a pair of keys for CURVE.
+---@return string? public 40 characters of Z85; nil on failure
+---@return string secret 40 characters of Z85, or the failure's message
+---@return string? name ENOTSUP: libzmq was built without CURVE
+function zmq.curve_keypair() end
+
+---The public key that belongs to a secret one. Raises if it has not 40 characters.
+---@param secret string
+---@return string? public nil on failure
+---@return string? message
+---@return string? name EINVAL: not Z85, ENOTSUP
+function zmq.curve_public(secret) end
+
+---Bytes as text. Raises if their number is not divisible by 4.
+---@param data string
+---@return string text
+function zmq.z85_encode(data) end
+
+---Text as bytes. Raises if its length is not divisible by 5.
+---@param text string
+---@return string? data nil on failure
+---@return string? message
+---@return string? name EINVAL: not Z85
+function zmq.z85_decode(text) end

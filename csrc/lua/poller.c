@@ -1,0 +1,172 @@
+/* poller.c - waiting for one or more sockets and descriptors.
+ * SPDX-License-Identifier: MIT
+ *
+ * A wait that a signal interrupts goes on for what is left of its time, after
+ * the host's handler has had the occasion to raise.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <time.h>
+
+#include "binding.h"
+
+/* Above, a double is no longer exact: for ever. */
+#define LONGEST_MS 9007199254740992.0
+
+enum { POLL_ALL = ZMQ_POLLIN | ZMQ_POLLOUT | ZMQ_POLLERR | ZMQ_POLLPRI };
+
+int64_t zlua_milliseconds_now(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The time is up when this many milliseconds have passed since `started`, whose
+ * fraction was cut off. */
+int64_t zlua_time_left(int64_t started, int64_t timeout) {
+  int64_t left = started + timeout + 1 - zlua_milliseconds_now();
+  return left > 0 ? left : 0;
+}
+
+static long as_long(int64_t milliseconds) {
+  return milliseconds > LONG_MAX ? LONG_MAX : (long)milliseconds;
+}
+
+/* Returns how many are ready or an error; timeout < 0: for ever. */
+int zlua_poll(lua_State *L, zmq_pollitem_t *items, int count, int64_t timeout) {
+  int64_t started = zlua_milliseconds_now();
+  int rc = zmq_poll(items, count, as_long(timeout));
+  while (rc < 0 && zmq_errno() == EINTR) {
+    zlua_let_hooks_run(L);
+    int64_t left = timeout < 0 ? -1 : zlua_time_left(started, timeout);
+    rc = zmq_poll(items, count, as_long(left));
+  }
+  return rc < 0 ? -zmq_errno() : rc;
+}
+
+/* Milliseconds, rounded up; nil and negative ones are -1, for ever. */
+int64_t zlua_check_timeout(lua_State *L, const char *method, int argument,
+                           int index) {
+  if (lua_isnoneornil(L, index)) {
+    return -1;
+  }
+  if (lua_type(L, index) != LUA_TNUMBER) {
+    zlua_type_error(L, method, argument, index, "number of milliseconds");
+  }
+  lua_Number milliseconds = lua_tonumber(L, index);
+  if (isnan(milliseconds)) {
+    zlua_argument_error(L, method, argument, "time is not a number");
+  }
+  bool for_ever = milliseconds < 0 || milliseconds > LONGEST_MS;
+  return for_ever ? -1 : (int64_t)ceil((double)milliseconds);
+}
+
+/* zmq.POLLIN, zmq.POLLOUT, zmq.POLLERR, zmq.POLLPRI, or a sum of them. */
+short zlua_check_poll_events(lua_State *L, const char *method, int argument,
+                             int index) {
+  return (short)zlua_check_integer(L, method, argument, index, 0, POLL_ALL);
+}
+
+/* An entry of a poller: {what was registered, events,
+ * descriptor; nil for a socket}. */
+enum { ENTRY_OBJECT = 1, ENTRY_EVENTS, ENTRY_NUMBER };
+
+/* [-0, +0] the entry is on the top. */
+static zmq_pollitem_t read_entry(lua_State *L) {
+  zmq_pollitem_t item = {0};
+  int entry = lua_gettop(L);
+  lua_rawgeti(L, entry, ENTRY_EVENTS);
+  item.events = (short)lua_tointeger(L, -1);
+  lua_rawgeti(L, entry, ENTRY_NUMBER);
+  if (lua_isnil(L, -1)) {
+    lua_rawgeti(L, entry, ENTRY_OBJECT);
+    item.socket = zlua_check_socket(L, -1, "poll", 1)->zmq;
+  } else {
+    item.fd = (int)lua_tointeger(L, -1);
+  }
+  lua_settop(L, entry);
+  return item;
+}
+
+/* [-0, +0] the entry is on the top: its socket, if it is one, was used. */
+static void note_use(lua_State *L) {
+  lua_rawgeti(L, -1, ENTRY_OBJECT);
+  const zlua_socket *socket = zlua_test_object(L, -1, &zlua_class_socket);
+  if (socket) {
+    zlua_socket_used(socket);
+  }
+  lua_pop(L, 1);
+}
+
+/* [-0, +1] pushes {object, events} of the entry on the top. */
+static void push_ready(lua_State *L, int events) {
+  lua_createtable(L, 2, 0);
+  lua_rawgeti(L, -2, ENTRY_OBJECT);
+  lua_rawseti(L, -2, 1);
+  lua_pushinteger(L, events);
+  lua_rawseti(L, -2, 2);
+}
+
+/* poll_items(entries, milliseconds) -> list of {object, events} | nil, message,
+ * name */
+static int poll_items(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  int64_t timeout = zlua_check_timeout(L, "poll", 1, 2);
+  int count = (int)zlua_rawlen(L, 1);
+  int ready = 0;
+  lua_settop(L, 1);
+  zmq_pollitem_t *items =
+      lua_newuserdata(L, ((size_t)count + 1) * sizeof *items);
+  for (int i = 0; i < count; i++) {
+    lua_rawgeti(L, 1, i + 1);
+    items[i] = read_entry(L);
+    lua_pop(L, 1);
+  }
+  int rc = zlua_poll(L, items, count, timeout);
+  lua_newtable(L); /* 3: the result */
+  for (int i = 0; i < count; i++) {
+    lua_rawgeti(L, 1, i + 1);
+    note_use(L);
+    if (rc > 0 && items[i].revents) {
+      push_ready(L, items[i].revents);
+      lua_rawseti(L, 3, ++ready);
+    }
+    lua_settop(L, 3);
+  }
+  return rc < 0 ? zlua_fail(L, rc) : 1;
+}
+
+/* poll_entry(method, object, events) -> {object, events, descriptor} */
+static int poll_entry(lua_State *L) {
+  const char *method = luaL_checkstring(L, 1);
+  bool is_socket = zlua_test_object(L, 2, &zlua_class_socket) != NULL;
+  int events = ZMQ_POLLIN | ZMQ_POLLOUT;
+  lua_settop(L, 3);
+  if (!lua_isnil(L, 3)) {
+    events = zlua_check_poll_events(L, method, 2, 3);
+  }
+  lua_createtable(L, ENTRY_NUMBER, 0);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, ENTRY_OBJECT);
+  lua_pushinteger(L, events);
+  lua_rawseti(L, -2, ENTRY_EVENTS);
+  if (is_socket) {
+    (void)zlua_check_socket(L, 2, method, 1);
+  } else {
+    lua_pushinteger(L, zlua_check_descriptor(L, method, 2));
+    lua_rawseti(L, -2, ENTRY_NUMBER);
+  }
+  return 1;
+}
+
+/* [-0, +0] module table on the top. */
+void zlua_open_poller(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"poll_items", poll_items},
+      {"poll_entry", poll_entry},
+      {NULL, NULL},
+  };
+  zlua_setfuncs(L, functions);
+}
