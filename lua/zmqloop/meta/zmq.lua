@@ -212,10 +212,14 @@ function zmq.has(capability) end
 ---Hands messages on from either socket to the other, whole and in order, until a
 ---command ends it, a context ends or a signal's handler raises, as Ctrl-C in an
 ---interpreter does; it blocks. What one side cannot take is left with the other.
+---Commands are "PAUSE", "RESUME", "TERMINATE" and "STATISTICS", which is answered
+---with eight native 64-bit numbers: of the frontend, then of the backend, the
+---messages and bytes received, and those sent. A REP gets an empty answer to the
+---other commands.
 ---@param frontend zmqloop.Socket
 ---@param backend zmqloop.Socket may be the same
 ---@param capture? zmqloop.Socket gets a copy of each message
----@param control? zmqloop.Socket tells it "PAUSE", "RESUME", "TERMINATE", or "STATISTICS", which it answers with eight native 64-bit numbers: of the frontend, then of the backend, the messages and bytes received and those sent. A REP gets an empty answer to the others
+---@param control? zmqloop.Socket PAIR, PULL, SUB or REP, over which commands come
 ---@return true? ended nil on failure
 ---@return string? message
 ---@return string? name ETERM
