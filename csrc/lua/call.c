@@ -209,9 +209,11 @@ static int take_traceback(lua_State *L) {
 }
 
 /* callback_error(loop, callback, err, co): raises err as the error of a
- * callback of the loop that has run, and failed, in the coroutine co. */
+ * callback of the loop that has run, and failed, in the coroutine co; in place
+ * of that there may be its traceback. */
 static int callback_error(lua_State *L) {
-  luaL_checktype(L, 4, LUA_TTHREAD);
+  luaL_argcheck(L, lua_isthread(L, 4) || lua_isstring(L, 4), 4,
+                "coroutine or traceback expected");
   (void)zlua_check_loop(L, 1, "callback_error", 1);
   lua_settop(L, 4);
   zlua_getuservalue(L, 1);
@@ -222,7 +224,10 @@ static int callback_error(lua_State *L) {
   lua_rawgeti(L, -1, ZLUA_SLOT_HANDLER);
   (void)lua_getupvalue(L, -1, 1); /* co, calls, handler, table */
   (void)lua_getupvalue(L, -2, 2); /* ..., debug.traceback, or nil */
-  if (lua_isfunction(L, -1)) {
+  if (lua_isstring(L, 4)) {
+    lua_pushvalue(L, 4);
+    lua_replace(L, -2);
+  } else if (lua_isfunction(L, -1)) {
     lua_pushvalue(L, 4);
     push_error_text(L, 3);
     lua_call(L, 2, 1);

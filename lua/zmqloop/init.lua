@@ -1,6 +1,7 @@
 --- zmqloop: an event loop for ZeroMQ, PyZMQ's eventloop for Lua.
 local core = require("zmqloop.core")
 local ioloop = require("zmqloop.ioloop")
+local task = require("zmqloop.task")
 local zmqstream = require("zmqloop.zmqstream")
 
 return {
@@ -10,7 +11,16 @@ return {
   PeriodicCallback = ioloop.PeriodicCallback,
   ZMQPoller = ioloop.ZMQPoller,
   ZMQStream = zmqstream.ZMQStream,
+  Future = require("zmqloop.future").Future,
   install = ioloop.install,
+  spawn = task.spawn,
+  sleep = task.sleep,
+  await = task.await,
+  gather = task.gather,
+  as_completed = task.as_completed,
+  with_timeout = task.with_timeout,
+  shield = task.shield,
+  CANCELLED = task.CANCELLED,
   zmq = require("zmqloop.zmq"),
   _VERSION = "zmqloop " .. core.version_string,
 }

@@ -232,51 +232,7 @@ function IOLoop.handle_callback_exception(_, callback, _, traceback)
   io.stderr:write("Exception in callback ", tostring(callback), ":\n", tostring(traceback), "\n")
 end
 
--- ---- functions as programs ---------------------------------------------------------------------
-
-local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
-
-local function pack(...)
-  return {n = select("#", ...), ...}
-end
-
---- Runs the loop until fn has returned, and returns its results; errors of fn are raised.
--- Raises "Operation timed out after N seconds" when fn was not called or has not returned within so
--- many seconds, and "IOLoop stopped before the function completed" when someone else has stopped
--- the loop; then fn is not called any more. Not inside a running loop. Tornado: `IOLoop.run_sync`.
-function IOLoop:run_sync(fn, timeout)
-  if not core.is_callable(fn) then
-    error(("bad argument #1 to 'run_sync' (function or callable expected, got %s)"):format(
-      type(fn)), 2)
-  elseif self:running() then
-    error("IOLoop is already running", 2)
-  end
-  local outcome, timed_out, given_up = nil, false, false
-  local timer = timeout and self:call_later(timeout, function()
-    timed_out = true
-    self:stop()
-  end)
-  self:add_callback(function()
-    if not given_up then
-      outcome = pack(pcall(fn))
-      self:stop()
-    end
-  end)
-  local started, failure = pcall(self.start, self)
-  given_up = true
-  if timer then
-    timer:cancel()
-  end
-  if not started then
-    error(failure, 0)
-  elseif not outcome then
-    error(timed_out and ("Operation timed out after %g seconds"):format(timeout)
-      or "IOLoop stopped before the function completed", 2)
-  elseif not outcome[1] then
-    error(outcome[2], 0)
-  end
-  return unpack(outcome, 2, outcome.n)
-end
+require("zmqloop.task") -- the loop's methods spawn(), run_sync(), add_future()
 
 local callbacks = require("zmqloop.callbacks")
 

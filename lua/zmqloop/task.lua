@@ -1,0 +1,471 @@
+--- zmqloop.task: functions that wait without blocking the loop.
+-- loop:spawn(fn) runs fn in a coroutine; what waits, as sleep() and Future:await(), suspends only
+-- that. A task is a future of what its function returns.
+local core = require("zmqloop.core")
+local future = require("zmqloop.future")
+
+local IOLoop = core.IOLoop
+local Future, CANCELLED = future.Future, future.CANCELLED
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+
+local Task = setmetatable({}, {__index = Future})
+Task.__index = Task
+Task.__name = "zmqloop.Task"
+
+-- The task whose coroutine runs now.
+local current
+
+-- ---- coroutines -----------------------------------------------------------------------------
+
+-- What a task's coroutine yields: it waits; it has returned, and can take another function.
+local WAITS, RETURNED = {}, {}
+
+-- Coroutines that have returned. Making one is most of what a short task costs.
+local idle, IDLE_MAX = {}, 256
+
+local function run(fn, ...)
+  return run(coroutine.yield(RETURNED, fn(...)))
+end
+
+local function take_coroutine()
+  while #idle > 0 do
+    local co = table.remove(idle)
+    if coroutine.status(co) == "suspended" then -- else somebody has resumed it behind our back
+      return co
+    end
+  end
+  return coroutine.create(run)
+end
+
+-- ---- one step -------------------------------------------------------------------------------
+
+local step
+
+local function failed(self, err)
+  local co = self.coroutine
+  self.coroutine = nil
+  if err == CANCELLED and self.cancelling then
+    future.finish(self, "cancelled")
+  else
+    future.fail(self, err, self.fn, debug.traceback(co, tostring(err)))
+  end
+end
+
+local function returned(self, ...)
+  if #idle < IDLE_MAX then
+    idle[#idle + 1] = self.coroutine
+  end
+  self.coroutine = nil
+  self:set_result(...)
+end
+
+-- What a resume has come back with.
+local function stepped(self, before, ok, what, ...)
+  current = before
+  if not ok then
+    failed(self, what)
+  elseif what == RETURNED then
+    returned(self, ...)
+  elseif what == nil then
+    self.loop:add_callback(step, self) -- a plain yield: let the others run once
+  elseif what ~= WAITS then
+    failed(self, ("a task waits by await(), sleep() and the like, it cannot yield a %s"):format(
+      type(what)))
+  end
+end
+
+function step(self, ...)
+  local before = current
+  current = self
+  return stepped(self, before, coroutine.resume(self.coroutine, ...))
+end
+
+local function begin(self, fn, ...)
+  if not self.state then
+    self.coroutine = take_coroutine()
+    step(self, fn, ...)
+  end
+end
+
+-- ---- waiting --------------------------------------------------------------------------------
+
+-- What the coroutine that waited gets from its resume.
+local function resumed(ok, ...)
+  if not ok then
+    error((...), 0)
+  end
+  return ...
+end
+
+--- The task that runs now, for functions that suspend it; raises where there is none, and CANCELLED
+-- where it has cancelled itself.
+local function current_task(method)
+  local task = current
+  if not task or coroutine.running() ~= task.coroutine then
+    error(("%s: only inside a task; start it with loop:spawn()"):format(method), 3)
+  elseif task.must_cancel then
+    task.must_cancel = nil
+    error(CANCELLED, 0)
+  end
+  return task
+end
+
+--- Suspends the task that runs, which current_task() has returned, until wake_with() or
+-- fail_with(). cancel(task) has to undo whatever was to wake it. Returns what wake_with() was
+-- given.
+local function suspend(task, cancel)
+  task.undo = cancel
+  return resumed(coroutine.yield(WAITS))
+end
+
+--- Resumes a suspended task at once; from a callback of its loop.
+local function wake_with(task, ...)
+  task.undo = nil
+  step(task, true, ...)
+end
+
+--- The same with an error, raised where it waits.
+local function fail_with(task, err)
+  task.undo = nil
+  step(task, false, err)
+end
+
+-- ---- awaiting futures -----------------------------------------------------------------------
+
+-- Called by the loop when a future that it awaits is done.
+function Task:wake(awaited)
+  if self.awaits == awaited then
+    self.awaits = nil
+    if self.must_cancel then
+      self.must_cancel = nil
+      fail_with(self, CANCELLED)
+    else
+      wake_with(self)
+    end
+  end
+end
+
+-- Cancelling a task cancels what it awaits, whose end then wakes it.
+local function cancel_awaited(self)
+  if not self.awaits:cancel() then
+    self.must_cancel = true -- done, and about to wake it
+  end
+end
+
+local function timed_out(seconds)
+  return ("ETIMEDOUT: Operation timed out after %g seconds"):format(seconds)
+end
+
+local function expire(self, awaited, seconds, cancels)
+  if self.awaits == awaited and not awaited.state then -- else it is about to wake
+    self.awaits = nil
+    awaited:unsubscribe(self)
+    if cancels then
+      awaited:cancel()
+    end
+    fail_with(self, timed_out(seconds))
+  end
+end
+
+local function await(method, awaited, seconds, cancels)
+  local task = current_task(method)
+  if awaited == task then
+    error(("%s: a task cannot wait for itself"):format(method), 3)
+  end
+  local timer = seconds and task.loop:call_later(seconds, expire, task, awaited, seconds, cancels)
+  task.awaits = awaited
+  awaited:subscribe(task)
+  suspend(task, cancel_awaited)
+  if timer then
+    timer:cancel()
+  end
+  return awaited:result()
+end
+
+--- Suspends the task that runs until the future is done; returns its results or raises its error.
+-- After `timeout` seconds raises "ETIMEDOUT: ..."; the future goes on. Cancelling the task cancels
+-- the future too. Only inside a task.
+function Future:await(timeout)
+  return await("await", self, timeout, false)
+end
+
+-- ---- tasks ----------------------------------------------------------------------------------
+
+local function check_callable(method, fn)
+  if not core.is_callable(fn) then
+    error(("bad argument #1 to '%s' (function or callable expected, got %s)"):format(method,
+      type(fn)), 3)
+  end
+end
+
+--- Runs fn(...) in a coroutine of its own, from the next iteration on. Returns the Task.
+function IOLoop:spawn(fn, ...)
+  check_callable("spawn", fn)
+  -- Besides: awaits, the future it waits for; undo, which undoes its wait while it is suspended;
+  -- cancelling, cancel() was called; must_cancel, the error of that is still to be raised.
+  local task = setmetatable({
+    loop = self,
+    fn = fn,
+    coroutine = nil, -- while it runs or is suspended
+    state = nil,
+    n = 0,
+  }, Task)
+  self:add_callback(begin, task, fn, ...)
+  return task
+end
+
+local function raise_cancelled(self)
+  if self.must_cancel then
+    self.must_cancel = nil
+    fail_with(self, CANCELLED)
+  end
+end
+
+--- Has CANCELLED raised where the task waits, or where it waits next. It can be caught; a task that
+-- lets it out is cancelled(). What the task awaits is cancelled as well; see shield(). Returns
+-- false if it was done already.
+function Task:cancel()
+  if self.state then
+    return false
+  end
+  self.cancelling = true
+  if not self.coroutine then -- not yet begun
+    future.finish(self, "cancelled")
+  elseif self.awaits then
+    cancel_awaited(self)
+  else
+    self.must_cancel = true
+    if self.undo then
+      self.undo(self)
+      self.undo = nil
+      self.loop:add_callback(raise_cancelled, self)
+    end
+  end
+  return true
+end
+
+function Task:__tostring()
+  local info = debug.getinfo(core.is_callable(self.fn) and type(self.fn) == "function" and self.fn
+    or getmetatable(self.fn).__call, "S")
+  return ("Task (%s) of %s:%d"):format(self.state or "pending", info.short_src, info.linedefined)
+end
+
+-- ---- for code in tasks ----------------------------------------------------------------------
+
+local function cancel_sleep(task)
+  task.timer:cancel()
+  task.timer = nil
+end
+
+local function end_sleep(task)
+  task.timer = nil
+  wake_with(task)
+end
+
+--- Suspends the task that runs for so many seconds; 0 lets the loop run once. Only inside a task.
+local function sleep(seconds)
+  local task = current_task("sleep")
+  task.timer = task.loop:call_later(seconds, end_sleep, task)
+  suspend(task, cancel_sleep)
+end
+
+local function check_future(method, argument, value)
+  if not future.is_future(value) then
+    error(("bad argument #%d to '%s' (Future expected, got %s)"):format(argument, method,
+      type(value)), 3)
+  end
+end
+
+--- Future:await() as a function.
+local function await_function(awaited, timeout)
+  check_future("await", 1, awaited)
+  return await("await", awaited, timeout, false)
+end
+
+--- Waits for the future at most so many seconds and returns its results; then cancels it and raises
+-- "ETIMEDOUT: ...". Only inside a task.
+local function with_timeout(seconds, awaited)
+  if type(seconds) ~= "number" then
+    error(("bad argument #1 to 'with_timeout' (number expected, got %s)"):format(type(seconds)), 2)
+  end
+  check_future("with_timeout", 2, awaited)
+  return await("with_timeout", awaited, seconds, true)
+end
+
+-- The outcome of one future becomes that of another, unless that is done.
+local function copy_outcome(from, to)
+  if to.state then
+    return
+  elseif from.state == "error" then
+    to:set_error(from:error())
+  elseif from.state == "cancelled" then
+    to:cancel()
+  else
+    to:set_result(from:result())
+  end
+end
+
+--- A future with the outcome of this one, which is not cancelled with it: await(shield(f)).
+local function shield(inner)
+  check_future("shield", 1, inner)
+  local outer = Future.new(inner.loop)
+  inner:add_done_callback(function() copy_outcome(inner, outer) end)
+  return outer
+end
+
+local function check_futures(method, futures)
+  if type(futures) ~= "table" or future.is_future(futures) then
+    error(("bad argument #1 to '%s' (table of futures expected, got %s)"):format(method,
+      type(futures)), 3)
+  end
+  local list, keys = {}, {}
+  for i, item in ipairs(futures) do
+    list[i], keys[i] = item, i
+  end
+  for key, item in pairs(futures) do
+    if not (type(key) == "number" and list[key] ~= nil) then
+      list[#list + 1], keys[#keys + 1] = item, key
+    end
+  end
+  for _, item in ipairs(list) do
+    if not future.is_future(item) then
+      error(("bad argument #1 to '%s' (Future expected among them, got %s)"):format(method,
+        type(item)), 3)
+    end
+  end
+  return list, keys
+end
+
+--- Waits for all futures of a list or a map and returns a table of their results (of each the first
+-- one) with the same keys. When all are done raises the error of the first that failed, in the
+-- order of the list. Cancelling the task cancels them all. Only inside a task.
+local function gather(futures)
+  local list, keys = check_futures("gather", futures)
+  local task = current_task("gather")
+  local all, left = Future.new(task.loop), #list
+  local function count()
+    left = left - 1
+    if left <= 0 and not all.state then
+      all:set_result()
+    end
+  end
+  all.on_cancel = function()
+    for _, item in ipairs(list) do
+      item:cancel()
+    end
+  end
+  for _, item in ipairs(list) do
+    item:add_done_callback(count)
+  end
+  if left == 0 then
+    all:set_result()
+  end
+  await("gather", all)
+  local results = {}
+  for i, item in ipairs(list) do
+    results[keys[i]] = item:result()
+  end
+  return results
+end
+
+--- An iterator over the futures of a list or a map as they are done: future, key. Inside a task.
+-- (Lua 5.1 cannot suspend in a `for`: call the iterator in a `while` there.)
+local function as_completed(futures)
+  local list, keys = check_futures("as_completed", futures)
+  local task = current_task("as_completed")
+  local done, taken, arrival = {}, 0, nil
+  for i, item in ipairs(list) do
+    item:add_done_callback(function()
+      done[#done + 1] = i
+      if arrival and not arrival.state then
+        arrival:set_result()
+      end
+    end)
+  end
+  return function()
+    if taken == #list then
+      return nil
+    end
+    if taken == #done then
+      arrival = Future.new(task.loop)
+      await("as_completed", arrival)
+    end
+    taken = taken + 1
+    local index = done[taken]
+    return list[index], keys[index]
+  end
+end
+
+-- ---- the loop's side ------------------------------------------------------------------------
+
+--- Calls fn(future) on this loop, in the iteration after the future is done. Tornado: add_future.
+function IOLoop:add_future(awaited, fn)
+  check_future("add_future", 1, awaited)
+  if not core.is_callable(fn) then
+    error(("bad argument #2 to 'add_future' (function or callable expected, got %s)"):format(
+      type(fn)), 2)
+  elseif awaited.loop == self then
+    awaited:add_done_callback(fn)
+  else
+    awaited:add_done_callback(function() self:add_callback(fn, awaited) end)
+  end
+end
+
+--- Runs fn as a task and the loop until it has returned; returns its results and raises its errors.
+-- Raises "Operation timed out after N seconds" when it was not done within so many seconds, and
+-- "IOLoop stopped before the function completed" when someone else has stopped the loop; in both
+-- cases the task is cancelled first. Not inside a running loop. Tornado: `IOLoop.run_sync`.
+function IOLoop:run_sync(fn, timeout)
+  check_callable("run_sync", fn)
+  if self:running() then
+    error("IOLoop is already running", 2)
+  end
+  local waiting, expired = true, false
+  local task = self:spawn(fn)
+  local function stop()
+    if waiting then
+      self:stop()
+    end
+  end
+  task:add_done_callback(stop)
+  local timer = timeout and self:call_later(timeout, function()
+    expired = true
+    task:cancel()
+    self:add_callback(self.add_callback, self, stop) -- when it has had its turn to end
+  end)
+  local started, failure = pcall(self.start, self)
+  waiting = false
+  if timer then
+    timer:cancel()
+  end
+  if not started then
+    task:cancel()
+    error(failure, 0)
+  elseif expired then
+    error(("Operation timed out after %g seconds"):format(timeout), 2)
+  elseif not task:done() then
+    task:cancel()
+    error("IOLoop stopped before the function completed", 2)
+  end
+  return task:result()
+end
+
+return {
+  Task = Task,
+  CANCELLED = CANCELLED,
+  sleep = sleep,
+  await = await_function,
+  gather = gather,
+  as_completed = as_completed,
+  with_timeout = with_timeout,
+  shield = shield,
+  spawn = function(fn, ...) return IOLoop.current():spawn(fn, ...) end,
+
+  -- For what suspends tasks in its own ways.
+  current_task = current_task,
+  suspend = suspend,
+  wake_with = wake_with,
+  fail_with = fail_with,
+  timed_out = timed_out,
+  unpack = unpack,
+}
