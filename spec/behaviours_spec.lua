@@ -17,11 +17,6 @@ local waiting = {
     is_there = function() return IOLoop.add_signal_handler ~= nil end,
   },
   {
-    numbers = {24, 25, 35, 36, 42, 43, 46},
-    needs = "add_future",
-    is_there = function() return IOLoop.add_future ~= nil end,
-  },
-  {
     numbers = {159}, -- 156 and 157 again
     needs = "zmqloop.green",
     is_there = function() return has_module("zmqloop.green") end,

@@ -44,7 +44,7 @@ end
 describe("run_sync()", function()
   after_each(helper.cleanup)
 
-  it("returns what a function returns, at once or after waiting [40] [42] [80] [96] [97]",
+  it("returns what a function returns, at once or after waiting [40, 42, 80, 96, 97]",
     virtual(function(_, loop)
       assert.equal(42, loop:run_sync(function() return 42 end))
       assert.same(helper.pack(1, nil, nil), helper.pack(loop:run_sync(function()
@@ -54,7 +54,7 @@ describe("run_sync()", function()
       assert.equal(0, select("#", loop:run_sync(function() sleep(1) end))) -- [101]
     end))
 
-  it("raises what a function raises, before and after waiting [41] [43] [81] [82] [102] [103]",
+  it("raises what a function raises, before and after waiting [41, 43, 81, 82, 102, 103]",
     virtual(function(_, loop)
       for _, seconds in ipairs{0, 1} do
         local ok, err = pcall(loop.run_sync, loop, function()
@@ -90,7 +90,7 @@ describe("run_sync()", function()
     end)
   end))
 
-  it("cancels what takes too long [45] [100]", virtual(function(_, loop)
+  it("cancels what takes too long [45, 100]", virtual(function(_, loop)
     local finished = false
     assert.error_matches(function()
       loop:run_sync(function()
@@ -180,7 +180,7 @@ describe("a task", function()
       assert.equal("ababababab", table.concat(letters))
     end))
 
-  it("lets the loop run once by a plain yield [86] [123]", virtual(function(_, loop)
+  it("lets the loop run once by a plain yield [86, 123]", virtual(function(_, loop)
     local order = {}
     local task = loop:spawn(function()
       order[1] = "before"
@@ -194,7 +194,7 @@ describe("a task", function()
     assert.same({"before", "after", "callback"}, order)
   end))
 
-  it("fails when it yields what is nothing to wait for [83] [84]", virtual(function(_, loop)
+  it("fails when it yields what is nothing to wait for [83, 84]", virtual(function(_, loop)
     local err = error_of(loop, function() coroutine.yield(42) end)
     assert.matches("cannot yield a number", err)
   end))
@@ -224,7 +224,7 @@ describe("a task", function()
     assert.matches("cannot wait for itself", task:error())
   end))
 
-  it("can catch an error where it waits, raise another, or go on [104] [105] [132]",
+  it("can catch an error where it waits, raise another, or go on [104, 105, 132]",
     virtual(function(_, loop)
       if not SUSPENDS_ANYWHERE then pending("pcall cannot be suspended in 5.1") end
       local ok = failing(loop, 1, "first")
@@ -239,7 +239,20 @@ describe("a task", function()
       end))
     end))
 
-  it("has the coroutine's own stack in its traceback", virtual(function(t, loop)
+  it("that fails while nobody looks is reported [24]", virtual(function(t, loop)
+    t:expect_errors()
+    helper.apart(function()
+      loop:spawn(function() error("at once", 0) end)
+      loop:advance(0)
+    end)
+    for _ = 1, 3 do
+      collectgarbage()
+      loop:step()
+    end
+    assert.same({"at once"}, t.errors)
+  end))
+
+  it("has the coroutine's own stack in its traceback [25]", virtual(function(t, loop)
     t:expect_errors()
     local seen
     loop:on_error(function(_, _, traceback) seen = traceback end)
@@ -289,7 +302,7 @@ describe("a task", function()
     assert.equal(6, sum)
   end))
 
-  it("is collected with its locals when nothing can resume it [109] [121] [122]",
+  it("is collected with its locals when nothing can resume it [109, 121, 122]",
     virtual(function(_, loop)
       local weak = setmetatable({}, {__mode = "v"})
       helper.apart(function()
@@ -541,7 +554,7 @@ end)
 describe("gather()", function()
   after_each(helper.cleanup)
 
-  it("returns results in the order of the list, whichever was first [87] [89] [94]",
+  it("returns results in the order of the list, whichever was first [87, 89, 94]",
     virtual(function(_, loop)
       assert.same({3, 1, 2, 3}, loop:run_sync(function()
         local slow = later(loop, 3, 3)
@@ -549,7 +562,7 @@ describe("gather()", function()
       end))
     end))
 
-  it("returns results by the keys of a map [88] [90]", virtual(function(_, loop)
+  it("returns results by the keys of a map [88, 90]", virtual(function(_, loop)
     assert.same({foo = 2, bar = 3}, loop:run_sync(function()
       return gather{foo = later(loop, 2, 2), bar = later(loop, 1, 3)}
     end))
@@ -615,7 +628,7 @@ describe("as_completed()", function()
     end
   end
 
-  it("hands futures out as they are done, failed ones too [115] [117]", virtual(function(_, loop)
+  it("hands futures out as they are done, failed ones too [115, 117]", virtual(function(_, loop)
     local seen = loop:run_sync(function()
       local order = {}
       each({}, error)
