@@ -6,9 +6,9 @@
  * libzmq may still need them, in its own threads, after the Lua state is gone.
  *
  * The collector does not see these bytes: a frame is a few words to it. So what
- * frames hold is counted, and the collector is made to work as if Lua had
- * allocated it, in proportion to how much there is. A frame that is closed
- * costs nothing.
+ * frames hold is counted, and where it is much the collector is made to work
+ * for each byte as if Lua had allocated it. Frames that are closed soon cost
+ * nothing.
  */
 #include "binding.h"
 
@@ -48,27 +48,25 @@ static bool collects(lua_State *L) {
 #endif
 }
 
-/* Lua's heap grows by so much between two cycles, about, before it is thought
- * to be worth one: as large as it is, and with payloads, as large as they are.
- */
-static double allowance(double heap, double held) {
-  double most = heap > held ? heap : held;
-  return most > QUIET_BYTES ? most : QUIET_BYTES;
-}
-
 /* So many bytes are about to become frames. May run finalizers, and raise what
  * they raise, so it comes before anything that must not be lost. */
 void zlua_frames_announce(lua_State *L, size_t bytes) {
   zlua_getregistry(L, &payload_key);
   zlua_payload *payload = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  payload->owed += bytes;
-  if (payload->held + bytes < QUIET_BYTES || payload->owed < STEP_BYTES) {
+  if (payload->held + bytes < QUIET_BYTES) {
+    payload->owed = 0;
     return;
   }
-  double owed = (double)payload->owed;
+  payload->owed += bytes;
+  if (payload->owed < STEP_BYTES) {
+    return;
+  }
+  /* A heap smaller than the bytes held in quiet is gone through once for each
+   * time they come, a larger one as fast as if they were part of it. */
   double heap = (double)lua_gc(L, LUA_GCCOUNT, 0) * KIB;
-  double work = heap * owed / allowance(heap, (double)payload->held);
+  double share = heap < QUIET_BYTES ? heap / QUIET_BYTES : 1;
+  double work = share * (double)payload->owed;
   payload->owed = 0;
   if (collects(L)) {
     zlua_gc_step(L, (int)(work / KIB) + 1);
