@@ -863,7 +863,7 @@ size_t zl_stream_close(zl_stream *stream) {
   zl_timer_close(stream->deadline);
   size_t unsent = send_last(stream);
   zl__queue_free(loop_of(stream), &stream->queue);
-  release_frames(stream);
+  /* The received frames stay for whoever is looking at them: dispose(). */
   zl__socket_shut(&stream->socket);
   return unsent;
 }

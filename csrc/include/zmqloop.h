@@ -471,8 +471,9 @@ ZL_API void zl_stream_set_limits(zl_stream *stream, size_t messages,
  * message or nothing. Returns its number of frames with *frames pointing to
  * them, or 0 at the end of the turn: nothing there, the batch or the step's
  * budget used up, stopped, paused or closed. -ENOMEM leaves the message for the
- * next turn. The frames belong to the stream and live until zl_stream_pop().
- * Only inside the receive callback. */
+ * next turn. The frames belong to the stream and live until zl_stream_pop(),
+ * or after zl_stream_close() until the callback has returned; they may be moved
+ * away. Only inside the receive callback. */
 ZL_API int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames);
 
 /* Lets go of the message that peek returned: it counts as delivered. */

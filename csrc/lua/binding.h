@@ -230,6 +230,7 @@ typedef struct zlua_inbox {
   int first;
   int count;
   int capacity;
+  bool pushing; /* frames are becoming Lua's: closing must wait */
 } zlua_inbox;
 
 /* Frames that libzmq is to get. */

@@ -59,7 +59,11 @@ int zlua_inbox_fill(zlua_inbox *inbox, void *zmq, int flags, bool whole) {
   return 0;
 }
 
+/* Nothing is there if a finalizer has taken it. */
 static void take(zlua_inbox *inbox) {
+  if (inbox->first == inbox->count) {
+    return;
+  }
   (void)zmq_msg_close(&inbox->frames[inbox->first]);
   inbox->first++;
   if (inbox->first == inbox->count) {
@@ -72,29 +76,29 @@ static void push_string(lua_State *L, zmq_msg_t *frame) {
   lua_pushlstring(L, zmq_msg_data(frame), zmq_msg_size(frame));
 }
 
-/* [-0, +1] pushes the first `count` as frames. */
 static void push_frames(lua_State *L, zlua_inbox *inbox, int count,
                         bool as_list) {
-  zlua_new_frames(L, &inbox->frames[inbox->first], count, as_list);
-  if (inbox->count - inbox->first < count) {
-    luaL_error(L, "a finalizer has closed the socket");
-  }
-  zlua_open_frames(L, &inbox->frames[inbox->first], count, as_list);
+  zmq_msg_t *frames = &inbox->frames[inbox->first];
+  zlua_new_frames(L, frames, count, as_list);
+  zlua_open_frames(L, frames, count, as_list);
 }
 
 /* [-0, +1] pushes the first frame, as a string or a Frame. */
 void zlua_inbox_push_first(lua_State *L, zlua_inbox *inbox, bool copy) {
+  inbox->pushing = true;
   if (copy) {
     push_string(L, &inbox->frames[inbox->first]);
   } else {
     push_frames(L, inbox, 1, false);
   }
   take(inbox);
+  inbox->pushing = false;
 }
 
 /* [-0, +1] pushes the list of all frames. */
 void zlua_inbox_push_list(lua_State *L, zlua_inbox *inbox, bool copy) {
   int count = inbox->count - inbox->first;
+  inbox->pushing = true;
   if (copy) {
     lua_createtable(L, count, 0);
     for (int i = 0; i < count; i++) {
@@ -107,9 +111,15 @@ void zlua_inbox_push_list(lua_State *L, zlua_inbox *inbox, bool copy) {
   for (int i = 0; i < count; i++) {
     take(inbox);
   }
+  inbox->pushing = false;
 }
 
+/* When the socket is closed. In a finalizer that runs while frames become Lua's
+ * they have to stay: the socket's own finalizer lets go of them. */
 void zlua_inbox_close(zlua_inbox *inbox) {
+  if (inbox->pushing) {
+    return;
+  }
   while (inbox->first < inbox->count) {
     take(inbox);
   }

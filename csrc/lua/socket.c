@@ -294,6 +294,10 @@ static int socket_gc(lua_State *L) {
   if (socket && socket->zmq) {
     zlua_socket_drop(socket);
   }
+  if (socket) {
+    socket->inbox.pushing = false;
+    zlua_inbox_close(&socket->inbox);
+  }
   return 0;
 }
 

@@ -27,6 +27,7 @@ struct zlua_stream {
   bool with_stream; /* on_recv_stream: fn(stream, frames) */
   bool unpack;      /* fn(frame1, frame2, ...) */
   bool copy;        /* frames as strings, not as Frames */
+  bool converting;  /* a message is on its way from the core to Lua */
   bool sent_with_stream;
   bool has_recv;
   bool has_sent;
@@ -251,7 +252,9 @@ int zlua_call_recv(lua_State *L) {
       lua_pushvalue(L, 5);
     }
     make_room(L, it, count);
+    stream->converting = true;
     int arguments = push_message(L, stream, frames, count);
+    stream->converting = false;
     it->failed_to_convert = false;
     if (arguments < 0) {
       return 0;
@@ -272,6 +275,7 @@ static void on_recv(zl_stream *core, void *arg) {
   while (it.stream->core && !zlua_call(loop, ZLUA_SLOT_CALL_RECV, &it) &&
          !it.failed_to_convert) {
   }
+  it.stream->converting = false;
   lua_pop(loop->L, 1);
 }
 
@@ -779,8 +783,9 @@ static int stream_flush(lua_State *L) {
   if (!lua_isnoneornil(L, 3)) {
     limit = (int)zlua_check_integer(L, "flush", 2, 3, 0, INT32_MAX);
   }
-  /* pause() holds messages back, they are not to be thrown away. */
-  if (stream->has_recv && stream->paused) {
+  /* pause() holds messages back, they are not to be thrown away. And a
+   * finalizer may run in the middle of a message. */
+  if ((stream->has_recv && stream->paused) || stream->converting) {
     events &= ~ZL_READ;
   }
   lua_settop(L, 1);
