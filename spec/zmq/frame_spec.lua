@@ -453,7 +453,7 @@ describe("The bytes of frames", function()
         end)
         local rounds = 0
         repeat
-          for _ = 1, 20 do assert(a:send_multipart({large, large, large}, zmq.DONTWAIT)) end
+          for _ = 1, 20 do a:send_multipart({large, large, large}, zmq.DONTWAIT) end
           for _ = 1, method == "recv" and 60 or 20 do
             local ok, received = pcall(b[method], b, 0, copy)
             if ok and copy and method == "recv" then assert.equal(large, received) end
