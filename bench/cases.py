@@ -41,54 +41,109 @@ CPU = Figure('CPU ns', lambda run: run['cpu_s'] / run['messages'] * 1e9, '{:.0f}
 PEAK = Figure('peak MiB', key('peak_kb', 1 / 1024), '{:.1f}'.format, True, False)
 CPU_SECONDS = Figure('CPU s', key('cpu_s'), '{:.2f}'.format, True, False)
 
+LOOP = Figure('loop ns', lambda run: run['loop_cpu_s'] / run['messages'] * 1e9, '{:.0f}'.format,
+              True)
+P50 = Figure('p50 us', key('p50_us'), '{:.1f}'.format, True, False)
+P99 = Figure('p99 us', key('p99_us'), '{:.0f}'.format, True, False)
+
 # ---- messages ----------------------------------------------------------------------------------
 
-SINK = Workload('sink', 'push', 'tcp', True)
-NUMBERED = Workload('sink', 'number', 'tcp', True)
-ECHO = Workload('echo', 'req', 'ipc', False)
 ZMQ = 'C zmq_msg_recv'
+BOTH = 'zmqloop 5.4', 'zmqloop luajit'
+NAMES = {'raw': ZMQ, 'zloop': 'czmq zloop', 'ZMQStream': 'PyZMQ ZMQStream',
+         'asyncio': 'PyZMQ asyncio'}
+
+
+def message_lines(workload, count, slow=1, unpack=False):
+    """A line per peer; those in Python, and czmq's, get a part of the messages."""
+    parts = {'raw': 1, 'zmqloop C': 1, 'zmqloop 5.4': 1, 'zmqloop luajit': 1,
+             'zloop': slow ** 0.5, 'ZMQStream': slow, 'asyncio': slow}
+    lines = [Line(NAMES.get(peer, peer), peer, workload, int(count / part))
+             for peer, part in parts.items()]
+    if unpack:
+        lines[4:4] = [Line(peer + ', unpack', peer, workload, count, {'unpack': 1})
+                      for peer in BOTH]
+    return lines
+
+
+def zmq_targets(figures, *bounds, suffix=''):
+    """Of ZMQ's figures, for Lua 5.4 and LuaJIT."""
+    return [Target(peer + suffix, figures, bound, ZMQ) for peer, bound in zip(BOTH, bounds)]
+
+
+def echo():
+    for transport, count in (('ipc', 20000), ('tcp', 20000), ('inproc', 60000)):
+        workload = Workload('echo', 'req', transport, False)
+        yield Table('echo_' + transport,
+                    'REQ to REP over %s, 16 bytes, both on one core' % transport,
+                    message_lines(workload, count, 3), [RATE, LOOP, P50, P99, PEAK], ZMQ,
+                    zmq_targets((RATE,), 0.97, 0.97))
+
+
+SINK = Workload('sink', 'push', 'tcp', True)
 
 
 def sink():
-    lines = [
-        Line(ZMQ, 'raw', SINK, 8000000),
-        Line('zmqloop C', 'zmqloop C', SINK, 8000000),
-        Line('zmqloop 5.4', 'zmqloop 5.4', SINK, 4000000),
-        Line('zmqloop luajit', 'zmqloop luajit', SINK, 4000000),
-        Line('zmqloop 5.4, unpack', 'zmqloop 5.4', SINK, 4000000, {'unpack': 1}),
-        Line('zmqloop luajit, unpack', 'zmqloop luajit', SINK, 4000000, {'unpack': 1}),
-        Line('zmqloop 5.4, numbered', 'zmqloop 5.4', NUMBERED, 4000000),
-        Line('zmqloop luajit, numbered', 'zmqloop luajit', NUMBERED, 4000000),
-        Line('czmq zloop', 'zloop', SINK, 1000000),
-        Line('PyZMQ ZMQStream', 'ZMQStream', SINK, 60000),
-    ]
-    both = (RATE, CPU)
-    yield Table('sink', 'PUSH to PULL over tcp, 16 bytes, a callback per message', lines,
-                [RATE, CPU, CPU_SECONDS, PEAK], ZMQ,
-                [Target('zmqloop 5.4', both, 0.48, ZMQ),
-                 Target('zmqloop luajit', both, 0.72, ZMQ),
-                 Target('zmqloop 5.4, unpack', both, 0.70, ZMQ),
-                 Target('zmqloop luajit, unpack', both, 0.90, ZMQ)])
+    for transport in ('tcp', 'ipc'):
+        workload = SINK._replace(transport=transport)
+        lines = message_lines(workload, 4000000, 60, unpack=True)
+        numbered = workload._replace(load='number')
+        lines[6:6] = [Line(peer + ', numbered', peer, numbered, 4000000) for peer in BOTH]
+        yield Table('sink_' + transport,
+                    'PUSH to PULL over %s, 16 bytes, a callback per message' % transport, lines,
+                    [RATE, CPU, CPU_SECONDS, PEAK], ZMQ,
+                    zmq_targets((RATE, CPU), 0.48, 0.72) +
+                    zmq_targets((RATE, CPU), 0.70, 0.90, suffix=', unpack'))
+    for size, name, count in ((1024, '1 KiB', 400000), (65536, '64 KiB', 20000)):
+        yield Table('sink_%d' % size, 'PUSH to PULL over tcp, %s' % name,
+                    message_lines(SINK._replace(options={'size': size}), count, 10, unpack=True),
+                    [RATE, CPU, PEAK], ZMQ,
+                    zmq_targets((RATE,), 0.97, 0.97) +
+                    zmq_targets((RATE,), 0.97, 0.97, suffix=', unpack'))
+    yield Table('sink_inproc', 'PUSH in one thread to PULL in another, inproc, 8 bytes',
+                message_lines(Workload('sink', 'push', 'inproc', True, {'size': 8}), 4000000, 60,
+                              unpack=True),
+                [RATE, LOOP, PEAK], ZMQ, zmq_targets((RATE,), 0.70, 0.85, suffix=', unpack'))
+
+
+def router():
+    yield Table('router', '100 DEALER sockets with 10 requests each in flight to ROUTER, 32 bytes',
+                message_lines(Workload('router', 'dealers', 'tcp', True, {'size': 32}), 300000, 15),
+                [RATE, CPU, PEAK], ZMQ, zmq_targets((RATE,), 0.95, 0.95))
+
+
+def pub():
+    yield Table('pub', 'PUB to SUB over tcp, 16 bytes, until the last one has arrived',
+                message_lines(Workload('pub', 'sub', 'tcp', True), 1000000, 30),
+                [RATE, CPU, PEAK], ZMQ, zmq_targets((RATE, CPU), 0.55, 0.75))
 
 
 def idle():
-    lines, targets = [], []
-    for peer, workload, alone, crowded in [
-            ('zmqloop 5.4', ECHO, 20000, 20000),
-            ('zmqloop luajit', ECHO, 20000, 20000),
-            ('zloop', ECHO, 20000, 1000),
-            ('zmqloop 5.4', SINK, 2000000, 2000000),
-            ('zmqloop luajit', SINK, 2000000, 2000000),
-            ('zloop', SINK, 1000000, 1000)]:
-        name = '%s, %s' % (peer, workload.task)
-        lines.append(Line(name, peer, workload, alone))
-        for count in (1, 1000, 5000):
-            beside = '%s, %d idle' % (name, count)
-            lines.append(Line(beside, peer, workload, crowded, {'idle': count}, name))
-            if peer != 'zloop':
-                targets.append(Target(beside, (RATE, CPU), 0.95, name))
-    yield Table('idle', 'one active socket among registered idle ones', lines,
-                [RATE, CPU, PEAK], None, targets)
+    for workload, alone in ((Workload('echo', 'req', 'ipc', False), 20000), (SINK, 4000000)):
+        lines, targets = [], []
+        for peer in (*BOTH, 'zloop', 'ZMQStream'):
+            name = NAMES.get(peer, peer)
+            count = alone if peer in BOTH or workload.task == 'echo' else alone // 60
+            lines.append(Line(name, peer, workload, count))
+            for idle_count in (1, 1000, 5000):
+                beside = '%s, %d idle' % (name, idle_count)
+                # Each message costs zloop a look at every socket.
+                some = min(count, 1000000 // idle_count) if peer == 'zloop' else count
+                lines.append(Line(beside, peer, workload, some, {'idle': idle_count}, name))
+                if peer in BOTH:
+                    targets.append(Target(beside, (RATE,), 0.95, name))
+        yield Table('idle_' + workload.task, '%s beside registered idle sockets' % workload.task,
+                    lines, [RATE, CPU, PEAK], None, targets)
+
+
+CALLS = Figure('system calls per message', key('calls'), '{:.3f}'.format, True)
+
+
+def syscalls():
+    lines = message_lines(SINK, 100000, 10, unpack=True)
+    yield Table('syscalls', 'system calls of all threads per message of sink, by strace',
+                [line for line in lines if line.peer != 'asyncio'], [CALLS], ZMQ,
+                [Target(peer, (CALLS,), 0.1) for peer in BOTH])
 
 
 # ---- timers ------------------------------------------------------------------------------------
@@ -106,32 +161,32 @@ MISSED = Figure('missed', key('missed'), '{:.0f}'.format, True, False)
 LUV = {'5.4': 'luv 5.4', 'luajit': 'luv luajit'}
 
 
-def timer_lines(task, count=TIMERS, peers=(
-        'zmqloop 5.4', 'zmqloop luajit', 'zmqloop C', 'luv 5.4', 'luv luajit', 'libuv',
-        'cqueues', 'asyncio', 'ZMQStream')):
-    names = {'ZMQStream': 'tornado', 'zloop': 'czmq zloop'}
-    return [Line(names.get(peer, peer), peer, Workload(task), count) for peer in peers]
+def loop_lines(task, count=TIMERS):
+    peers = (*BOTH, 'zmqloop C', 'luv 5.4', 'luv luajit', 'libuv', 'cqueues', 'asyncio',
+             'ZMQStream')
+    return [Line('tornado' if peer == 'ZMQStream' else peer, peer, Workload(task), count)
+            for peer in peers]
 
 
 def timers():
     both = [('zmqloop ' + version, peer) for version, peer in LUV.items()]
     yield Table('timers', '100,000 one-shot timers over a second: create, cancel 90 %, run',
-                timer_lines('timers'), [CREATE, CANCEL, BYTES, RUN_CPU, PEAK], 'libuv',
+                loop_lines('timers'), [CREATE, CANCEL, BYTES, RUN_CPU, PEAK], 'libuv',
                 [Target(line, (figure,), 4, peer) for line, peer in both
                  for figure in (CREATE, CANCEL)] +
                 [Target(line, (BYTES,), 200) for line, _ in both])
     yield Table('due', 'the same, all due when the loop starts: dispatch of the 10,000 left',
-                timer_lines('due'), [FIRE], 'libuv',
+                loop_lines('due'), [FIRE], 'libuv',
                 [Target(line, (FIRE,), 3, peer) for line, peer in both] +
                 [Target(line, (FIRE,), 1, 'libuv') for line, _ in both])
     yield Table('all_due', '100,000 due timers, none cancelled: dispatch',
-                timer_lines('all_due'), [FIRE], 'libuv',
+                loop_lines('all_due'), [FIRE], 'libuv',
                 [Target(line, (FIRE,), 3, peer) for line, peer in both] +
                 [Target(line, (FIRE,), 1, 'libuv') for line, _ in both])
     yield Table('pending', 'a loop that sleeps for a second beside 100,000 timers of an hour',
-                timer_lines('pending'), [RUN_CPU], 'libuv', [])
+                loop_lines('pending'), [RUN_CPU], 'libuv', [])
     yield Table('periodic', '1 ms for 3 s',
-                timer_lines('periodic', 3000), [JITTER, JITTER99, DRIFT, MISSED, RUN_CPU], 'libuv',
+                loop_lines('periodic', 3000), [JITTER, JITTER99, DRIFT, MISSED, RUN_CPU], 'libuv',
                 [Target(line, (figure,), bound) for line, _ in both
                  for figure, bound in ((DRIFT, 0.2), (JITTER, 40))])
 
@@ -141,11 +196,47 @@ def timers():
 def callbacks():
     both = [('zmqloop ' + version, peer) for version, peer in LUV.items()]
     yield Table('chain', '1,000,000 callbacks, each of which schedules the next',
-                timer_lines('chain', 1000000), [RATE, CPU, PEAK], 'libuv',
+                loop_lines('chain', 1000000), [RATE, CPU, PEAK], 'libuv',
                 [Target(line, (RATE, CPU), 1.1, peer) for line, peer in both])
     yield Table('batch', '1,000,000 callbacks at once',
-                timer_lines('batch', 1000000), [RATE, CPU, PEAK], 'libuv',
+                loop_lines('batch', 1000000), [RATE, CPU, PEAK], 'libuv',
                 [Target(line, (RATE, CPU), 10, peer) for line, peer in both])
 
 
-CASES = {'sink': sink, 'idle': idle, 'timers': timers, 'callbacks': callbacks}
+# ---- from another thread -----------------------------------------------------------------------
+
+def post():
+    workload = Workload('post', split=True)
+    inproc = Workload('sink', 'push', 'inproc', True, {'size': 8, 'unpack': 1})
+    lines = [Line('zmqloop C zl_loop_post', 'zmqloop C', workload, 1000000),
+             Line('zmqloop 5.4, inproc stream', 'zmqloop 5.4', inproc, 1000000),
+             Line('zmqloop luajit, inproc stream', 'zmqloop luajit', inproc, 1000000),
+             Line('libuv, list and async', 'libuv', workload, 1000000),
+             Line('luv 5.4 async, coalesced', 'luv 5.4', workload, 1000000),
+             Line('asyncio', 'asyncio', workload, 60000),
+             Line('tornado', 'ZMQStream', workload, 60000)]
+    yield Table('post', 'callbacks posted from another thread', lines, [RATE, LOOP, PEAK],
+                'libuv, list and async', [])
+
+
+# ---- start -------------------------------------------------------------------------------------
+
+ECHO_MS = Figure('first echo ms', key('first_echo_us', 1e-3), '{:.2f}'.format, True)
+PRIVATE = Figure('private KiB', key('service_bytes', 1 / 1024), '{:.0f}'.format, True)
+
+
+def startup():
+    workload = Workload('serve', 'startup', 'ipc', False)
+    lines = [Line(NAMES.get(peer, peer), peer, workload, 10)
+             for peer in ('raw', 'zmqloop C', 'service 5.4', 'service luajit', 'zloop',
+                          'ZMQStream', 'asyncio')]
+    lines[2:4] = [lines[2]._replace(name=BOTH[0]), lines[3]._replace(name=BOTH[1])]
+    yield Table('startup', 'start of a process to its first echo; private memory after it', lines,
+                [ECHO_MS, PRIVATE], ZMQ,
+                [Target(peer, (ECHO_MS,), 1 / 1.4, ZMQ) for peer in BOTH] +
+                [Target(peer, (PRIVATE,), 1536) for peer in BOTH])
+
+
+CASES = {'echo': echo, 'sink': sink, 'router': router, 'pub': pub, 'idle': idle,
+         'syscalls': syscalls, 'timers': timers, 'callbacks': callbacks, 'post': post,
+         'startup': startup}

@@ -1,4 +1,5 @@
 """Runs a driver and its load, and takes what they print. SPDX-License-Identifier: MIT"""
+import collections
 import json
 import os
 import resource
@@ -24,9 +25,11 @@ def allow_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def start(command, core):
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+def start(command, environment, core):
+    return subprocess.Popen(command, env={**os.environ, **environment},
+                            text=True, errors='replace',
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            preexec_fn=lambda: os.sched_setaffinity(0, core))
 
 
 def finish(processes):
@@ -57,28 +60,39 @@ def new_endpoint(transport, directory):
     return 'inproc://bench'
 
 
+Command = collections.namedtuple('Command', 'driver task options core rest', defaults=((),))
+
+
 def commands(line, count, directory):
-    """What is to be started, and on which core: the peer, and its load if that is a process."""
-    options = {**line.workload.options, **line.options, 'counted': count}
-    if not line.workload.load:
-        return [(drivers.PEERS[line.peer], line.workload.task, options, PEER_CORE)]
-    options['endpoint'] = new_endpoint(line.workload.transport, directory)
-    options['checked'] = max(100, count // 20)
-    peer = drivers.PEERS[line.peer], line.workload.task, options, PEER_CORE
-    if line.workload.transport == 'inproc':
-        options['load'] = line.workload.load
-        return [peer]
-    load_core = LOAD_CORE if line.workload.split else PEER_CORE
-    return [peer, ([drivers.LOAD], line.workload.load, options, load_core)]
+    """What is to be started: the peer, and its load if that is another process."""
+    workload, peer = line.workload, drivers.PEERS[line.peer]
+    options = {**workload.options, **line.options, 'counted': count}
+    if not workload.load:
+        core = set(CORES) if workload.split else {PEER_CORE}
+        return [Command(peer, workload.task, options, core)]
+    options['endpoint'] = new_endpoint(workload.transport, directory)
+    if workload.load == 'startup':
+        return [Command(drivers.LOAD._replace(environment=peer.environment), 'startup', options,
+                        {PEER_CORE}, ('--', *peer.command, workload.task))]
+    options.setdefault('checked', max(100, count // 20))
+    if workload.transport == 'inproc':
+        options['load'] = workload.load
+        if workload.split:
+            options['load_core'] = LOAD_CORE
+        return [Command(peer, workload.task, options, {PEER_CORE})]
+    load_core = {LOAD_CORE if workload.split else PEER_CORE}
+    return [Command(peer, workload.task, options, {PEER_CORE}),
+            Command(drivers.LOAD, workload.load, options, load_core)]
 
 
 def run(line, count, directory, under=()):
     """Runs a line's peer (`under` a tool) and its load; returns what both printed."""
     processes = []
-    for driver, task, options, core in commands(line, count, directory):
+    for driver, task, options, core, rest in commands(line, count, directory):
         tool = under if not processes else ()
         arguments = ['%s=%s' % option for option in options.items()]
-        processes.append(start([*tool, *driver, task, *arguments], core))
+        processes.append(start([*tool, *driver.command, task, *arguments, *rest],
+                               driver.environment, core))
     try:
         results = finish(processes)
     finally:
@@ -92,3 +106,16 @@ def run(line, count, directory, under=()):
     for result in reversed(results):  # what the peer says counts
         figures.update(result)
     return figures
+
+
+def count_calls(line, count, directory):
+    """A run under strace: system calls per message, the start left out."""
+    totals = []
+    for part in (count // 4, count):
+        out = os.path.join(directory, 'calls')
+        run(line, part, directory, under=['strace', '-f', '-c', '-U', 'calls', '-o', out])
+        with open(out) as f:
+            totals.append([int(word) for word in f.read().split() if word.isdigit()][-1])
+        os.remove(out)
+    more = (count - count // 4) * 21 / 20  # with those that are checked
+    return {'calls': (totals[1] - totals[0]) / more}

@@ -84,7 +84,7 @@ def verdict(target, runs):
               for value, less in reached)
     sign = '<=' if reached[0][1] else '>='
     return (', '.join(ratio_form(value) for value, _ in reached),
-            '%s %g%s' % (sign, target.bound, ' of ' + target.base if target.base else ''),
+            '%s %.3g%s' % (sign, target.bound, ' of ' + target.base if target.base else ''),
             'met' if met else 'missed')
 
 

@@ -1,4 +1,5 @@
 /* core - zmqloop's C API without Lua. SPDX-License-Identifier: MIT */
+#include "../src/load.h"
 #include "../src/timers.h"
 
 #include <pthread.h>
@@ -24,33 +25,117 @@ static void stop(void) {
 
 /* ---- messages ----------------------------------------------------------- */
 
-static bool echo;
+static void reply(zl_stream *stream, const zmq_msg_t *frames, int count) {
+  zl_frame copy[2];
+  for (int i = 0; i < count && i < 2; i++)
+    copy[i] = (zl_frame){zmq_msg_data((zmq_msg_t *)&frames[i]),
+                         zmq_msg_size(&frames[i])};
+  check("zl_stream_send", zl_stream_send(stream, copy, (size_t)count, 0));
+}
 
-static void on_recv(zl_stream *stream, void *arg) {
+static void on_sink(zl_stream *stream, void *arg) {
   (void)arg;
   zmq_msg_t *frames;
   while (zl_stream_peek(stream, &frames) > 0) {
-    const zl_frame frame = {zmq_msg_data(frames), zmq_msg_size(frames)};
-    if (echo)
-      check("zl_stream_send", zl_stream_send(stream, &frame, 1, 0));
-    if (bench_take(&b, frame.data, frame.size) == 0)
+    if (bench_take(&b, zmq_msg_data(frames), zmq_msg_size(frames)) == 0)
       stop();
     zl_stream_pop(stream);
   }
 }
 
-static void messages(void) {
+static void on_echo(zl_stream *stream, void *arg) {
+  (void)arg;
+  zmq_msg_t *frames;
+  while (zl_stream_peek(stream, &frames) > 0) {
+    if (bench_take(&b, zmq_msg_data(frames), zmq_msg_size(frames)) == 0)
+      stop();
+    reply(stream, frames, 1);
+    zl_stream_pop(stream);
+  }
+}
+
+static void on_serve(zl_stream *stream, void *arg) {
+  (void)arg;
+  zmq_msg_t *frames;
+  while (zl_stream_peek(stream, &frames) > 0) {
+    reply(stream, frames, 1);
+    zl_stream_pop(stream);
+  }
+}
+
+static void on_router(zl_stream *stream, void *arg) {
+  (void)arg;
+  zmq_msg_t *frames;
+  while (zl_stream_peek(stream, &frames) > 0) {
+    if (bench_count(&b, zmq_msg_size(&frames[1])) == 0)
+      stop();
+    reply(stream, frames, 2);
+    zl_stream_pop(stream);
+  }
+}
+
+/* An XPUB is a PUB that hears of subscriptions. */
+static void on_subscription(zl_stream *stream, void *arg) {
+  (void)arg;
+  zmq_msg_t *frames;
+  if (zl_stream_peek(stream, &frames) <= 0)
+    return;
+  zl_stream_pop(stream);
+  if (b.seen > 0) {
+    bench_end(&b);
+    stop();
+    return;
+  }
+  unsigned char message[b.size];
+  bench_fill(message, b.size, 0);
+  for (uint64_t i = 0; i < b.checked + b.counted; i++) {
+    uint64_t number = bench_flood_number(&b, i);
+    memcpy(message, &number, sizeof number);
+    const zl_frame frame = {message, b.size};
+    check("zl_stream_send", zl_stream_send(stream, &frame, 1, 0));
+    bench_count(&b, b.size);
+  }
+}
+
+static const struct {
+  const char *name;
+  int type;
+  zl_stream_fn on_recv;
+} workloads[] = {{"sink", ZMQ_PULL, on_sink},
+                 {"echo", ZMQ_REP, on_echo},
+                 {"serve", ZMQ_REP, on_serve},
+                 {"router", ZMQ_ROUTER, on_router},
+                 {"pub", ZMQ_XPUB, on_subscription}};
+
+static void run_messages(int type, zl_stream_fn on_recv) {
   void *context = zmq_ctx_new();
-  void *socket = zmq_socket(context, echo ? ZMQ_REP : ZMQ_PULL);
-  if (zmq_bind(socket, b.endpoint) != 0)
-    bench_die("bind %s: %s", b.endpoint, zmq_strerror(zmq_errno()));
+  void *socket = zmq_socket(context, type);
+  int unlimited = 0;
+  if (type == ZMQ_XPUB)
+    zmq_setsockopt(socket, ZMQ_SNDHWM, &unlimited, sizeof unlimited);
+  int rc = b.connect ? zmq_connect(socket, b.endpoint)
+                     : zmq_bind(socket, b.endpoint);
+  if (rc != 0)
+    bench_die("%s: %s", b.endpoint, zmq_strerror(zmq_errno()));
   zl_stream *stream;
   check("zl_stream_new", zl_stream_new(loop, socket, 0, &stream));
   zl_stream_on_recv(stream, on_recv, NULL);
+  load_start(&b, context);
   run();
+  load_join(&b);
   zl_stream_close(stream);
   zmq_close(socket);
   zmq_ctx_term(context);
+}
+
+/* False if it is none of these. */
+static bool messages(void) {
+  for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++)
+    if (strcmp(workloads[i].name, b.workload) == 0) {
+      run_messages(workloads[i].type, workloads[i].on_recv);
+      return true;
+    }
+  return false;
 }
 
 /* ---- timers ------------------------------------------------------------- */
@@ -168,14 +253,11 @@ static bool callbacks(void) {
 
 int main(int argc, char **argv) {
   bench_parse(&b, argc, argv);
-  echo = strcmp(b.workload, "echo") == 0;
   check("zl_loop_new", zl_loop_new(NULL, &loop));
   timers = calloc(b.counted + 1, sizeof *timers);
   if (timers == NULL)
     bench_die("out of memory");
-  if (echo || strcmp(b.workload, "sink") == 0)
-    messages();
-  else if (!timers_run(&b, &timer_calls) && !callbacks())
+  if (!messages() && !timers_run(&b, &timer_calls) && !callbacks())
     bench_unknown(&b);
   bench_report(&b);
   zl_loop_close(loop);

@@ -13,8 +13,8 @@ loop:on_error("raise")
 
 local context, idle = nil, {}
 
-local function open_stream(socket_type, endpoint)
-  local stream = zmqstream.ZMQStream(context:socket(socket_type), loop)
+local function open_stream(socket_type, endpoint, options)
+  local stream = zmqstream.ZMQStream(context:socket(socket_type, options), loop)
   assert(stream:bind(endpoint))
   return stream
 end
@@ -74,9 +74,57 @@ end
 
 function messages.echo()
   local stream = open_stream("REP", run.endpoint)
+  if run.unpack then
+    stream:on_recv(function(message)
+      assert(stream:send(message))
+      if bench.take(message) == 0 then
+        loop:stop()
+      end
+    end, {unpack = true})
+  else
+    stream:on_recv(function(frames)
+      assert(stream:send_multipart(frames))
+      if bench.take(frames[1]) == 0 then
+        loop:stop()
+      end
+    end)
+  end
+  return stream
+end
+
+function messages.router()
+  local stream = open_stream("ROUTER", run.endpoint)
   stream:on_recv(function(frames)
     assert(stream:send_multipart(frames))
-    if bench.take(frames[1]) == 0 then
+    if bench.count(#frames[2]) == 0 then
+      loop:stop()
+    end
+  end)
+  return stream
+end
+
+-- An XPUB is a PUB that hears of subscriptions.
+function messages.pub()
+  local stream = open_stream("XPUB", run.endpoint, {sndhwm = 0})
+
+  local function publish()
+    for i = 0, run.checked - 1 do
+      assert(stream:send(bench.message(i)))
+      bench.count(run.size)
+    end
+    local message, count = bench.message(run.checked), run.counted - 1
+    for _ = 1, count do
+      assert(stream:send(message))
+    end
+    assert(stream:send(bench.message(run.checked + count)))
+    bench.counted(count + 1, (count + 1) * run.size)
+  end
+
+  stream:on_recv(function(frames)
+    if frames[1]:byte() == 1 then
+      publish()
+    else
+      bench.finish()
       loop:stop()
     end
   end)
@@ -87,6 +135,7 @@ local function run_messages()
   context = zmq.Context({max_sockets = run.idle + 64})
   open_idle()
   local stream = messages[run.workload]()
+  bench.load(context:handle())
   loop:start()
   bench.report()
   stream:close()

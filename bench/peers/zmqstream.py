@@ -1,5 +1,6 @@
 """PyZMQ's ZMQStream on a tornado IOLoop. SPDX-License-Identifier: MIT"""
 import sys
+import threading
 
 import common
 import zmq
@@ -28,36 +29,89 @@ def never(_):
 
 def open_stream(context, kind, endpoint, on_recv):
     socket = context.socket(kind)
-    socket.bind(endpoint)
+    if kind == zmq.XPUB:
+        socket.sndhwm = 0
+    (socket.connect if run.connect else socket.bind)(endpoint)
     stream = ZMQStream(socket)
     stream.on_recv(on_recv)
     return stream
 
 
-def messages():
-    def sink(frames):
-        if run.take(frames):
+def sink(frames):
+    if run.take(frames):
+        loop.stop()
+
+
+def echo(frames):
+    active.send_multipart(frames)
+    if run.take(frames):
+        active.on_send(lambda *_: loop.stop())  # ZMQStream queues every send
+
+
+def serve(frames):
+    active.send_multipart(frames)
+
+
+def router(frames):
+    active.send_multipart(frames)
+    if run.count(len(frames[1])):
+        active.on_send(lambda *_: loop.stop())
+
+
+def pub(frames):
+    """An XPUB is a PUB that hears of subscriptions."""
+    if frames == [b'\1']:
+        for i in range(run.checked + run.counted):
+            active.send(run.flood(i))
+            run.count(run.size)
+    else:
+        run.finish()
+        loop.stop()
+
+
+def post():
+    """Callbacks from another thread."""
+    seen = 0
+
+    def in_order(number):
+        nonlocal seen
+        if number != seen:
+            sys.exit('posts in disorder')
+        seen += 1
+        if seen == run.counted:
             loop.stop()
 
-    def echo(frames):
-        active.send_multipart(frames)
-        if run.take(frames):
-            active.on_send(lambda *_: loop.stop())  # ZMQStream queues every send
-
-    if run.workload not in ('sink', 'echo'):
-        sys.exit('no workload %s here' % run.workload)
-    context = zmq.Context()
-    context.max_sockets = run.idle + 64
-    idle = [open_stream(context, zmq.PULL, 'inproc://idle-%d' % i, never)
-            for i in range(run.idle)]
-    kind, on_recv = {'sink': (zmq.PULL, sink), 'echo': (zmq.REP, echo)}[run.workload]
-    active = open_stream(context, kind, run.endpoint, on_recv)
+    def post_all():
+        for i in range(run.counted):
+            loop.add_callback(in_order, i)
+    thread = threading.Thread(target=post_all)
+    run.begin()
+    thread.start()
     loop.start()
+    run.finish()
+    thread.join()
+
+
+WORKLOADS = {'sink': (zmq.PULL, sink), 'echo': (zmq.REP, echo), 'serve': (zmq.REP, serve),
+             'router': (zmq.ROUTER, router), 'pub': (zmq.XPUB, pub)}
+
+if run.workload in WORKLOADS:
+    zmq_context = zmq.Context()
+    zmq_context.max_sockets = run.idle + 64
+    idle = [open_stream(zmq_context, zmq.PULL, 'inproc://idle-%d' % i, never)
+            for i in range(run.idle)]
+    active = open_stream(zmq_context, WORKLOADS[run.workload][0], run.endpoint,
+                         WORKLOADS[run.workload][1])
+    run.start_load(zmq_context)
+    loop.start()
+    run.report()
     for stream in idle + [active]:
         stream.close(1000)
-    context.term()
-
-
-if not common.timers(run, Peer):
-    messages()
-run.report()
+    zmq_context.term()
+elif run.workload == 'post':
+    post()
+    run.report()
+elif common.timers(run, Peer):
+    run.report()
+else:
+    sys.exit('no workload %s here' % run.workload)

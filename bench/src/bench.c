@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static double seconds(clockid_t id) {
   struct timespec t;
@@ -35,7 +36,7 @@ void bench_die(const char *format, ...) {
   vfprintf(stderr, format, args);
   va_end(args);
   fputc('\n', stderr);
-  exit(3);
+  _exit(3); /* maybe on a thread: nothing else is to end in order */
 }
 
 void bench_unknown(const bench *b) {
@@ -74,6 +75,8 @@ static void set(bench *b, const char *argument) {
     b->idle = (int)number_of(argument, value);
   else if (IS("unpack"))
     b->unpack = (int)number_of(argument, value);
+  else if (IS("load_core"))
+    b->load_core = (int)number_of(argument, value);
   else if (IS("span_ms"))
     b->span_s = (double)number_of(argument, value) * 1e-3;
   else
@@ -84,9 +87,13 @@ static void set(bench *b, const char *argument) {
 void bench_parse(bench *b, int argc, char **argv) {
   if (argc < 2)
     bench_die("usage: %s WORKLOAD [KEY=VALUE...]", argv[0]);
-  *b = (bench){
-      .workload = argv[1], .size = 16, .checked = 1, .counted = 1, .span_s = 1};
-  for (int i = 2; i < argc; i++)
+  *b = (bench){.workload = argv[1],
+               .size = 16,
+               .checked = 1,
+               .counted = 1,
+               .load_core = -1,
+               .span_s = 1};
+  for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
     set(b, argv[i]);
   if (b->size < 8 || b->checked < 1 || b->counted < 1)
     bench_die("size is 8 or more, checked and counted are 1 or more");
@@ -100,24 +107,39 @@ void bench_fill(unsigned char *message, size_t size, uint64_t number) {
     message[i] = (unsigned char)(i * 131 + 7);
 }
 
-static void compare(const bench *b, uint64_t number, const void *data,
-                    size_t size) {
-  unsigned char expected[b->size];
-  bench_fill(expected, b->size, number);
+uint64_t bench_flood_number(const bench *b, uint64_t i) {
+  return i < b->checked || i == b->checked + b->counted - 1 ? i : b->checked;
+}
+
+void bench_compare(const bench *b, uint64_t number, const void *data,
+                   size_t size) {
+  static _Thread_local unsigned char *expected;
+  if (expected == NULL) {
+    expected = malloc(b->size);
+    if (expected == NULL)
+      bench_die("out of memory");
+    bench_fill(expected, b->size, number);
+  }
+  memcpy(expected, &number, sizeof number);
   if (size != b->size || memcmp(data, expected, size) != 0)
     bench_die("%s: message %" PRIu64 " is wrong", b->workload, number);
 }
 
-uint64_t bench_take(bench *b, const void *data, size_t size) {
-  uint64_t number = b->seen++;
-  uint64_t left = b->checked + b->counted - b->seen;
+uint64_t bench_count(bench *b, size_t size) {
+  uint64_t left = b->checked + b->counted - ++b->seen;
   b->bytes += size;
-  if (number < b->checked || left == 0)
-    compare(b, number, data, size);
   if (left == b->counted)
     bench_begin(b);
   else if (left == 0)
     bench_end(b);
+  return left;
+}
+
+uint64_t bench_take(bench *b, const void *data, size_t size) {
+  uint64_t number = b->seen;
+  uint64_t left = bench_count(b, size);
+  if (number < b->checked || left == 0)
+    bench_compare(b, number, data, size);
   return left;
 }
 
@@ -147,6 +169,12 @@ static double memory(const char *file, const char *key) {
 
 double bench_private_bytes(void) {
   return memory("/proc/self/smaps_rollup", "Private_");
+}
+
+double bench_private_bytes_of(int pid) {
+  char file[48];
+  snprintf(file, sizeof file, "/proc/%d/smaps_rollup", pid);
+  return memory(file, "Private_");
 }
 
 void bench_add(bench *b, const char *name, double value) {

@@ -29,13 +29,15 @@ typedef struct bench {
   int unpack;       /* on_recv with unpack=true */
   double span_s;    /* what timers are spread over; key `span_ms` */
   const char *load; /* mode of a load to run on a thread of its own, or NULL */
+  int load_core;    /* where that thread is to run; -1: where all do */
   uint64_t seen, bytes;
   bench_clocks start, end;
   bench_figure figures[BENCH_MAX_FIGURES]; /* further ones, to be reported */
   int figure_count;
 } bench;
 
-/* DRIVER WORKLOAD [KEY=VALUE...] with the fields above; dies when it is not. */
+/* DRIVER WORKLOAD [KEY=VALUE...] [-- ...] with the fields above; dies when it
+ * is not. */
 void bench_parse(bench *b, int argc, char **argv);
 
 /* Writes the message to stderr and exits with 3: the run does not count. */
@@ -47,6 +49,17 @@ void bench_unknown(const bench *b) __attribute__((noreturn));
 
 /* Message `number`: the number in the first 8 bytes, then a fixed pattern. */
 void bench_fill(unsigned char *message, size_t size, uint64_t number);
+
+/* The number of the i-th message of a flood: the counted ones but the last are
+ * all the same. */
+uint64_t bench_flood_number(const bench *b, uint64_t i);
+
+/* Dies unless it is message `number`. */
+void bench_compare(const bench *b, uint64_t number, const void *data,
+                   size_t size);
+
+/* Counts a message without looking into it; else as bench_take(). */
+uint64_t bench_count(bench *b, size_t size);
 
 /* Counts a message that arrived; dies when its content is wrong. The last
  * checked one opens the window, the last of all closes it. Returns the number
@@ -61,8 +74,9 @@ void bench_end(bench *b);
 double bench_seconds(void);
 double bench_thread_seconds(void);
 
-/* Private memory of the process, in bytes. */
+/* Private memory of this process, or of another one, in bytes. */
 double bench_private_bytes(void);
+double bench_private_bytes_of(int pid);
 
 /* Adds a figure to the result. The name is borrowed. */
 void bench_add(bench *b, const char *name, double value);

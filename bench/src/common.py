@@ -1,12 +1,19 @@
 """What the drivers in Python share: arguments, checks, the measured window, the line with the
 result, timers. See bench.h and timers.h. SPDX-License-Identifier: MIT"""
+import ctypes
 import json
+import os
 import random
 import struct
 import sys
 import time
 
-FIRST, HOUR = 0.2, 3600  # none is due while they are created and cancelled
+# None is to be due while they are created and cancelled: the first one, as a part of the span.
+FIRST, HOUR = 0.2, 3600
+
+
+LOAD = ctypes.CDLL(os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                '../../build/bench/libload.so'))
 
 
 def memory(file, key):
@@ -49,7 +56,7 @@ class Run:
         self.pattern = bytes((i * 131 + 7) % 256 for i in range(self.size))
         self.seen = self.received = 0
         self.figures = {}
-        self.start = self.end = None
+        self.start = self.end = self.argv = None
 
     def begin(self):
         self.start = time.perf_counter(), time.process_time(), time.thread_time()
@@ -60,19 +67,45 @@ class Run:
     def message(self, number):
         return struct.pack('=Q', number) + self.pattern[8:]
 
-    def take(self, frames):
-        """Counts and checks a message as bench_take() does; true for the last."""
-        if self.seen < self.checked or self.seen == self.checked + self.counted - 1:
-            if frames != [self.message(self.seen)]:
-                sys.exit('message %d is wrong' % self.seen)
+    def count(self, size):
+        """Counts a message as bench_count() does; true for the last."""
         self.seen += 1
-        self.received += len(frames[0])
+        self.received += size
         if self.seen == self.checked:
             self.begin()
         elif self.seen == self.checked + self.counted:
             self.finish()
             return True
         return False
+
+    def flood(self, i):
+        """The i-th message of a flood, as bench_flood_number() says."""
+        last = self.checked + self.counted - 1
+        return self.message(i if i < self.checked or i == last else self.checked)
+
+    def take(self, frames):
+        """Counts and checks a message as bench_take() does; true for the last."""
+        if self.seen < self.checked or self.seen == self.checked + self.counted - 1:
+            if frames != [self.message(self.seen)]:
+                sys.exit('message %d is wrong' % self.seen)
+        return self.count(len(frames[0]))
+
+    def start_load(self, context):
+        """Starts the load, if there is one, on a thread of its own."""
+        if self.load:
+            arguments = [os.fsencode(argument) for argument in sys.argv]
+            # The load borrows the strings.
+            self.argv = (ctypes.c_char_p * len(arguments))(*arguments)
+            LOAD.pyload_start(len(arguments), self.argv, ctypes.c_void_p(context.underlying))
+
+    def join_load(self):
+        if not self.load:
+            return
+        LOAD.pyload_join()
+        value = ctypes.c_double()
+        LOAD.pyload_figure.restype = ctypes.c_char_p
+        while name := LOAD.pyload_figure(len(self.figures), ctypes.byref(value)):
+            self.figures[name.decode()] = value.value
 
     def add_ticks(self, ticks, start, period):
         jitter = [abs(b - a - period) for a, b in zip(ticks, ticks[1:])]
@@ -84,6 +117,7 @@ class Run:
             first_late_us=(ticks[0] - start - period) * 1e6)
 
     def report(self):
+        self.join_load()
         if self.received != self.seen * self.size:
             sys.exit('%d bytes in %d messages' % (self.received, self.seen))
         wall, process, thread = (b - a for a, b in zip(self.start, self.end))
@@ -91,11 +125,6 @@ class Run:
                           'loop_cpu_s': thread,
                           'peak_kb': memory('/proc/self/status', 'VmHWM:') / 1024,
                           **self.figures}))
-
-
-def wait_until(due):
-    while time.perf_counter() < due:
-        pass
 
 
 def timers(run, peer):
@@ -118,7 +147,7 @@ def timers(run, peer):
 
 def one_shot(run, peer, due, cancels):
     random.seed(42)
-    delays = [FIRST + random.random() * run.span for _ in range(run.counted)]
+    delays = [(FIRST + random.random()) * run.span for _ in range(run.counted)]
     expected = (run.counted + 9) // 10 if cancels else run.counted
     fired = 0
 
@@ -146,7 +175,7 @@ def one_shot(run, peer, due, cancels):
         run.figures['cancel_ns'] = (time.thread_time() - start) / (run.counted - expected) * 1e9
     del handles
     if due:
-        wait_until(time.perf_counter() + FIRST + run.span)
+        time.sleep((FIRST + 1) * run.span)
     run.begin()
     peer.run()
     run.finish()

@@ -1,10 +1,12 @@
 /* luabench.c - bench.h for the Lua drivers. SPDX-License-Identifier: MIT */
-#include "bench.h"
+#define _GNU_SOURCE
+#include "load.h"
 
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_ARGUMENTS = 32, MAX_NAME = 24 };
 
@@ -61,6 +63,28 @@ static int counted(lua_State *L) {
   return 0;
 }
 
+/* count(bytes) -> messages still to come */
+static int count(lua_State *L) {
+  size_t size = (size_t)luaL_checknumber(L, 1);
+  lua_pushnumber(L, (lua_Number)bench_count(&b, size));
+  return 1;
+}
+
+/* message(i) -> the i-th of a flood */
+static int message(lua_State *L) {
+  unsigned char bytes[b.size];
+  uint64_t i = (uint64_t)luaL_checknumber(L, 1);
+  bench_fill(bytes, b.size, bench_flood_number(&b, i));
+  lua_pushlstring(L, (const char *)bytes, b.size);
+  return 1;
+}
+
+/* load(context): starts the load, if there is one, on a thread of its own */
+static int load(lua_State *L) {
+  load_start(&b, lua_touserdata(L, 1));
+  return 0;
+}
+
 static int begin(lua_State *L) {
   (void)L;
   bench_begin(&b);
@@ -89,6 +113,12 @@ static int private_bytes(lua_State *L) {
   return 1;
 }
 
+/* sleep(seconds) */
+static int sleep_seconds(lua_State *L) {
+  usleep((useconds_t)(luaL_checknumber(L, 1) * 1e6));
+  return 0;
+}
+
 /* add(name, value) */
 static int add(lua_State *L) {
   static char names[BENCH_MAX_FIGURES][MAX_NAME];
@@ -115,6 +145,7 @@ static int add_ticks(lua_State *L) {
 
 static int report(lua_State *L) {
   (void)L;
+  load_join(&b);
   bench_report(&b);
   return 0;
 }
@@ -130,11 +161,15 @@ int luaopen_luabench(lua_State *L) {
   } functions[] = {{"parse", parse},
                    {"take", take},
                    {"counted", counted},
+                   {"count", count},
+                   {"message", message},
+                   {"load", load},
                    {"begin", begin},
                    {"finish", finish},
                    {"seconds", seconds},
                    {"thread_seconds", thread_seconds},
                    {"private_bytes", private_bytes},
+                   {"sleep", sleep_seconds},
                    {"add", add},
                    {"add_ticks", add_ticks},
                    {"report", report},
