@@ -7,25 +7,30 @@ local workloads = require("timers")
 
 local run = bench.parse(arg)
 local queue = cqueues.new()
-local peer, stopped, started = {}, false, 0
+local peer, stopped = {}, false
 
--- A coroutine arms its timer when it is first resumed, so the last of many resumes them all.
-function peer.create(delay, fn)
+local function sleep(delay, fn)
   local cancelled = condition.new()
   queue:wrap(function()
     if cqueues.poll(cancelled, delay) ~= cancelled then
       fn()
     end
   end)
-  started = started + 1
-  if started == run.counted then
-    queue:step(0)
-  end
   return cancelled
 end
 
-function peer.cancel(cancelled)
-  cancelled:signal()
+-- A coroutine arms its timer when it is first resumed.
+function peer.create(handles, delays, callbacks)
+  for i = 1, #delays do
+    handles[i] = sleep(delays[i], callbacks[i])
+  end
+  queue:step(0)
+end
+
+function peer.cancel(handles)
+  for i = 1, #handles do
+    handles[i]:signal()
+  end
 end
 
 function peer.run()
@@ -50,8 +55,27 @@ function peer.every(period, fn)
   end)
 end
 
-function peer.next_tick(fn)
-  queue:wrap(fn)
+function peer.call_soon(fn, count)
+  for _ = 1, count do
+    queue:wrap(fn)
+  end
+end
+
+function workloads.chain()
+  local seen, last = 0, run.counted
+  local function step()
+    seen = seen + 1
+    if seen < last then
+      queue:wrap(step)
+    end
+  end
+  queue:wrap(step)
+  bench.begin()
+  assert(queue:loop())
+  bench.finish()
+  if seen ~= last then
+    bench.die("not all callbacks came")
+  end
 end
 
 if not workloads[run.workload] then

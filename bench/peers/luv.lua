@@ -6,16 +6,21 @@ local workloads = require("timers")
 local run = bench.parse(arg)
 local peer = {run = uv.run, stop = uv.stop}
 
-function peer.create(delay, fn)
-  local timer = uv.new_timer()
-  timer:start(math.floor(delay * 1000), 0, fn)
-  return timer
+function peer.create(handles, delays, callbacks)
+  for i = 1, #delays do
+    local timer = uv.new_timer()
+    timer:start(math.floor(delays[i] * 1000), 0, callbacks[i])
+    handles[i] = timer
+  end
 end
 
--- Without close() the handle stays for ever.
-function peer.cancel(timer)
-  timer:stop()
-  timer:close()
+-- Without close() a handle stays for ever.
+function peer.cancel(handles)
+  for i = 1, #handles do
+    local timer = handles[i]
+    timer:stop()
+    timer:close()
+  end
 end
 
 function peer.every(period, fn)
@@ -24,22 +29,27 @@ function peer.every(period, fn)
 end
 
 -- luv has nothing for "in the next turn" but a timer without delay.
-function peer.next_tick(fn)
-  uv.new_timer():start(0, 0, fn)
+function peer.call_soon(fn, count)
+  for _ = 1, count do
+    uv.new_timer():start(0, 0, fn)
+  end
 end
 
 -- Timers would have to be closed one by one; an idle handle is called once per turn.
 function workloads.chain()
-  local idle, seen = uv.new_idle(), 0
+  local idle, seen, last = uv.new_idle(), 0, run.counted
   idle:start(function()
     seen = seen + 1
-    if seen == run.counted then
+    if seen == last then
       idle:stop()
     end
   end)
   bench.begin()
   uv.run()
   bench.finish()
+  if seen ~= last then
+    bench.die("not all callbacks came")
+  end
 end
 
 -- uv_async_send() coalesces: a callback is called for the last of several sends.

@@ -149,12 +149,16 @@ end
 
 local peer = {}
 
-function peer.create(delay, fn)
-  return loop:call_later(delay, fn)
+function peer.create(handles, delays, callbacks)
+  for i = 1, #delays do
+    handles[i] = loop:call_later(delays[i], callbacks[i])
+  end
 end
 
-function peer.cancel(handle)
-  handle:cancel()
+function peer.cancel(handles)
+  for i = 1, #handles do
+    handles[i]:cancel()
+  end
 end
 
 function peer.run()
@@ -171,8 +175,29 @@ function peer.every(period, fn)
   return periodic
 end
 
-function peer.next_tick(fn)
-  loop:add_callback(fn)
+function peer.call_soon(fn, count)
+  for _ = 1, count do
+    loop:add_callback(fn)
+  end
+end
+
+function workloads.chain()
+  local seen, last = 0, run.counted
+  local function step()
+    seen = seen + 1
+    if seen == last then
+      loop:stop()
+    else
+      loop:add_callback(step)
+    end
+  end
+  loop:add_callback(step)
+  bench.begin()
+  loop:start()
+  bench.finish()
+  if seen ~= last then
+    bench.die("not all callbacks came")
+  end
 end
 
 if messages[run.workload] then

@@ -1,9 +1,12 @@
 -- timers.lua - the timer and callback workloads for loops in Lua: see timers.h, and
 --   periodic  a timer of 1 ms
---   chain     a callback that schedules the next one
 --   batch     all callbacks at once
--- A peer gives create(delay, fn) -> handle, cancel(handle), run(), stop(), and for the last three
--- every(period, fn) -> handle, next_tick(fn). Seconds. SPDX-License-Identifier: MIT
+-- A peer has run() and stop(), and, with loops of its own, so that nothing is called but the loop:
+--   create(handles, delays, callbacks)  starts a timer for each of the delays, in seconds
+--   cancel(handles)                     cancels all of them
+--   every(period, fn)                   calls fn again and again
+--   call_soon(fn, count)                calls fn so many times in the next turn
+-- SPDX-License-Identifier: MIT
 local bench = require("luabench")
 
 -- None is to be due while they are created and cancelled: the first one, as a part of the span.
@@ -18,34 +21,32 @@ local function delays(run)
   return list
 end
 
--- Starts all timers with one of two callbacks; returns the handles.
+-- Starts all timers; returns the handles of those that are not wanted.
 local function create(run, peer, wanted, on_wanted, on_cancelled)
-  local delay, handles = delays(run), {}
+  local list, handles, callbacks = delays(run), {}, {}
   for i = 1, run.counted do
     handles[i] = false
+    callbacks[i] = wanted(i) and on_wanted or on_cancelled
   end
   collectgarbage()
-  local new = peer.create
   local before = bench.private_bytes()
   local start = bench.thread_seconds()
-  for i = 1, run.counted do
-    handles[i] = new(delay[i], wanted(i) and on_wanted or on_cancelled)
-  end
+  peer.create(handles, list, callbacks)
   bench.add("create_ns", (bench.thread_seconds() - start) / run.counted * 1e9)
   bench.add("bytes", (bench.private_bytes() - before) / run.counted)
-  return handles
-end
-
-local function cancel(run, peer, wanted, handles)
-  local forget, cancelled = peer.cancel, 0
-  local start = bench.thread_seconds()
+  local unwanted = {}
   for i = 1, run.counted do
     if not wanted(i) then
-      forget(handles[i])
-      cancelled = cancelled + 1
+      unwanted[#unwanted + 1] = handles[i]
     end
   end
-  bench.add("cancel_ns", (bench.thread_seconds() - start) / cancelled * 1e9)
+  return unwanted
+end
+
+local function cancel(peer, handles)
+  local start = bench.thread_seconds()
+  peer.cancel(handles)
+  bench.add("cancel_ns", (bench.thread_seconds() - start) / #handles * 1e9)
 end
 
 local function one_shot(run, peer, is_due, cancels)
@@ -64,9 +65,9 @@ local function one_shot(run, peer, is_due, cancels)
   end
   -- A function of its own: what was cancelled can be collected after it.
   local function prepare()
-    local handles = create(run, peer, wanted, on_wanted, on_cancelled)
+    local unwanted = create(run, peer, wanted, on_wanted, on_cancelled)
     if cancels then
-      cancel(run, peer, wanted, handles)
+      cancel(peer, unwanted)
     end
   end
   prepare()
@@ -96,21 +97,20 @@ function workloads.all_due(run, peer)
 end
 
 function workloads.pending(run, peer)
-  local handles = {}
   local function early()
     bench.die("a timer fired an hour early")
   end
+  local handles, hours, callbacks = {}, {}, {}
   for i = 1, run.counted do
-    handles[i] = peer.create(HOUR, early)
+    hours[i], callbacks[i] = HOUR, early
   end
+  peer.create(handles, hours, callbacks)
   collectgarbage()
-  peer.create(run.span, peer.stop)
+  peer.create({}, {run.span}, {peer.stop})
   bench.begin()
   peer.run()
   bench.finish()
-  for i = 1, run.counted do
-    peer.cancel(handles[i])
-  end
+  peer.cancel(handles)
 end
 
 function workloads.periodic(run, peer)
@@ -132,44 +132,20 @@ function workloads.periodic(run, peer)
   bench.add_ticks(ticks, last, start, 1e-3)
 end
 
-local function expect(seen, run)
-  if seen ~= run.counted then
-    bench.die(("%d of %d callbacks came"):format(seen, run.counted))
-  end
-end
-
-function workloads.chain(run, peer)
-  local next_tick, seen, last = peer.next_tick, 0, run.counted
-  local function step()
-    seen = seen + 1
-    if seen == last then
-      peer.stop()
-    else
-      next_tick(step)
-    end
-  end
-  next_tick(step)
-  bench.begin()
-  peer.run()
-  bench.finish()
-  expect(seen, run)
-end
-
 function workloads.batch(run, peer)
-  local next_tick, seen, last = peer.next_tick, 0, run.counted
-  local function count()
+  local seen, last = 0, run.counted
+  bench.begin()
+  peer.call_soon(function()
     seen = seen + 1
     if seen == last then
       peer.stop()
     end
-  end
-  bench.begin()
-  for _ = 1, last do
-    next_tick(count)
-  end
+  end, last)
   peer.run()
   bench.finish()
-  expect(seen, run)
+  if seen ~= last then
+    bench.die(("%d of %d callbacks came"):format(seen, last))
+  end
 end
 
 return workloads
