@@ -352,24 +352,23 @@ struct zl_loop {
   void *alloc_ud;
   zl_clock_fn clock;
   void *clock_ud;
-  bool is_virtual; /* the clock is virtual_ns */
-  int64_t virtual_ns;
+  int64_t virtual_ns; /* the time, where the clock is virtual */
   zl_interrupt_fn interrupt;
   void *interrupt_ud;
   zl_slowest_fn slowest;
   void *slowest_ud;
   void *data;
-  pid_t pid;
 
   const zl__poller *poller;
   void *poller_state;
-  bool touch; /* mark a socket dirty after every operation on it */
+  pid_t pid;
+  bool is_virtual; /* the clock */
+  bool touch;      /* mark a socket dirty after every operation on it */
 
   zl__link handles;   /* all that are open */
   zl__link graveyard; /* closed, to be freed when the stack has unwound */
   zl__link dirty;     /* watches to be served in the next dispatch */
   zl__link turn;      /* watches to be served in this dispatch */
-  int prioritized;    /* open watches with another priority than 0 */
   zl__link sweep;     /* foreign sockets that change state silently */
   zl__link signals;   /* watchers of signals, at rest */
   zl__link raised;    /* those to be called in this iteration */
@@ -377,6 +376,7 @@ struct zl_loop {
   uint32_t slot_count;
   uint32_t free_slot;
   uint32_t watch_count; /* slots in use */
+  int prioritized;      /* open watches with another priority than 0 */
   uint32_t *owners;     /* descriptor -> index of the slot of its watch, or 0 */
   size_t owner_count;
 

@@ -113,6 +113,7 @@ zlua_tracking *zlua_new_tracker(lua_State *L) {
   zlua_tracking *tracking = malloc(sizeof *tracking);
   if (!tracking) {
     zlua_raise(L, -ENOMEM);
+    return NULL; /* not reached */
   }
   atomic_init(&tracking->references, 1);
   atomic_init(&tracking->pending, 0);
