@@ -138,7 +138,7 @@ static void start(lua_State *L, zlua_timer *timer, int index, int loop_index,
   lua_settop(L, top);
 }
 
-/* (loop, when, fn, ...) -> handle; the function's upvalue is their metatable. */
+/* (loop, when, fn, ...) -> handle. The upvalue is the metatable of timers. */
 static int new_timer(lua_State *L, const zlua_loop *loop, int64_t deadline) {
   int top = lua_gettop(L);
   zlua_timer *timer = zlua_newuserdata(L, sizeof *timer);
