@@ -74,6 +74,7 @@ build = {
         "csrc/lua/outbox.c",
         "csrc/lua/poller.c",
         "csrc/lua/proxy.c",
+        "csrc/lua/signal.c",
         "csrc/lua/socket.c",
         "csrc/lua/start.c",
         "csrc/lua/stream.c",

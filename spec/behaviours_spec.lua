@@ -3,19 +3,12 @@
 -- PyZMQ's test_ioloop. The test that proves one quotes its number in brackets,
 -- at the end of its title ("... [12]") or, in C, at the begin of its comment.
 -- Here is which have no such test, and why.
-local IOLoop = require("zmqloop").IOLoop
-
 local function has_module(name)
   return (pcall(require, name))
 end
 
 -- What has to wait for something else. When that is there, so has to be the test.
 local waiting = {
-  {
-    numbers = {7, 8}, -- a callback from a signal handler
-    needs = "add_signal_handler",
-    is_there = function() return IOLoop.add_signal_handler ~= nil end,
-  },
   {
     numbers = {159}, -- 156 and 157 again
     needs = "zmqloop.green",

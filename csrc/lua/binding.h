@@ -109,6 +109,7 @@ enum {
   ZLUA_LOOP_CALLBACKS,  /* pending callbacks, a queue from first to last */
   ZLUA_LOOP_ARGUMENTS,  /* {n, ...} of those that have some, same places */
   ZLUA_LOOP_HANDLERS,   /* descriptor number and registered object -> handler */
+  ZLUA_LOOP_SIGNALS,    /* number -> handler of the signal */
   ZLUA_LOOP_CLOCK,      /* the coroutine of the user's clock, if there is one */
   ZLUA_LOOP_STATE       /* what calls leave: enum zlua_left */
 };
@@ -157,6 +158,7 @@ typedef enum zlua_slot {
   ZLUA_SLOT_CALL_CALLBACK,
   ZLUA_SLOT_CALL_TIMER,
   ZLUA_SLOT_CALL_HANDLER,
+  ZLUA_SLOT_CALL_SIGNAL,
   ZLUA_SLOT_CALL_RECV,
   ZLUA_SLOT_CALL_SENT,
   ZLUA_SLOT_CALL_CLOSED,
@@ -184,17 +186,23 @@ void zlua_raise_later(zlua_loop *loop);
 void zlua_calling(lua_State *L, int state_index, int callback_index);
 int zlua_on_interrupt(zl_loop *core, void *arg);
 void zlua_let_hooks_run(lua_State *L);
+void zlua_sigint_changed(zlua_loop *loop);
 void zlua_make_calls(lua_State *L);
 
 int zlua_call_callback(lua_State *L);
 int zlua_call_timer(lua_State *L);
 int zlua_call_handler(lua_State *L);
+int zlua_call_signal(lua_State *L);
 int zlua_call_recv(lua_State *L);
 int zlua_call_sent(lua_State *L);
 int zlua_call_closed(lua_State *L);
 int zlua_call_notice(lua_State *L);
 int zlua_call_finish(lua_State *L);
 int zlua_call_foreign(lua_State *L);
+
+/* signal.c */
+int zlua_check_signal(lua_State *L, const char *method, int argument,
+                      int index);
 
 /* ---- contexts and sockets ---------------------------------------------------
  */
@@ -395,6 +403,7 @@ void zlua_open_curve(lua_State *L);
 void zlua_open_loop(lua_State *L);
 void zlua_open_timer(lua_State *L);
 void zlua_open_handler(lua_State *L);
+void zlua_open_signal(lua_State *L);
 void zlua_open_stream(lua_State *L);
 void zlua_open_frame(lua_State *L);
 void zlua_open_tracker(lua_State *L);

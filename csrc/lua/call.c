@@ -112,6 +112,12 @@ static bool was_interrupted(zlua_loop *loop) {
   return true;
 }
 
+/* The loop has got or lost a handler of signals: that of SIGINT is gone for
+ * another reason than that it came. */
+void zlua_sigint_changed(zlua_loop *loop) {
+  loop->sigint_handled = sigint_has_handler();
+}
+
 /* [-1, +0] an error of a callback, at the top. */
 static void report(zlua_loop *loop) {
   lua_State *L = loop->L;
@@ -319,6 +325,7 @@ void zlua_make_calls(lua_State *L) {
       {ZLUA_SLOT_CALL_CALLBACK, zlua_call_callback},
       {ZLUA_SLOT_CALL_TIMER, zlua_call_timer},
       {ZLUA_SLOT_CALL_HANDLER, zlua_call_handler},
+      {ZLUA_SLOT_CALL_SIGNAL, zlua_call_signal},
       {ZLUA_SLOT_CALL_RECV, zlua_call_recv},
       {ZLUA_SLOT_CALL_SENT, zlua_call_sent},
       {ZLUA_SLOT_CALL_CLOSED, zlua_call_closed},

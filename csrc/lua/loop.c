@@ -460,10 +460,11 @@ static int loop_stats(lua_State *L) {
   zl_stats stats;
   zl_loop_stats(loop->core, &stats);
   int64_t timers = stats.timers > 0 ? (int64_t)stats.timers : 1;
-  lua_createtable(L, 0, 12);
+  lua_createtable(L, 0, 13);
   set_count(L, "iterations", stats.iterations);
   set_count(L, "callbacks", stats.callbacks);
   set_count(L, "timers", stats.timers);
+  set_count(L, "signals", stats.signals);
   set_count(L, "events", stats.events);
   set_count(L, "messages_in", stats.messages_in);
   set_count(L, "messages_out", stats.messages_out);

@@ -1,8 +1,9 @@
-/* The Lua module process: a second process, to test what fork() does to a loop.
- * SPDX-License-Identifier: MIT
+/* The Lua module process: a second process, to test what fork() does to a loop,
+ * and what the process does with signals. SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -40,15 +41,64 @@ static int process_leave(lua_State *L) {
   _exit((int)luaL_checkinteger(L, 1));
 }
 
+static volatile sig_atomic_t handled;
+
+static void count(int number) {
+  (void)number;
+  handled++;
+}
+
+/* kill(number): sends the signal to this process. */
+static int process_kill(lua_State *L) {
+  if (kill(getpid(), (int)luaL_checkinteger(L, 1)) < 0)
+    return luaL_error(L, "kill: %s", strerror(errno));
+  return 0;
+}
+
+/* dispose(number, "default" | "ignore" | "count"): what becomes of the signal.
+ */
+static int process_dispose(lua_State *L) {
+  static const char *const names[] = {"default", "ignore", "count", NULL};
+  static void (*const handlers[])(int) = {SIG_DFL, SIG_IGN, count};
+  int which = luaL_checkoption(L, 2, NULL, names);
+  handled = 0;
+  if (signal((int)luaL_checkinteger(L, 1), handlers[which]) == SIG_ERR)
+    return luaL_error(L, "signal: %s", strerror(errno));
+  return 0;
+}
+
+/* disposition(number) -> "default", "ignore", "count" or "handler" */
+static int process_disposition(lua_State *L) {
+  struct sigaction action;
+  if (sigaction((int)luaL_checkinteger(L, 1), NULL, &action) < 0)
+    return luaL_error(L, "sigaction: %s", strerror(errno));
+  lua_pushstring(L, action.sa_handler == SIG_DFL   ? "default"
+                    : action.sa_handler == SIG_IGN ? "ignore"
+                    : action.sa_handler == count   ? "count"
+                                                   : "handler");
+  return 1;
+}
+
+/* handled() -> how many signals "count" has counted since dispose() */
+static int process_handled(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)handled);
+  return 1;
+}
+
 EXPORT int luaopen_process(lua_State *L);
 
+static const luaL_Reg functions[] = {
+    {"fork", process_fork},       {"wait", process_wait},
+    {"leave", process_leave},     {"kill", process_kill},
+    {"dispose", process_dispose}, {"disposition", process_disposition},
+    {"handled", process_handled}, {NULL, NULL},
+};
+
 int luaopen_process(lua_State *L) {
-  lua_createtable(L, 0, 3);
-  lua_pushcfunction(L, process_fork);
-  lua_setfield(L, -2, "fork");
-  lua_pushcfunction(L, process_wait);
-  lua_setfield(L, -2, "wait");
-  lua_pushcfunction(L, process_leave);
-  lua_setfield(L, -2, "leave");
+  lua_newtable(L);
+  for (const luaL_Reg *function = functions; function->name; function++) {
+    lua_pushcfunction(L, function->func);
+    lua_setfield(L, -2, function->name);
+  }
   return 1;
 }

@@ -57,6 +57,7 @@ function IOLoop:step(timeout, budget) end
 ---@field iterations integer
 ---@field callbacks integer callbacks called
 ---@field timers integer timeouts fired
+---@field signals integer calls of signal handlers
 ---@field events integer calls of handlers
 ---@field messages_in integer delivered by streams
 ---@field messages_out integer taken from streams by libzmq
@@ -182,6 +183,28 @@ function IOLoop:remove_handler(what) end
 ---@return integer|zmqloop.Socket number
 ---@return zmqloop.Watchable what
 function IOLoop:split_fd(what) end
+
+---Calls `fn(what, count)` from the loop when the signal has come, with the name or
+---number that was registered and how often it came since the last call; in the
+---iteration at hand, ending a wait. Replaces the handler that this loop has for the
+---signal; other loops may have theirs, and each is called. What handled the signal
+---before is called too, in the signal's own handler, but for INT: the handler that
+---interpreters have for it would raise. It is put back when the last loop has
+---removed its own or is closed. A loop with a handler has something to wait for,
+---see `run()`. Nothing is installed without this call. asyncio:
+---`loop.add_signal_handler`.
+---@param what string|integer "TERM", "SIGTERM" or 15. Raises for KILL, STOP and those of faults
+---(SEGV, BUS, FPE, ILL)
+---@param fn zmqloop.Callable
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name ECHILD (in a forked process)
+function IOLoop:add_signal_handler(what, fn) end
+
+---Ends the calls, though the signal may have come already. Does nothing when this
+---loop has no handler for it.
+---@param what string|integer as `add_signal_handler` takes
+function IOLoop:remove_signal_handler(what) end
 
 ---The handle of a timeout. While it is active the loop keeps it alive.
 ---@class zmqloop.Timeout
