@@ -8,7 +8,8 @@
  * The collector does not see these bytes: a frame is a few words to it. So what
  * frames hold is counted, and where it is much the collector is made to work
  * for each byte as if Lua had allocated it. Frames that are closed soon cost
- * nothing.
+ * nothing. In generational mode such work reaches young frames only, and old
+ * ones wait until the heap has doubled; so they are counted to it.
  */
 #include "binding.h"
 
@@ -19,6 +20,7 @@
 struct zlua_payload {
   size_t held; /* bytes */
   size_t owed; /* bytes the collector has not yet worked for */
+  size_t kept; /* of those held after the last full cycle, at most */
 };
 
 const zlua_class zlua_class_frame = {.name = "Frame",
@@ -48,28 +50,47 @@ static bool collects(lua_State *L) {
 #endif
 }
 
+/* Has the heap, with what frames hold, doubled since the last full cycle? */
+static bool has_doubled(const zlua_payload *payload, double heap) {
+  double grown = (double)(payload->held - payload->kept);
+  return grown > QUIET_BYTES && grown > heap + (double)payload->kept;
+}
+
+/* [-0, +0] makes the collector work for so many bytes. */
+static void collect(lua_State *L, zlua_payload *payload, size_t bytes) {
+  double heap = (double)lua_gc(L, LUA_GCCOUNT, 0) * KIB;
+  if (has_doubled(payload, heap)) {
+    (void)lua_gc(L, LUA_GCCOLLECT, 0);
+    payload->kept = payload->held;
+    return;
+  }
+  /* A heap smaller than the bytes held in quiet is gone through once for each
+   * time they come, a larger one as fast as if they were part of it. */
+  double share = heap < QUIET_BYTES ? heap / QUIET_BYTES : 1;
+  zlua_gc_step(L, (int)(share * (double)bytes / KIB) + 1);
+}
+
 /* So many bytes are about to become frames. May run finalizers, and raise what
  * they raise, so it comes before anything that must not be lost. */
 void zlua_frames_announce(lua_State *L, size_t bytes) {
   zlua_getregistry(L, &payload_key);
   zlua_payload *payload = lua_touserdata(L, -1);
   lua_pop(L, 1);
+  if (payload->held < payload->kept) {
+    payload->kept = payload->held;
+  }
   if (payload->held + bytes < QUIET_BYTES) {
     payload->owed = 0;
     return;
   }
   payload->owed += bytes;
-  if (payload->owed < STEP_BYTES) {
+  size_t owed = payload->owed;
+  if (owed < STEP_BYTES) {
     return;
   }
-  /* A heap smaller than the bytes held in quiet is gone through once for each
-   * time they come, a larger one as fast as if they were part of it. */
-  double heap = (double)lua_gc(L, LUA_GCCOUNT, 0) * KIB;
-  double share = heap < QUIET_BYTES ? heap / QUIET_BYTES : 1;
-  double work = share * (double)payload->owed;
   payload->owed = 0;
   if (collects(L)) {
-    zlua_gc_step(L, (int)(work / KIB) + 1);
+    collect(L, payload, owed);
   }
 }
 
