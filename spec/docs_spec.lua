@@ -45,6 +45,8 @@ describe("the annotations", function()
     {file = "zmqstream", name = "ZMQStream", class = core.ZMQStream},
     {file = "zmq", name = "Context", class = core.Context},
     {file = "zmq", name = "Socket", class = core.Socket},
+    {file = "frame", name = "Frame", class = core.Frame},
+    {file = "frame", name = "Tracker", class = core.Tracker},
   }
   loop:close()
 

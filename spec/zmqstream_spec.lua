@@ -583,6 +583,22 @@ describe("ZMQStream", function()
       assert.has_error(function() push:send("x", 5) end)
     end))
 
+    it("takes flags as PyZMQ does; SNDMORE is a message in parts, and raises", test(function(t)
+      local pull, push = t:streams("PULL", "PUSH")
+      local seen = {}
+      pull:on_recv(function(frames) seen[#seen + 1] = frames end)
+      for _, flags in ipairs{zmq.SNDMORE, zmq.SNDMORE + zmq.DONTWAIT} do
+        for _, method in ipairs{"send", "send_string"} do
+          helper.raises("send_multipart", push[method], push, "x", {flags = flags})
+        end
+        helper.raises("SNDMORE", push.send_multipart, push, {"x"}, {flags = flags})
+      end
+      assert.is_true(push:send("x", {flags = zmq.DONTWAIT}))
+      assert.is_true(push:send("y", {flags = 0}))
+      t:run_until(function() return #seen == 2 end)
+      assert.same({{"x"}, {"y"}}, seen)
+    end))
+
     it("send_string is send", test(function(t)
       local pull, push = t:streams("PULL", "PUSH")
       assert.is_true(push:send_string("text"))

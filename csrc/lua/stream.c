@@ -616,6 +616,11 @@ static void check_send_options(lua_State *L, const char *method,
   }
   zlua_check_options(L, method, 2, 3, names);
   zlua_read_send_options(L, method, 2, 3, options);
+  if (options->flags & ZMQ_SNDMORE) {
+    zlua_argument_error(L, method, 2,
+                        "a stream sends whole messages, by send_multipart, "
+                        "and knows no SNDMORE");
+  }
   lua_getfield(L, 3, "callback");
   if (!lua_isnil(L, -1) && !zlua_is_callable(L, -1)) {
     zlua_argument_error(L, method, 2, "callback must be callable");

@@ -18,8 +18,8 @@ local ZMQStream = {}
 ---in fn loses no message and leaves the stream as it is. PyZMQ:
 ---`ZMQStream.on_recv`.
 ---@param fn zmqloop.Callable|nil
----@param options? boolean|{copy?: boolean, unpack?: boolean} unpack: `fn(frame1, frame2, ...)`
---- without a table; copy is accepted for PyZMQ's sake
+---@param options? boolean|{copy?: boolean, unpack?: boolean} copy=false, or false alone: Frames in
+--- place of strings; unpack: `fn(frame1, frame2, ...)` without a table
 function ZMQStream:on_recv(fn, options) end
 
 ---As `on_recv`, with `fn(stream, frames)`: one function for many streams.
@@ -75,26 +75,29 @@ function ZMQStream:set_close_callback(fn) end
 
 ---@class zmqloop.SendOptions
 ---@field callback? zmqloop.Callable as of on_send, called for this message only, before on_send
----@field copy? boolean accepted for PyZMQ's sake
----@field flags? integer accepted for PyZMQ's sake
+---@field track? boolean the answer is a tracker, which tells when libzmq has let go of the message
+---@field routing_id? integer the peer of a SERVER socket: 1 to 2^32 - 1
+---@field group? string of a RADIO socket
+---@field copy? boolean accepted for PyZMQ's sake: Frames share their bytes, strings are copied
+---@field flags? integer zmq.DONTWAIT, for PyZMQ's sake; zmq.SNDMORE raises, see `send_multipart`
 
 ---Sends a message of one frame: now, if nothing is queued before it and the
 ---socket can take it, else from the loop as soon as the socket can, in order.
----Never blocks, never drops. Anything but a string raises. A refused message is
----neither sent nor queued; EAGAIN and ESHUTDOWN are answers of the stream, the
----others of libzmq.
----@param data string
+---Never blocks, never drops. Anything but a string or a Frame raises. A refused
+---message is neither sent nor queued; EAGAIN and ESHUTDOWN are answers of the
+---stream, the others of libzmq.
+---@param data string|zmqloop.Frame
 ---@param options? zmqloop.SendOptions|zmqloop.Callable a callable is the callback
----@return true? accepted
+---@return true|zmqloop.Tracker|nil accepted
 ---@return string? message
 ---@return string? name EAGAIN (the queue is full: `set_send_hwm`), ESHUTDOWN (`drain`), ENOTSUP,
 --- EHOSTUNREACH (a ROUTER with router_mandatory), ETERM, ENOTSOCK, ENOMEM
 function ZMQStream:send(data, options) end
 
 ---The same as `send`.
----@param text string
+---@param text string|zmqloop.Frame
 ---@param options? zmqloop.SendOptions|zmqloop.Callable
----@return true? accepted
+---@return true|zmqloop.Tracker|nil accepted
 ---@return string? message
 ---@return string? name
 function ZMQStream:send_string(text, options) end
@@ -102,9 +105,9 @@ function ZMQStream:send_string(text, options) end
 ---As `send`, for a message of several frames, which is sent whole or not at all.
 ---All frames are checked before anything is sent; what is done to the list
 ---afterwards changes nothing.
----@param frames string[] at least one
+---@param frames (string|zmqloop.Frame)[] at least one
 ---@param options? zmqloop.SendOptions|zmqloop.Callable
----@return true? accepted
+---@return true|zmqloop.Tracker|nil accepted
 ---@return string? message
 ---@return string? name
 function ZMQStream:send_multipart(frames, options) end

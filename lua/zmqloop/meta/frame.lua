@@ -1,0 +1,76 @@
+---@meta
+
+-- What C defines of frames, `zmq.Frame`, and of trackers.
+
+---A part of a message as libzmq has it. Its bytes become a Lua string only when
+---asked for, and sending it shares them. It comes from `zmq.Frame(data)`, from
+---`on_recv` and from a socket's `recv` with copy=false. `#frame` is the number of
+---its bytes, `tostring(frame)` the same as `data`.
+---
+---A frame that nobody holds is collected as soon as a string of its size would be;
+---one that was closed lets go of its bytes at once, and everything but `close` and
+---`closed` then raises "frame is closed". After PyZMQ's Frame.
+---@class zmqloop.Frame
+local Frame = {}
+
+---@return string bytes a copy
+function Frame:data() end
+
+---A part of the bytes, by the rules of `string.sub`, without a copy of the rest.
+---@param i integer the first place, from 1; negative: from the end
+---@param j? integer the last place; -1, the end, is the default
+---@return string bytes
+function Frame:sub(i, j) end
+
+---The address of the bytes, for other bindings and LuaJIT's ffi. Valid until the
+---frame is closed or collected.
+---@return lightuserdata
+function Frame:pointer() end
+
+---Whether more frames of its message follow, as it was received.
+---@return boolean
+function Frame:more() end
+
+---What libzmq knows about a received frame. PyZMQ: `Frame.get`.
+---@param property string|integer "User-Id", "Peer-Address", "Socket-Type", a header of the peer's
+--- metadata, or a constant such as zmq.MORE
+---@return string|integer|nil value nil: it has none
+function Frame:get(property) end
+
+---The peer that a frame came from or is for, by SERVER sockets, which are drafts of
+---libzmq.
+---@param id? integer sets it: 1 to 2^32 - 1
+---@return integer|boolean|nil id true when it was set; nil: it has none, or a failure
+---@return string? message
+---@return string? name ENOTSUP: libzmq was built without drafts
+function Frame:routing_id(id) end
+
+---The group of a frame, for RADIO and DISH sockets, which are drafts of libzmq.
+---@param name? string sets it: at most 255 bytes without zeros
+---@return string|boolean|nil group true when it was set; nil on failure
+---@return string? message
+---@return string? name ENOTSUP: libzmq was built without drafts; EINVAL: too long
+function Frame:group(name) end
+
+---Lets go of the bytes now. Messages that share them keep them. Closing twice is
+---silent.
+function Frame:close() end
+
+---@return boolean
+function Frame:closed() end
+
+---Tells when libzmq has let go of a message that was sent with `track = true`: it
+---was written to the network, or its receiver in this process is done with it, or
+---it was dropped. After PyZMQ's MessageTracker.
+---@class zmqloop.Tracker
+local Tracker = {}
+
+---@return boolean
+function Tracker:done() end
+
+---Waits until it is done. The loop stands still meanwhile.
+---@param seconds? number nil: for ever
+---@return true? done nil on failure
+---@return string? message
+---@return string? name ETIMEDOUT
+function Tracker:wait(seconds) end
