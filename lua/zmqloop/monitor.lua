@@ -88,16 +88,16 @@ end
 -- ---- sockets ---------------------------------------------------------------------------------
 
 local function number_of(name, level)
-  local number = type(name) == "string" and numbers[name:gsub("^EVENT_", "")]
+  local number = type(name) == "string" and numbers[name:upper():gsub("^EVENT_", "")]
   if not number then
     error(("bad argument #2 to 'monitor' (unknown event '%s')"):format(tostring(name)), level + 1)
   end
   return number
 end
 
--- "all", nil, a mask, a name or a list of names.
+-- "all", nil, a mask, a name or a list of names, in capitals or not.
 local function mask_of(events, level)
-  if events == nil or events == "all" then
+  if events == nil or type(events) == "string" and events:upper() == "ALL" then
     return ALL
   elseif type(events) == "number" then
     if events < 1 or events > ALL or events % 1 ~= 0 then
@@ -150,7 +150,7 @@ local function watch(stream, fn, mask)
 end
 
 --- Calls fn(event) in the loop, by default IOLoop.current(), for what happens to the connections.
--- events are "all", which is the default, names such as {"CONNECTED", "DISCONNECTED"}, or a mask of
+-- events are "all", which is the default, names such as {"CONNECTED", "disconnected"}, or a mask of
 -- zmq.EVENT_*. It ends by itself, with the event MONITOR_STOPPED, when the socket is closed or by
 -- disable_monitor(), without an event when the loop is closed, and by another monitor() of the
 -- socket; a nil in place of fn is disable_monitor(). Returns true, or nil, message, name.
