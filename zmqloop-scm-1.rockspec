@@ -28,6 +28,7 @@ build = {
   type = "builtin",
   modules = {
     ["zmqloop"] = "lua/zmqloop/init.lua",
+    ["zmqloop.blocked"] = "lua/zmqloop/blocked.lua",
     ["zmqloop.callbacks"] = "lua/zmqloop/callbacks.lua",
     ["zmqloop.future"] = "lua/zmqloop/future.lua",
     ["zmqloop.ioloop"] = "lua/zmqloop/ioloop.lua",
@@ -58,6 +59,7 @@ build = {
         "csrc/core/timer.c",
         "csrc/core/watch.c",
         "csrc/lua/argument.c",
+        "csrc/lua/blocked.c",
         "csrc/lua/call.c",
         "csrc/lua/context.c",
         "csrc/lua/curve.c",

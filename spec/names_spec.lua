@@ -5,9 +5,6 @@ local IOLoop = ioloop.IOLoop
 
 -- What is to come. A name that is there has to leave the list.
 local pending_names = {
-  ["IOLoop.set_blocking_signal_threshold"] = true,
-  ["IOLoop.set_blocking_log_threshold"] = true,
-  ["IOLoop.log_stack"] = true,
   ["IOLoop.fd"] = true,
   ["IOLoop.timeout"] = true,
   ["IOLoop.pollable"] = true,

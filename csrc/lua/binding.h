@@ -118,23 +118,37 @@ enum {
 enum {
   ZLUA_LEFT_CALLBACK = 1, /* the callback being called */
   ZLUA_LEFT_ERROR,        /* to be raised by the method that entered the core */
-  ZLUA_LEFT_ON_ERROR      /* what the user gave to on_error() */
+  ZLUA_LEFT_ON_ERROR,     /* what the user gave to on_error() */
+  ZLUA_LEFT_BLOCKED       /* what is called when the loop blocks */
 };
+
+/* How a block is reported: blocked.c. Also touched in the handler of a signal,
+ * on the same thread. */
+typedef struct zlua_blocked {
+  lua_State *volatile L; /* whose hook is ours and has not run yet, or NULL */
+  lua_Hook former;
+  int mask; /* of the former hook */
+  int count;
+  int64_t asked_ns;
+  int64_t threshold_ns;
+} zlua_blocked;
 
 struct zlua_loop {
   const zlua_class *class;
-  zl_loop *core;       /* NULL: closed, or not yet open */
-  lua_State *L;        /* the state that has entered the core; NULL: none has */
-  int slots;           /* where on its stack the slots begin */
-  bool failed;         /* ZLUA_LEFT_ERROR is to be raised */
-  bool raises;         /* on_error("raise") */
-  bool sigint_handled; /* SIGINT had a handler when the loop was entered */
+  zl_loop *core; /* NULL: closed, or not yet open */
+  lua_State *L;  /* the state that has entered the core; NULL: none has */
+  lua_State *volatile runs; /* L, or the coroutine that it has resumed */
+  int slots;                /* where on its stack the slots begin */
+  bool failed;              /* ZLUA_LEFT_ERROR is to be raised */
+  bool raises;              /* on_error("raise") */
+  bool sigint_handled;      /* SIGINT had a handler when the loop was entered */
   char slowest[LUA_IDSIZE + 16]; /* where the slowest callback begins */
   int serial;       /* its key in the table of loops: zlua_push_loop() */
   int last_anchor;  /* the largest in use or free */
   int free_anchor;  /* the first free one; its place has the next; or 0 */
   unsigned changes; /* calls made and receive callbacks replaced, so far */
   zlua_handle *handles;
+  zlua_blocked blocked;
   lua_State *clock;           /* whose function tells the time, or NULL */
   int64_t clock_ns;           /* what it told last */
   lua_Integer first_callback; /* places in ZLUA_LOOP_CALLBACKS */
@@ -144,6 +158,7 @@ struct zlua_loop {
 zlua_loop *zlua_check_loop(lua_State *L, int index, const char *method,
                            int argument);
 void zlua_push_loop(lua_State *L, int serial);
+void zlua_push_loops(lua_State *L);
 void zlua_push_active(lua_State *L, int loop_index);
 
 /* ---- protected calls: call.c -----------------------------------------------
@@ -174,6 +189,7 @@ typedef enum zlua_slot {
 /* An entry into the core; they nest. */
 typedef struct zlua_entry {
   lua_State *L;
+  lua_State *runs;
   int slots;
 } zlua_entry;
 
@@ -187,6 +203,7 @@ void zlua_calling(lua_State *L, int state_index, int callback_index);
 int zlua_on_interrupt(zl_loop *core, void *arg);
 void zlua_let_hooks_run(lua_State *L);
 void zlua_sigint_changed(zlua_loop *loop);
+void zlua_push_traceback(lua_State *L);
 void zlua_make_calls(lua_State *L);
 
 int zlua_call_callback(lua_State *L);
@@ -199,6 +216,9 @@ int zlua_call_closed(lua_State *L);
 int zlua_call_notice(lua_State *L);
 int zlua_call_finish(lua_State *L);
 int zlua_call_foreign(lua_State *L);
+
+/* blocked.c */
+void zlua_runs_on(zlua_loop *loop, lua_State *L);
 
 /* signal.c */
 int zlua_check_signal(lua_State *L, const char *method, int argument,
@@ -403,6 +423,7 @@ void zlua_open_curve(lua_State *L);
 void zlua_open_loop(lua_State *L);
 void zlua_open_timer(lua_State *L);
 void zlua_open_handler(lua_State *L);
+void zlua_open_blocked(lua_State *L);
 void zlua_open_signal(lua_State *L);
 void zlua_open_stream(lua_State *L);
 void zlua_open_frame(lua_State *L);

@@ -45,12 +45,14 @@ void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
     lua_rawgeti(L, calls, slot);
   }
   lua_remove(L, calls);
-  *before = (zlua_entry){.L = loop->L, .slots = loop->slots};
+  *before =
+      (zlua_entry){.L = loop->L, .runs = loop->runs, .slots = loop->slots};
   if (!before->L) {
     loop->sigint_handled = sigint_has_handler();
   }
   loop->L = L;
   loop->slots = slots;
+  loop->runs = L;
 }
 
 /* [-0, +1] pushes the error of the user's clock, if there is one. */
@@ -79,6 +81,7 @@ int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before) {
   int slots = loop->slots;
   loop->L = before->L;
   loop->slots = before->slots;
+  zlua_runs_on(loop, before->runs);
   if (raise) {
     return lua_error(L);
   }
@@ -304,7 +307,8 @@ int zlua_on_interrupt(zl_loop *core, void *arg) {
 /* ---- opening ----------------------------------------------------------------
  */
 
-static void push_traceback(lua_State *L) {
+/* [-0, +1] pushes debug.traceback, or nil where there is none. */
+void zlua_push_traceback(lua_State *L) {
   lua_getglobal(L, "debug");
   if (lua_istable(L, -1)) {
     lua_getfield(L, -1, "traceback");
@@ -337,7 +341,7 @@ void zlua_make_calls(lua_State *L) {
   lua_newtable(L); /* calls */
   lua_newtable(L); /* calls, what take_traceback leaves */
   lua_pushvalue(L, -1);
-  push_traceback(L);
+  zlua_push_traceback(L);
   lua_pushcclosure(L, take_traceback, 2);
   lua_rawseti(L, -3, ZLUA_SLOT_HANDLER);
   lua_pushcclosure(L, call_error, 1); /* calls, closure */

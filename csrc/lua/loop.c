@@ -141,7 +141,7 @@ static void detach_all(zlua_loop *loop) {
 static void make_tables(lua_State *L, zlua_loop *loop, int index) {
   zlua_getuservalue(L, index);
   for (int i = ZLUA_LOOP_ACTIVE; i <= ZLUA_LOOP_STATE; i++) {
-    lua_createtable(L, i == ZLUA_LOOP_STATE ? ZLUA_LEFT_ON_ERROR : 0, 0);
+    lua_createtable(L, i == ZLUA_LOOP_STATE ? ZLUA_LEFT_BLOCKED : 0, 0);
     if (i == ZLUA_LOOP_ACTIVE) {
       lua_pushlightuserdata(L, loop);
       lua_rawseti(L, -2, 0);
@@ -162,6 +162,11 @@ static void enlist(lua_State *L, zlua_loop *loop, int index) {
   lua_pushvalue(L, index);
   lua_rawseti(L, -3, loop->serial);
   lua_pop(L, 2);
+}
+
+/* [-0, +1] pushes the table of loops, whose [0] is no loop. */
+void zlua_push_loops(lua_State *L) {
+  zlua_getregistry(L, &loops_key);
 }
 
 /* [-0, +1] pushes the loop of that number, which may be closed. */

@@ -297,6 +297,7 @@ int luaopen_zmqloop_core(lua_State *L) {
   zlua_open_loop(L);
   zlua_open_timer(L);
   zlua_open_handler(L);
+  zlua_open_blocked(L);
   zlua_open_signal(L);
   zlua_open_stream(L);
   zlua_open_frame(L);

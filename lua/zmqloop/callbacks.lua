@@ -1,6 +1,7 @@
 --- zmqloop.callbacks: DelayedCallback and PeriodicCallback, which count in milliseconds.
 -- PyZMQ's and Tornado's; reached through zmqloop.ioloop.
 local core = require("zmqloop.core")
+local blocked = require("zmqloop.blocked")
 
 local IOLoop = core.IOLoop
 
@@ -157,7 +158,7 @@ local function call_body(self)
     self.coroutine = coroutine.create(call_bodies)
   end
   self.body = "called"
-  local ok, err = coroutine.resume(self.coroutine, NEXT, self)
+  local ok, err = blocked.resume(self.running_loop, self.coroutine, NEXT, self)
   if ok and self.body then
     self.body = "yielded"
   end

@@ -2,6 +2,7 @@
 -- loop:spawn(fn) runs fn in a coroutine; what waits, as sleep() and Future:await(), suspends only
 -- that. A task is a future of what its function returns.
 local core = require("zmqloop.core")
+local blocked = require("zmqloop.blocked")
 local future = require("zmqloop.future")
 
 local IOLoop = core.IOLoop
@@ -77,7 +78,7 @@ end
 function step(self, ...)
   local before = current
   current = self
-  return stepped(self, before, coroutine.resume(self.coroutine, ...))
+  return stepped(self, before, blocked.resume(self.loop, self.coroutine, ...))
 end
 
 local function begin(self, fn, ...)

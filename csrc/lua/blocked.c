@@ -1,0 +1,242 @@
+/* blocked.c - what a loop's thread does when it is told that it blocks.
+ * SPDX-License-Identifier: MIT
+ *
+ * The core calls on_blocked() in the handler of a signal, where Lua can only be
+ * given a hook, as interpreters do for Ctrl-C. It runs at the next instruction,
+ * or at the end of the C function that Lua is in, says how long the loop has
+ * blocked and where, and calls the user's action; an error of that is raised in
+ * what blocks.
+ *
+ * A hook belongs to a coroutine (to all of them in LuaJIT), so loop->runs tells
+ * which one runs: the one that has entered the core, or one that is resumed
+ * through zmqloop.blocked.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "binding.h"
+
+/* A hook that comes later than this has waited for something that does not look
+ * for hooks. */
+#define LATE_NS INT64_C(5000000)
+
+/* The key of debug.traceback in the registry. */
+static const char traceback_key;
+
+/* Async-signal-safe, unlike the loop's clock, which may be the user's. */
+static int64_t now_ns(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* ---- the report ----------------------------------------------------------
+ */
+
+/* What it was that did not look for hooks. LuaJIT tells of no return from C,
+ * nor does any Lua where C has raised an error. */
+static const char *where_late(lua_State *L, lua_Debug *event) {
+  bool returns = event->event == LUA_HOOKRET;
+  if (returns && lua_getinfo(L, "S", event) && *event->what == 'C') {
+    return ", inside C,";
+  }
+  return ", in C or compiled code before it came here,";
+}
+
+/* [-0, +1] pushes "IOLoop blocked for 0.123 seconds in\nstack traceback: ...";
+ * Tornado's text. */
+static void push_report(lua_State *L, const zlua_loop *loop, lua_Debug *event) {
+  int64_t late = now_ns() - loop->blocked.asked_ns;
+  const char *where = late > LATE_NS ? where_late(L, event) : "";
+  double seconds = (double)(loop->blocked.threshold_ns + late) / 1e9;
+  char text[100];
+  (void)snprintf(text, sizeof text, "IOLoop blocked for %.3f seconds%s in",
+                 seconds, where);
+  zlua_getregistry(L, &traceback_key);
+  bool has_traceback = lua_isfunction(L, -1) != 0;
+  lua_pushstring(L, text);
+  if (has_traceback) {
+    lua_call(L, 1, 1);
+  } else {
+    lua_remove(L, -2);
+  }
+}
+
+/* [-0, +0] action(signal, report) of the loop at index. */
+static void call_action(lua_State *L, int index, lua_Debug *event) {
+  const zlua_loop *loop = lua_touserdata(L, index);
+  zlua_getuservalue(L, index);
+  lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
+  lua_rawgeti(L, -1, ZLUA_LEFT_BLOCKED);
+  if (lua_toboolean(L, -1)) {
+    lua_pushinteger(L, zl_loop_blocking_signal(loop->core));
+    push_report(L, loop, event);
+    lua_call(L, 2, 0);
+  }
+}
+
+/* ---- the hook ------------------------------------------------------------
+ */
+
+static void on_hook(lua_State *L, lua_Debug *event);
+
+/* Takes the hook off again. Somebody else's that has taken its place stays. */
+static void unhook(zlua_loop *loop) {
+  zlua_blocked *blocked = &loop->blocked;
+  lua_State *L = blocked->L;
+  blocked->L = NULL;
+  if (blocked->former != on_hook && lua_gethook(L) == on_hook) {
+    (void)lua_sethook(L, blocked->former, blocked->mask, blocked->count);
+  }
+}
+
+/* The former hook may be ours, set for another loop that waits for it to run.
+ */
+static void hook(zlua_loop *loop) {
+  const int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+  zlua_blocked *blocked = &loop->blocked;
+  lua_State *L = loop->runs;
+  if (blocked->L != L) {
+    blocked->former = lua_gethook(L);
+    blocked->mask = lua_gethookmask(L);
+    blocked->count = lua_gethookcount(L);
+  }
+  blocked->L = L;
+  (void)lua_sethook(L, on_hook, mask, 1);
+}
+
+/* In the handler of a signal. */
+static void on_blocked(zl_loop *core, void *arg) {
+  zlua_loop *loop = arg;
+  (void)core;
+  if (loop->runs) {
+    loop->blocked.asked_ns = now_ns();
+    hook(loop);
+  }
+}
+
+/* [-0, +1] pushes the list of the loops that wait for the hook, which takes it
+ * off; calling actions while they are looked for could change what there is. */
+static int push_blocked_loops(lua_State *L) {
+  int count = 0;
+  lua_newtable(L);
+  zlua_push_loops(L);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    zlua_loop *loop = zlua_test_object(L, -1, &zlua_class_loop);
+    if (loop && loop->blocked.L) {
+      unhook(loop);
+      lua_pushvalue(L, -1);
+      lua_rawseti(L, -5, ++count);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return count;
+}
+
+static void on_hook(lua_State *L, lua_Debug *event) {
+  luaL_checkstack(L, LUA_MINSTACK, "too many nested calls");
+  int top = lua_gettop(L);
+  int count = push_blocked_loops(L);
+  if (lua_gethook(L) == on_hook) {
+    (void)lua_sethook(L, NULL, 0, 0); /* of a block that is over */
+  }
+  for (int i = 1; i <= count; i++) {
+    lua_rawgeti(L, top + 1, i);
+    call_action(L, top + 2, event);
+    lua_settop(L, top + 1);
+  }
+  lua_settop(L, top);
+}
+
+/* From now on another coroutine, or none, runs the callbacks of the loop; the
+ * former one may be collected. A hook that has not run yet goes along. */
+void zlua_runs_on(zlua_loop *loop, lua_State *L) {
+  lua_State *former = loop->runs;
+  loop->runs = L;
+  if (loop->blocked.L && loop->blocked.L == former && L != former) {
+    unhook(loop);
+    if (L) {
+      hook(loop);
+    }
+  }
+}
+
+/* ---- for zmqloop.blocked --------------------------------------------------
+ */
+
+/* [-0, +1] pushes what the loop at 1 has as its action, and replaces it by the
+ * value at index. */
+static void exchange_action(lua_State *L, int index) {
+  zlua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
+  lua_remove(L, -2);
+  lua_rawgeti(L, -1, ZLUA_LEFT_BLOCKED);
+  lua_insert(L, -2);
+  lua_pushvalue(L, index);
+  lua_rawseti(L, -2, ZLUA_LEFT_BLOCKED);
+  lua_pop(L, 1);
+}
+
+/* watch_blocking(loop, seconds | nil, action, signal | nil)
+ * -> true | nil, message, name */
+static int watch_blocking(lua_State *L) {
+  static const char method[] = "set_blocking_signal_threshold";
+  zlua_loop *loop = zlua_check_loop(L, 1, method, 0);
+  bool watches = !lua_isnoneornil(L, 2);
+  int64_t threshold = watches ? zlua_check_seconds(L, method, 1, 2) : 0;
+  int number = 0;
+  if (watches && threshold <= 0) {
+    return zlua_argument_error(L, method, 1, "seconds must be positive");
+  }
+  if (watches) {
+    zlua_check_callable(L, method, 2, 3);
+  }
+  if (!lua_isnoneornil(L, 4)) {
+    number = zlua_check_signal(L, method, 3, 4);
+  }
+  lua_settop(L, 3);
+  zlua_stay_loaded();
+  exchange_action(L, 3); /* 4: the former one */
+  int rc =
+      zl_loop_watch_blocking(loop->core, threshold, number, on_blocked, loop);
+  if (rc < 0) {
+    exchange_action(L, 4);
+  }
+  if (rc == -EINVAL) {
+    return zlua_argument_error(L, method, 3, "not a signal for handlers");
+  }
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
+  loop->blocked.threshold_ns = threshold;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* runs_on(loop, coroutine | what this has returned) -> what is to be given to
+ * it when that coroutine does not run any more */
+static int runs_on(lua_State *L) {
+  zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "runs_on");
+  lua_State *former = loop->runs;
+  lua_State *coroutine = lua_tothread(L, 2);
+  zlua_runs_on(loop, coroutine ? coroutine : lua_touserdata(L, 2));
+  lua_pushlightuserdata(L, former);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"watch_blocking", watch_blocking},
+    {"runs_on", runs_on},
+    {NULL, NULL},
+};
+
+/* [-0, +0] module table on the top. */
+void zlua_open_blocked(lua_State *L) {
+  zlua_setfuncs(L, functions);
+  zlua_push_traceback(L);
+  zlua_setregistry(L, &traceback_key);
+}

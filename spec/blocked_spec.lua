@@ -1,0 +1,271 @@
+-- Loops that do not come to their wait: set_blocking_signal_threshold(),
+-- set_blocking_log_threshold(), log_stack().
+local helper = require("spec.helper")
+local zmqloop = require("zmqloop")
+local elsewhere = require("elsewhere")
+local process = require("process")
+local test, fails, raises = helper.test, helper.fails, helper.raises
+
+local THRESHOLD = 0.02 -- seconds
+local USR1 = 10
+
+-- Works until condition() holds: a Lua function that blocks. It calls C, without
+-- which LuaJIT would compile it, and look for no hook.
+local function work_until(condition)
+  local deadline = os.clock() + 10
+  while not condition() do
+    if os.clock() > deadline then error("nothing told that the loop blocks", 2) end
+  end
+end
+
+-- Has the reports of the loop of the test noted in the list that it returns.
+local function note_reports(t, signal)
+  local reports = {}
+  assert.is_true(t.loop:set_blocking_signal_threshold(THRESHOLD, function(number, report)
+    reports[#reports + 1] = report
+    reports.signal = number
+  end, signal))
+  return reports
+end
+
+-- Keeps the loop from its wait until one more report has come.
+local function block(reports)
+  local count = #reports
+  work_until(function() return #reports > count end) -- the line that blocks
+end
+
+local BLOCKED = "^IOLoop blocked for %d+%.%d%d%d seconds in\nstack traceback:"
+
+-- Is the report a traceback through the block() above?
+local function check(report)
+  assert.matches(BLOCKED, report)
+  assert.matches("blocked_spec%.lua:%d+: in .-work_until", report)
+  assert.matches("blocked_spec%.lua:%d+: in .-block", report)
+end
+
+describe("a loop that blocks", function()
+  after_each(helper.cleanup)
+
+  it("is told of, once per block, with the lines that block", test(function(t)
+    local reports = note_reports(t)
+    t.loop:add_callback(t.expect(function()
+      block(reports)
+      local over = os.clock() + 3 * THRESHOLD
+      work_until(function() return os.clock() > over end)
+    end))
+    t:settle()
+    assert.equal(1, #reports)
+    check(reports[1])
+    t.loop:add_callback(t.expect(function() block(reports) end))
+    t:settle()
+    assert.equal(2, #reports)
+  end))
+
+  it("is told of in a timer, a handler, a signal handler and a stream", test(function(t)
+    local reports = note_reports(t)
+    local function blocks()
+      return t.expect(function() block(reports) end)
+    end
+    t.loop:call_later(0, blocks())
+    t:settle()
+
+    local reader, writer = t:pipe()
+    local handle = blocks()
+    t.loop:add_handler(reader, function()
+      handle()
+      t.loop:remove_handler(reader)
+    end, "r")
+    writer:write("x")
+    t:settle()
+
+    t.loop:add_signal_handler("USR1", blocks())
+    process.kill(USR1)
+    t:settle()
+
+    local pull, push = t:streams("PULL", "PUSH")
+    pull:on_recv(blocks())
+    push:send("x")
+    t:run_until(function() return #reports == 4 end)
+    for _, report in ipairs(reports) do check(report) end
+  end))
+
+  it("is told of inside a task and a periodic callback", test(function(t)
+    local reports = note_reports(t)
+    t.loop:spawn(t.expect(function()
+      zmqloop.sleep(0)
+      block(reports)
+    end))
+    local periodic
+    periodic = zmqloop.PeriodicCallback(t.expect(function()
+      periodic:stop()
+      block(reports)
+    end), 1, t.loop)
+    t:run_until(function() return #reports == 1 end)
+    periodic:start()
+    t:run_until(function() return #reports == 2 end)
+    for _, report in ipairs(reports) do check(report) end
+  end))
+
+  it("is told of where the coroutine is that runs it", test(function(t)
+    local reports = note_reports(t)
+    t.loop:add_callback(t.expect(function() block(reports) end))
+    coroutine.wrap(function() t.loop:step() end)()
+    collectgarbage()
+    check(reports[1])
+  end))
+
+  it("inside C is told of when that returns, and the report says so", test(function(t)
+    local reports = note_reports(t)
+    t.loop:add_callback(t.expect(function() os.execute("sleep 0.1") end))
+    t:settle()
+    assert.equal(1, #reports)
+    local where = rawget(_G, "jit") and "in C or compiled code before it came here" or "inside C"
+    assert.matches("^IOLoop blocked for %d+%.%d%d%d seconds, " .. where .. ", in\nstack traceback:",
+      reports[1])
+    assert.matches("blocked_spec%.lua:%d+: in", reports[1])
+  end))
+
+  it("is not told of as long as it comes to its wait", test(function(t)
+    local reports = note_reports(t)
+    local deadline = t.loop:time() + 5 * THRESHOLD
+    local function again()
+      if t.loop:time() < deadline then t.loop:add_callback(again) end
+    end
+    again()
+    t:run_until(function() return t.loop:time() > deadline end)
+    t.loop:step(2 * THRESHOLD)
+    assert.equal(0, #reports)
+  end))
+
+  it("is not told of any more once seconds are nil, nor after close", test(function(t)
+    local reports = note_reports(t)
+    assert.is_true(t.loop:set_blocking_signal_threshold(nil))
+    local over = os.clock() + 3 * THRESHOLD
+    t.loop:add_callback(t.expect(function()
+      work_until(function() return os.clock() > over end)
+    end))
+    t:settle()
+    assert.equal(0, #reports)
+    note_reports(t)
+    t.loop:close()
+    rawset(t, "loop", nil)
+  end))
+
+  it("can be left by an error of the action, which the loop handles", test(function(t)
+    t:expect_errors()
+    t.loop:set_blocking_signal_threshold(THRESHOLD, function() error("that is enough", 0) end)
+    t.loop:add_callback(function() work_until(function() return false end) end)
+    t.loop:add_callback(t.expect(function() end))
+    t:settle()
+    assert.same({"that is enough"}, t.errors)
+  end))
+
+  it("is told of by the signal that is asked for, by name or number", test(function(t)
+    local reports = note_reports(t, "USR2")
+    t.loop:add_callback(function() block(reports) end)
+    t:settle()
+    assert.equal(12, reports.signal)
+    reports = note_reports(t, 12)
+    t.loop:add_callback(function() block(reports) end)
+    t:settle()
+    assert.equal(12, reports.signal)
+  end))
+
+  it("is told of besides another one, inside which it runs", test(function(t)
+    local outer, inner = note_reports(t), {}
+    local loop = t:keep(zmqloop.IOLoop(helper.loop_options()))
+    t:watch(loop)
+    loop:set_blocking_signal_threshold(THRESHOLD, function(_, report)
+      inner[#inner + 1] = report
+    end)
+    loop:add_callback(function()
+      work_until(function() return #outer > 0 and #inner > 0 end)
+    end)
+    t.loop:add_callback(function() loop:step() end)
+    t:settle()
+    assert.same({1, 1}, {#outer, #inner})
+  end))
+
+  it("leaves a debugger its hook", test(function(t)
+    local reports = note_reports(t)
+    local lines = 0
+    local function count() lines = lines + 1 end
+    t.loop:add_callback(t.expect(function()
+      local hook, mask, interval = debug.gethook()
+      debug.sethook(count, "l")
+      block(reports)
+      local before = lines
+      local found = debug.gethook()
+      debug.sethook(hook, mask, interval)
+      assert.equal(count, found)
+      assert.is_true(lines > before or before > 0)
+    end))
+    t:settle()
+    check(reports[1])
+  end))
+
+  it("writes its stack by log_stack, which may be overridden", test(function(t)
+    local child = t:child([[
+      local loop = new_loop()
+      local over = os.clock() + 0.3
+      local function work() while os.clock() < over do end end
+      loop:set_blocking_log_threshold(0.05)
+      loop:add_callback(work)
+      loop:run()
+      local logged
+      function loop:log_stack(signal, report)
+        assert(self == loop and type(signal) == "number")
+        logged = report
+      end
+      over = os.clock() + 0.3
+      loop:add_callback(work)
+      loop:run()
+      assert(logged:find("IOLoop blocked for", 1, true))
+      print("overridden")
+    ]])
+    local output, status = child:finish()
+    assert.equal(0, status, output)
+    assert.matches("^IOLoop blocked for %d+%.%d%d%d seconds in\nstack traceback:", output)
+    assert.matches(":3: in function", output)
+    assert.equal(2, select(2, output:gsub("IOLoop blocked", "")) + 1)
+    assert.matches("overridden", output)
+  end))
+
+  it("takes its own log_stack as the action", test(function(t)
+    local logged
+    function t.loop.log_stack(_, _, report) logged = report end
+    t.loop:set_blocking_signal_threshold(THRESHOLD, t.loop.log_stack)
+    t.loop:add_callback(function() work_until(function() return logged end) end)
+    t:settle()
+    assert.matches(BLOCKED, logged)
+  end))
+
+  it("wants seconds above 0, a callable and a signal", test(function(t)
+    local function set(...)
+      return t.loop:set_blocking_signal_threshold(...)
+    end
+    local method = " to 'set_blocking_signal_threshold' "
+    raises("bad argument #1" .. method .. "(number of seconds expected, got string)", set, "1",
+      print)
+    raises("bad argument #1" .. method .. "(seconds must be positive)", set, 0, print)
+    raises("bad argument #2" .. method .. "(function or callable expected, got nil)", set, 1)
+    raises("bad argument #3" .. method .. "(no signal 'NONE')", set, 1, print, "NONE")
+    raises("bad argument #3" .. method .. "(not a signal for handlers)", set, 1, print, "KILL")
+  end))
+
+  it("is nobody's to watch in a forked process", test(function(t)
+    local loop = t.loop
+    assert.is_true(elsewhere.process(function()
+      fails("ECHILD", loop:set_blocking_log_threshold(1))
+      assert(loop:set_blocking_log_threshold(nil))
+    end))
+  end))
+
+  it("takes no signal and no thread unless it is asked for", test(function(t)
+    t.loop:add_callback(function() end)
+    t:settle()
+    for number = 34, 64 do
+      assert.equal("default", process.disposition(number))
+    end
+  end))
+end)
