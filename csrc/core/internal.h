@@ -97,6 +97,9 @@ typedef struct zl__poller {
   /* Waits at most timeout_ns and calls zl__loop_report() for each event.
    * Returns 0 or -EINTR. */
   int (*wait)(zl_loop *loop, int64_t timeout_ns);
+  /* One that is readable when wait() would report something, level-triggered;
+   * always the same. NULL: there is none. */
+  int (*descriptor)(zl_loop *loop);
 } zl__poller;
 
 extern const zl__poller zl__poller_epoll;
@@ -364,6 +367,7 @@ struct zl_loop {
   pid_t pid;
   bool is_virtual; /* the clock */
   bool touch;      /* mark a socket dirty after every operation on it */
+  bool hosted;     /* zl_loop_fd() was called */
 
   zl__link handles;   /* all that are open */
   zl__link graveyard; /* closed, to be freed when the stack has unwound */

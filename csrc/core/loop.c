@@ -277,10 +277,10 @@ static int wait_virtually(zl_loop *loop, int64_t timeout_ns) {
 
 /* Waiting is not work: a time budget does not count it. A look without waiting
  * is left out where only a wake-up could be seen: what it is for is seen
- * without it. In the child of a callback that has forked, events are the
- * parent's. */
+ * without it, unless a host sees it too. In the child of a callback that has
+ * forked, events are the parent's. */
 static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
-  if (timeout_ns == 0 && loop->watch_count == 0) {
+  if (timeout_ns == 0 && loop->watch_count == 0 && !loop->hosted) {
     return 0;
   }
   if (zl__loop_forked(loop)) {
@@ -401,6 +401,40 @@ static int iterate(zl_loop *loop, int64_t wait_until, int mode) {
   return 0;
 }
 
+/* ---- what is left to do -------------------------------------------------- */
+
+static bool due_now(zl_loop *loop) {
+  return loop->callbacks.count > 0 ||
+         (loop->heap.count > 0 &&
+          zl__timers_next(loop) <= zl_loop_time_ns(loop));
+}
+
+/* Would another step have something to do at once? */
+static bool pending(zl_loop *loop) {
+  return zl__linked(&loop->dirty) || !zl__mailbox_empty(&loop->mailbox) ||
+         zl__signals_pending(loop) || due_now(loop);
+}
+
+int64_t zl_loop_timeout_ns(zl_loop *loop) {
+  if (pending(loop) || loop->phase != ZL__PHASE_COLLECT) {
+    return 0;
+  }
+  int64_t next = zl__timers_next(loop);
+  return next == ZL_FOREVER ? ZL_FOREVER : next - zl_loop_time_ns(loop);
+}
+
+int zl_loop_fd(zl_loop *loop) {
+  if (zl__loop_forked(loop)) {
+    return -ECHILD;
+  }
+  if (!loop->poller->descriptor) {
+    return -ENOTSUP;
+  }
+  int fd = loop->poller->descriptor(loop);
+  loop->hosted = loop->hosted || fd >= 0;
+  return fd;
+}
+
 /* ---- run and step ------------------------------------------------------- */
 
 static int begin(zl_loop *loop) {
@@ -424,6 +458,9 @@ static int begin(zl_loop *loop) {
 }
 
 static void end(zl_loop *loop) {
+  if (loop->hosted && zl_loop_timeout_ns(loop) == 0) {
+    zl__mailbox_wake(&loop->mailbox); /* what is left makes it readable */
+  }
   zl__stats_resting(loop, false);
   loop->running = false;
   loop->breaking = false;
@@ -466,18 +503,6 @@ int zl_loop_run(zl_loop *loop, int mode) {
   atomic_store(&loop->stopping, false);
   end(loop);
   return rc;
-}
-
-static bool due_now(zl_loop *loop) {
-  return loop->callbacks.count > 0 ||
-         (loop->heap.count > 0 &&
-          zl__timers_next(loop) <= zl_loop_time_ns(loop));
-}
-
-/* Would another step have something to do at once? */
-static bool pending(zl_loop *loop) {
-  return zl__linked(&loop->dirty) || !zl__mailbox_empty(&loop->mailbox) ||
-         zl__signals_pending(loop) || due_now(loop);
 }
 
 int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {

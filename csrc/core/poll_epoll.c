@@ -23,7 +23,8 @@ enum { EVENTS_PER_WAIT = 256, STALE_BEFORE_REBUILD = 100 };
 
 typedef struct state {
   int fd;
-  bool coarse; /* the kernel has no epoll_pwait2 (before 5.11) */
+  int outer_fd; /* for the host, or -1 */
+  bool coarse;  /* the kernel has no epoll_pwait2 (before 5.11) */
   struct epoll_event events[EVENTS_PER_WAIT];
 } state;
 
@@ -92,6 +93,7 @@ static int epoll_open(zl_loop *loop) {
     return -ENOMEM;
   }
   s->coarse = false;
+  s->outer_fd = -1;
   s->fd = epoll_create1(EPOLL_CLOEXEC);
   if (s->fd < 0) {
     int rc = -errno;
@@ -105,6 +107,9 @@ static int epoll_open(zl_loop *loop) {
 
 static void epoll_shut(zl_loop *loop) {
   state *s = loop->poller_state;
+  if (s->outer_fd >= 0) {
+    (void)close(s->outer_fd);
+  }
   (void)close(s->fd);
   zl__free(loop, s, sizeof *s);
 }
@@ -167,6 +172,30 @@ static int wait_events(state *s, int64_t timeout_ns) {
   return count;
 }
 
+/* Makes the outer set readable when the inner one has something to report. */
+static int enclose(int outer_fd, int fd) {
+  return control(outer_fd, EPOLL_CTL_ADD, fd, EPOLLIN, 0);
+}
+
+/* A set around ours, which may be replaced by another: rebuild(). */
+static int epoll_descriptor(zl_loop *loop) {
+  state *s = loop->poller_state;
+  if (s->outer_fd >= 0) {
+    return s->outer_fd;
+  }
+  int fd = epoll_create1(EPOLL_CLOEXEC);
+  if (fd < 0) {
+    return -errno;
+  }
+  int rc = enclose(fd, s->fd);
+  if (rc < 0) {
+    (void)close(fd);
+    return rc;
+  }
+  s->outer_fd = fd;
+  return fd;
+}
+
 /* Puts all that is watched into a new set. */
 static int fill(zl_loop *loop, int epoll_fd) {
   int rc = control(epoll_fd, EPOLL_CTL_ADD, loop->mailbox.wake_read,
@@ -193,7 +222,8 @@ static void rebuild(zl_loop *loop) {
   if (epoll_fd < 0) {
     return;
   }
-  if (fill(loop, epoll_fd) < 0) {
+  if (fill(loop, epoll_fd) < 0 ||
+      (s->outer_fd >= 0 && enclose(s->outer_fd, epoll_fd) < 0)) {
     (void)close(epoll_fd);
     return;
   }
@@ -225,6 +255,7 @@ const zl__poller zl__poller_epoll = {
     .modify = epoll_modify,
     .remove = epoll_remove,
     .wait = epoll_wait_and_report,
+    .descriptor = epoll_descriptor,
 };
 #else
 typedef int zl__poller_epoll_is_for_linux; /* no empty translation unit */

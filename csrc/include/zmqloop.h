@@ -239,6 +239,21 @@ ZL_API void zl_loop_wake(zl_loop *loop);
  * with *what set to the invariant that is broken; what may be NULL. */
 ZL_API int zl_loop_verify(const zl_loop *loop, const char **what);
 
+/* ---- inside another loop ------------------------------------------------- */
+
+/* A descriptor for the host's own loop: readable, for as long as it is so, when
+ * the loop has something to do but for timers; zl_loop_step() then does it.
+ * Made at the first call, and the loop's: the host neither reads nor closes it.
+ * Before each wait for it the host asks for zl_loop_timeout_ns(), since what it
+ * has done with the loop outside of a step may not show. Returns -ENOTSUP (the
+ * poll backend has none), -EMFILE, -ENFILE, -ENOMEM or -ECHILD (in a forked
+ * child). */
+ZL_API int zl_loop_fd(zl_loop *loop);
+
+/* How long the host may wait for zl_loop_fd() before the next step: 0 when it
+ * should step at once, ZL_FOREVER when no timer is due some time. */
+ZL_API int64_t zl_loop_timeout_ns(zl_loop *loop);
+
 /* ---- blocked loops ------------------------------------------------------ */
 
 /* Called on the loop's thread in the handler of a signal, wherever the block

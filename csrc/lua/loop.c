@@ -442,6 +442,32 @@ static int loop_time(lua_State *L) {
   return 1;
 }
 
+/* ---- inside another loop -------------------------------------------------
+ */
+
+/* fd() -> number | nil, message, name */
+static int loop_fd(lua_State *L) {
+  const zlua_loop *loop = check_self(L, "fd");
+  int fd = zl_loop_fd(loop->core);
+  if (fd < 0) {
+    return zlua_fail(L, fd);
+  }
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
+/* timeout() -> seconds, or nil for ever */
+static int loop_timeout(lua_State *L) {
+  const zlua_loop *loop = check_self(L, "timeout");
+  int64_t timeout = zl_loop_timeout_ns(loop->core);
+  if (timeout == ZL_FOREVER) {
+    lua_pushnil(L);
+  } else {
+    lua_pushnumber(L, (lua_Number)timeout / 1e9);
+  }
+  return 1;
+}
+
 /* ---- statistics --------------------------------------------------------- */
 
 /* [-0, +0] sets a field of the table at the top. */
@@ -644,6 +670,8 @@ static const luaL_Reg methods[] = {
     {"time", loop_time},
     {"add_callback", loop_add_callback},
     {"on_error", loop_on_error},
+    {"fd", loop_fd},
+    {"timeout", loop_timeout},
     {"stats", loop_stats},
     {NULL, NULL},
 };

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -420,9 +421,16 @@ EACH(test_fd_closed_before_its_watch)
 EACH(test_fd_number_used_again_behind_the_loops_back)
 EACH(test_fd_closed_with_a_duplicate_open)
 
-/* Such an entry would wake the loop for ever. */
+static int is_readable(int fd) {
+  struct pollfd item = {.fd = fd, .events = POLLIN};
+  return poll(&item, 1, 0) == 1;
+}
+
+/* Such an entry would wake the loop, and the host that waits for it, for ever.
+ */
 static void test_fd_lost_registration_is_got_rid_of(void) {
   zl_loop *loop = backend_loop();
+  int hosts = zl_loop_fd(loop); /* the poll backend has none */
   int ends[2];
   int others[2];
   seen old;
@@ -439,7 +447,10 @@ static void test_fd_lost_registration_is_got_rid_of(void) {
     CHECK_INT(step(loop), 0);
   }
   CHECK_INT(loop->stale, 0);
+  CHECK_INT(zl_loop_fd(loop), hosts);
+  CHECK(hosts < 0 || !is_readable(hosts));
   CHECK_INT(write(others[1], "x", 1), 1);
+  CHECK(hosts < 0 || is_readable(hosts));
   CHECK_INT(step(loop), 1);
   CHECK_INT(new.calls, 1);
   zl_loop_wake(loop); /* the loop's own descriptor is in the new set too */

@@ -224,6 +224,32 @@ function IOLoop:close(all_fds)
   end
 end
 
+-- ---- inside another loop --------------------------------------------------------------------
+
+local Pollable = {}
+Pollable.__index = Pollable
+Pollable.__name = "zmqloop.Pollable"
+
+--- The loop's descriptor.
+function Pollable:pollfd() return self.loop:fd() end
+
+--- What it is to be watched for: "r".
+function Pollable.events() return "r" end
+
+--- Seconds until loop:step() is to be called in any case, or nil.
+function Pollable:timeout() return self.loop:timeout() end
+
+--- An object for loops that wait for pollfd(), events() and timeout(), as those of cqueues: when it
+-- is ready or its time is up, loop:step() is to be called. Returns nil, message, name if the loop
+-- has no descriptor, see fd().
+function IOLoop:pollable()
+  local fd, message, name = self:fd()
+  if not fd then
+    return fd, message, name
+  end
+  return setmetatable({loop = self}, Pollable)
+end
+
 -- ---- errors ----------------------------------------------------------------------------------
 
 --- Called with the error of a callback, and its traceback; overridable by loop and by class.

@@ -53,6 +53,20 @@ function IOLoop:run() end
 ---@return boolean more whether work is pending: step again soon
 function IOLoop:step(timeout, budget) end
 
+---A descriptor to wait for in another loop: readable, for as long as it is so, when
+---the loop has something to do but for timeouts. Then, and when `timeout()` is over,
+---`step()` does it. Ask for `timeout()` before each wait: what was done with the loop
+---outside of a step may not show here. The descriptor is the loop's; it is made at
+---the first call.
+---@return integer? fd nil on failure
+---@return string? message
+---@return string? name ENOTSUP (the poll backend has none), EMFILE, ENFILE, ECHILD
+function IOLoop:fd() end
+
+---How long another loop may wait for `fd()` before the next `step()`.
+---@return number? seconds 0 when there is something to do, nil when no timeout is active
+function IOLoop:timeout() end
+
 ---@class zmqloop.Stats what a loop has done since it was made
 ---@field iterations integer
 ---@field callbacks integer callbacks called
