@@ -25,11 +25,14 @@ def allow_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def start(command, environment, core):
-    return subprocess.Popen(command, env={**os.environ, **environment},
-                            text=True, errors='replace',
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            preexec_fn=lambda: os.sched_setaffinity(0, core))
+def start(command, environment, cores):
+    os.sched_setaffinity(0, cores)  # which the child inherits
+    try:
+        return subprocess.Popen(command, env={**os.environ, **environment},
+                                text=True, errors='replace',
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    finally:
+        os.sched_setaffinity(0, CORES)
 
 
 def finish(processes):
@@ -60,7 +63,7 @@ def new_endpoint(transport, directory):
     return 'inproc://bench'
 
 
-Command = collections.namedtuple('Command', 'driver task options core rest', defaults=((),))
+Command = collections.namedtuple('Command', 'driver task options cores rest', defaults=((),))
 
 
 def commands(line, count, directory):
@@ -85,14 +88,15 @@ def commands(line, count, directory):
             Command(drivers.LOAD, workload.load, options, load_core)]
 
 
-def run(line, count, directory, under=()):
-    """Runs a line's peer (`under` a tool) and its load; returns what both printed."""
+def run(line, count, directory, under=(), cores=None):
+    """Runs a line's peer (`under` a tool) and its load, on their cores or on those given; returns
+    what both printed."""
     processes = []
-    for driver, task, options, core, rest in commands(line, count, directory):
+    for driver, task, options, its_cores, rest in commands(line, count, directory):
         tool = under if not processes else ()
         arguments = ['%s=%s' % option for option in options.items()]
         processes.append(start([*tool, *driver.command, task, *arguments, *rest],
-                               driver.environment, core))
+                               driver.environment, cores or its_cores))
     try:
         results = finish(processes)
     finally:

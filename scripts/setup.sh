@@ -82,6 +82,30 @@ need_json() { # version
     2>/dev/null || missing lua-cjson
 }
 
+# What scripts/bench compares zmqloop to.
+need_peers() {
+  need_python_zmq
+  /usr/bin/python3 -c 'import tornado' 2>/dev/null || missing python3-tornado
+  need_library libczmq libczmq-dev
+  need_library libuv libuv1-dev
+  lua5.4 -e 'require("luv")' 2>/dev/null || missing lua-luv
+  luajit -e 'require("luv")' 2>/dev/null || missing lua-luv
+  lua5.4 -e 'require("cqueues")' 2>/dev/null || missing lua-cqueues
+  need_command strace strace
+}
+
+# With its headers, by which the drivers tell callgrind what to count.
+need_valgrind() {
+  need_command valgrind valgrind
+  echo '#include <valgrind/callgrind.h>' | cc -E - >/dev/null 2>&1 ||
+    missing valgrind
+}
+
+need_matplotlib() {
+  /usr/bin/python3 -c 'import matplotlib' 2>/dev/null ||
+    missing python3-matplotlib
+}
+
 need_procps() {
   need_command ps procps
 }

@@ -109,7 +109,7 @@ int main(int argc, char **argv) {
     w++;
   if (w == count)
     bench_unknown(&b);
-  zsys_set_max_sockets((size_t)b.idle + 64);
+  zsys_set_max_sockets((size_t)b.idle + 1023);
   zsys_set_linger(1000);
   void *context = zsys_init();
   zloop_t *loop = zloop_new();

@@ -132,7 +132,7 @@ function messages.pub()
 end
 
 local function run_messages()
-  context = zmq.Context({max_sockets = run.idle + 64})
+  context = zmq.Context({max_sockets = run.idle + 1023})
   open_idle()
   local stream = messages[run.workload]()
   bench.load(context:handle())

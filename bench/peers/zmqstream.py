@@ -97,7 +97,7 @@ WORKLOADS = {'sink': (zmq.PULL, sink), 'echo': (zmq.REP, echo), 'serve': (zmq.RE
 
 if run.workload in WORKLOADS:
     zmq_context = zmq.Context()
-    zmq_context.max_sockets = run.idle + 64
+    zmq_context.max_sockets = run.idle + 1023
     idle = [open_stream(zmq_context, zmq.PULL, 'inproc://idle-%d' % i, never)
             for i in range(run.idle)]
     active = open_stream(zmq_context, WORKLOADS[run.workload][0], run.endpoint,

@@ -11,6 +11,14 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Without valgrind's headers there is no counting of instructions either. */
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_ZERO_STATS          (void)0
+#define CALLGRIND_DUMP_STATS_AT(name) (void)(name)
+#endif
+
 static double seconds(clockid_t id) {
   struct timespec t;
   clock_gettime(id, &t);
@@ -21,13 +29,13 @@ double bench_seconds(void) {
   return seconds(CLOCK_MONOTONIC);
 }
 
-double bench_thread_seconds(void) {
+static double thread_seconds(void) {
   return seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static bench_clocks now(void) {
   return (bench_clocks){bench_seconds(), seconds(CLOCK_PROCESS_CPUTIME_ID),
-                        bench_thread_seconds()};
+                        thread_seconds()};
 }
 
 void bench_die(const char *format, ...) {
@@ -79,6 +87,8 @@ static void set(bench *b, const char *argument) {
     b->load_core = (int)number_of(argument, value);
   else if (IS("span_ms"))
     b->span_s = (double)number_of(argument, value) * 1e-3;
+  else if (IS("pause_ms"))
+    b->pause_s = (double)number_of(argument, value) * 1e-3;
   else
     bench_die("unknown key: %s", argument);
 #undef IS
@@ -147,10 +157,23 @@ uint64_t bench_take(bench *b, const void *data, size_t size) {
 
 void bench_begin(bench *b) {
   b->start = now();
+  CALLGRIND_ZERO_STATS;
 }
 
 void bench_end(bench *b) {
+  CALLGRIND_DUMP_STATS_AT("window");
   b->end = now();
+}
+
+void bench_begin_part(bench *b) {
+  b->part_start = thread_seconds();
+  CALLGRIND_ZERO_STATS;
+}
+
+void bench_end_part(bench *b, const char *name, uint64_t count) {
+  CALLGRIND_DUMP_STATS_AT(name);
+  double passed = thread_seconds() - b->part_start;
+  bench_add(b, name, passed / (double)count * 1e9);
 }
 
 /* The number in a line "KEY: number kB" of a file of the process, in bytes. */

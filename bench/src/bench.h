@@ -28,10 +28,12 @@ typedef struct bench {
   int idle;         /* silent sockets to register beside the active one */
   int unpack;       /* on_recv with unpack=true */
   double span_s;    /* what timers are spread over; key `span_ms` */
+  double pause_s;   /* what the load waits, see load.h; key `pause_ms` */
   const char *load; /* mode of a load to run on a thread of its own, or NULL */
   int load_core;    /* where that thread is to run; -1: where all do */
   uint64_t seen, bytes;
   bench_clocks start, end;
+  double part_start;
   bench_figure figures[BENCH_MAX_FIGURES]; /* further ones, to be reported */
   int figure_count;
 } bench;
@@ -66,13 +68,17 @@ uint64_t bench_count(bench *b, size_t size);
  * of messages still to come. */
 uint64_t bench_take(bench *b, const void *data, size_t size);
 
-/* Open and close the window by hand. */
+/* Open and close the window by hand. Callgrind dumps it under that name. */
 void bench_begin(bench *b);
 void bench_end(bench *b);
 
-/* Monotonic, and CPU of the calling thread. */
+/* A part of the run with a figure of its own: nanoseconds of CPU of this thread
+ * for each of count items. Callgrind dumps it under the figure's name. */
+void bench_begin_part(bench *b);
+void bench_end_part(bench *b, const char *name, uint64_t count);
+
+/* Monotonic. */
 double bench_seconds(void);
-double bench_thread_seconds(void);
 
 /* Private memory of this process, or of another one, in bytes. */
 double bench_private_bytes(void);

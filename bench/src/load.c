@@ -55,6 +55,11 @@ static void send_message(void *socket, const void *data, size_t size) {
     bench_die("send: %s", zmq_strerror(zmq_errno()));
 }
 
+static void pause_for(const bench *b) {
+  if (b->pause_s > 0)
+    usleep((useconds_t)(b->pause_s * 1e6));
+}
+
 /* ---- push --------------------------------------------------------------- */
 
 /* Over ipc, libzmq 4.3.4 loses the end of the flood when the sender closes
@@ -105,6 +110,7 @@ static void req(bench *b, void *context, unsigned char *message,
   double *seconds = allocate(b->counted, sizeof *seconds);
   for (uint64_t i = 0; i < b->checked + b->counted; i++) {
     memcpy(message, &i, sizeof i);
+    pause_for(b);
     double start = bench_seconds();
     ask(b, socket, message, reply);
     if (i >= b->checked)
@@ -200,6 +206,7 @@ static void sub(const bench *b, void *context) {
   set_int(socket, ZMQ_RCVHWM, 0);
   zmq_setsockopt(socket, ZMQ_SUBSCRIBE, "", 0);
   connect_to(socket, b->endpoint);
+  pause_for(b);
   zmq_msg_t message;
   zmq_msg_init(&message);
   for (uint64_t i = 0; i < b->checked + b->counted; i++) {

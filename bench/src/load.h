@@ -3,10 +3,10 @@
  *
  *   push     PUSH as fast as the peer takes it, as bench_flood_number() says
  *   number   the same with each message different
- *   req      REQ: compares every reply byte by byte
+ *   req      REQ: compares every reply byte by byte; pauses before each request
  *   dealers  100 DEALER sockets with 10 requests each in flight: compares every
  *            reply, and their order
- *   sub      SUB: counts, and compares the checked messages and the last one
+ *   sub      SUB: compares every message; pauses before it takes the first one
  *   startup  starts the command after "--" b->counted times and asks it once
  */
 #ifndef LOAD_H

@@ -103,10 +103,6 @@ static int seconds(lua_State *L) {
   return 1;
 }
 
-static int thread_seconds(lua_State *L) {
-  lua_pushnumber(L, bench_thread_seconds());
-  return 1;
-}
 
 static int private_bytes(lua_State *L) {
   lua_pushnumber(L, bench_private_bytes());
@@ -119,12 +115,30 @@ static int sleep_seconds(lua_State *L) {
   return 0;
 }
 
-/* add(name, value) */
-static int add(lua_State *L) {
+/* A copy of the first argument, to be the name of the next figure. */
+static const char *check_name(lua_State *L) {
   static char names[BENCH_MAX_FIGURES][MAX_NAME];
   char *name = names[b.figure_count % BENCH_MAX_FIGURES];
   strncpy(name, luaL_checkstring(L, 1), MAX_NAME - 1);
-  bench_add(&b, name, luaL_checknumber(L, 2));
+  return name;
+}
+
+/* add(name, value) */
+static int add(lua_State *L) {
+  bench_add(&b, check_name(L), luaL_checknumber(L, 2));
+  return 0;
+}
+
+static int begin_part(lua_State *L) {
+  (void)L;
+  bench_begin_part(&b);
+  return 0;
+}
+
+/* end_part(name, count) */
+static int end_part(lua_State *L) {
+  uint64_t count = (uint64_t)luaL_checknumber(L, 2);
+  bench_end_part(&b, check_name(L), count);
   return 0;
 }
 
@@ -167,7 +181,8 @@ int luaopen_luabench(lua_State *L) {
                    {"begin", begin},
                    {"finish", finish},
                    {"seconds", seconds},
-                   {"thread_seconds", thread_seconds},
+                   {"begin_part", begin_part},
+                   {"end_part", end_part},
                    {"private_bytes", private_bytes},
                    {"sleep", sleep_seconds},
                    {"add", add},

@@ -32,23 +32,20 @@ void timers_fired(size_t index) {
 
 static void create(bench *b) {
   double before_bytes = bench_private_bytes();
-  double start = bench_thread_seconds();
+  bench_begin_part(b);
   for (size_t i = 0; i < b->counted; i++)
     peer->create(i, (FIRST + drand48()) * b->span_s);
-  double end = bench_thread_seconds();
-  double count = (double)b->counted;
-  bench_add(b, "create_ns", (end - start) / count * 1e9);
-  bench_add(b, "bytes", (bench_private_bytes() - before_bytes) / count);
+  bench_end_part(b, "create_ns", b->counted);
+  bench_add(b, "bytes",
+            (bench_private_bytes() - before_bytes) / (double)b->counted);
 }
 
 static void cancel(bench *b) {
-  double start = bench_thread_seconds();
+  bench_begin_part(b);
   for (size_t i = 0; i < b->counted; i++)
     if (!wanted(i))
       peer->cancel(i);
-  double end = bench_thread_seconds();
-  bench_add(b, "cancel_ns",
-            (end - start) / (double)(b->counted - expected) * 1e9);
+  bench_end_part(b, "cancel_ns", b->counted - expected);
 }
 
 static void one_shot(bench *b, bool due) {

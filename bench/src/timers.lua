@@ -30,9 +30,9 @@ local function create(run, peer, wanted, on_wanted, on_cancelled)
   end
   collectgarbage()
   local before = bench.private_bytes()
-  local start = bench.thread_seconds()
+  bench.begin_part()
   peer.create(handles, list, callbacks)
-  bench.add("create_ns", (bench.thread_seconds() - start) / run.counted * 1e9)
+  bench.end_part("create_ns", run.counted)
   bench.add("bytes", (bench.private_bytes() - before) / run.counted)
   local unwanted = {}
   for i = 1, run.counted do
@@ -44,9 +44,9 @@ local function create(run, peer, wanted, on_wanted, on_cancelled)
 end
 
 local function cancel(peer, handles)
-  local start = bench.thread_seconds()
+  bench.begin_part()
   peer.cancel(handles)
-  bench.add("cancel_ns", (bench.thread_seconds() - start) / #handles * 1e9)
+  bench.end_part("cancel_ns", #handles)
 end
 
 local function one_shot(run, peer, is_due, cancels)
