@@ -24,6 +24,11 @@ Target = collections.namedtuple('Target', 'line figures bound base', defaults=(N
 
 Table = collections.namedtuple('Table', 'name title lines figures base targets')
 
+# A part of the overview: in each row the ratios of one figure of a table, for those of the peers
+# that it has; of a peer's lines the one with the suffix, if there is one.
+Part = collections.namedtuple('Part', 'title peers rows')
+Row = collections.namedtuple('Row', 'title table figure suffix', defaults=('',))
+
 
 def count_form(value):
     for size, unit in ((1e6, ' M'), (1e3, ' k')):
@@ -38,9 +43,9 @@ def key(name, factor=1.0):
 
 RATE = Figure('per second', lambda run: run['messages'] / run['seconds'], count_form)
 CPU = Figure('CPU ns', lambda run: run['cpu_s'] / run['messages'] * 1e9, '{:.0f}'.format, True)
+CPU_S = Figure('CPU s', key('cpu_s'), '{:.2f}'.format, True, False)
 PEAK = Figure('peak MiB', key('peak_kb', 1 / 1024), '{:.1f}'.format, True, False)
-CPU_SECONDS = Figure('CPU s', key('cpu_s'), '{:.2f}'.format, True, False)
-
+USED = [CPU_S, PEAK]  # by the peer's process: while it was timed, and at all
 LOOP = Figure('loop ns', lambda run: run['loop_cpu_s'] / run['messages'] * 1e9, '{:.0f}'.format,
               True)
 P50 = Figure('p50 us', key('p50_us'), '{:.1f}'.format, True, False)
@@ -76,7 +81,7 @@ def echo():
         workload = Workload('echo', 'req', transport, False)
         yield Table('echo_' + transport,
                     'REQ to REP over %s, 16 bytes, both on one core' % transport,
-                    message_lines(workload, count, 3), [RATE, LOOP, P50, P99, PEAK], ZMQ,
+                    message_lines(workload, count, 3), [RATE, LOOP, P50, P99, *USED], ZMQ,
                     zmq_targets((RATE,), 0.97, 0.97))
 
 
@@ -91,31 +96,31 @@ def sink():
         lines[6:6] = [Line(peer + ', numbered', peer, numbered, 4000000) for peer in BOTH]
         yield Table('sink_' + transport,
                     'PUSH to PULL over %s, 16 bytes, a callback per message' % transport, lines,
-                    [RATE, CPU, CPU_SECONDS, PEAK], ZMQ,
+                    [RATE, CPU, *USED], ZMQ,
                     zmq_targets((RATE, CPU), 0.48, 0.72) +
                     zmq_targets((RATE, CPU), 0.70, 0.90, suffix=', unpack'))
     for size, name, count in ((1024, '1 KiB', 400000), (65536, '64 KiB', 20000)):
         yield Table('sink_%d' % size, 'PUSH to PULL over tcp, %s' % name,
                     message_lines(SINK._replace(options={'size': size}), count, 10, unpack=True),
-                    [RATE, CPU, PEAK], ZMQ,
+                    [RATE, CPU, *USED], ZMQ,
                     zmq_targets((RATE,), 0.97, 0.97) +
                     zmq_targets((RATE,), 0.97, 0.97, suffix=', unpack'))
     yield Table('sink_inproc', 'PUSH in one thread to PULL in another, inproc, 8 bytes',
                 message_lines(Workload('sink', 'push', 'inproc', True, {'size': 8}), 4000000, 60,
                               unpack=True),
-                [RATE, LOOP, PEAK], ZMQ, zmq_targets((RATE,), 0.70, 0.85, suffix=', unpack'))
+                [RATE, LOOP, *USED], ZMQ, zmq_targets((RATE,), 0.70, 0.85, suffix=', unpack'))
 
 
 def router():
     yield Table('router', '100 DEALER sockets with 10 requests each in flight to ROUTER, 32 bytes',
                 message_lines(Workload('router', 'dealers', 'tcp', True, {'size': 32}), 300000, 15),
-                [RATE, CPU, PEAK], ZMQ, zmq_targets((RATE,), 0.95, 0.95))
+                [RATE, CPU, *USED], ZMQ, zmq_targets((RATE,), 0.95, 0.95))
 
 
 def pub():
     yield Table('pub', 'PUB to SUB over tcp, 16 bytes, until the last one has arrived',
                 message_lines(Workload('pub', 'sub', 'tcp', True), 1000000, 30),
-                [RATE, CPU, PEAK], ZMQ, zmq_targets((RATE, CPU), 0.55, 0.75))
+                [RATE, CPU, *USED], ZMQ, zmq_targets((RATE, CPU), 0.55, 0.75))
 
 
 def idle():
@@ -133,7 +138,7 @@ def idle():
                 if peer in BOTH:
                     targets.append(Target(beside, (RATE,), 0.95, name))
         yield Table('idle_' + workload.task, '%s beside registered idle sockets' % workload.task,
-                    lines, [RATE, CPU, PEAK], None, targets)
+                    lines, [RATE, CPU, *USED], None, targets)
 
 
 CALLS = Figure('system calls per message', key('calls'), '{:.3f}'.format, True)
@@ -171,20 +176,20 @@ def loop_lines(task, count=TIMERS):
 def timers():
     both = [('zmqloop ' + version, peer) for version, peer in LUV.items()]
     yield Table('timers', '100,000 one-shot timers over a second: create, cancel 90 %, run',
-                loop_lines('timers'), [CREATE, CANCEL, BYTES, RUN_CPU, PEAK], 'libuv',
+                loop_lines('timers'), [CREATE, CANCEL, BYTES, RUN_CPU, *USED], 'libuv',
                 [Target(line, (figure,), 4, peer) for line, peer in both
                  for figure in (CREATE, CANCEL)] +
                 [Target(line, (BYTES,), 200) for line, _ in both])
     yield Table('due', 'the same, all due when the loop starts: dispatch of the 10,000 left',
-                loop_lines('due'), [FIRE], 'libuv',
+                loop_lines('due'), [FIRE, *USED], 'libuv',
                 [Target(line, (FIRE,), 3, peer) for line, peer in both] +
                 [Target(line, (FIRE,), 1, 'libuv') for line, _ in both])
     yield Table('all_due', '100,000 due timers, none cancelled: dispatch',
-                loop_lines('all_due'), [FIRE], 'libuv',
+                loop_lines('all_due'), [FIRE, *USED], 'libuv',
                 [Target(line, (FIRE,), 3, peer) for line, peer in both] +
                 [Target(line, (FIRE,), 1, 'libuv') for line, _ in both])
     yield Table('pending', 'a loop that sleeps for a second beside 100,000 timers of an hour',
-                loop_lines('pending'), [RUN_CPU], 'libuv', [])
+                loop_lines('pending'), [RUN_CPU, PEAK], 'libuv', [])
     yield Table('periodic', '1 ms for 3 s',
                 loop_lines('periodic', 3000), [JITTER, JITTER99, DRIFT, MISSED, RUN_CPU], 'libuv',
                 [Target(line, (figure,), bound) for line, _ in both
@@ -196,10 +201,10 @@ def timers():
 def callbacks():
     both = [('zmqloop ' + version, peer) for version, peer in LUV.items()]
     yield Table('chain', '1,000,000 callbacks, each of which schedules the next',
-                loop_lines('chain', 1000000), [RATE, CPU, PEAK], 'libuv',
+                loop_lines('chain', 1000000), [RATE, CPU, *USED], 'libuv',
                 [Target(line, (RATE, CPU), 1.1, peer) for line, peer in both])
     yield Table('batch', '1,000,000 callbacks at once',
-                loop_lines('batch', 1000000), [RATE, CPU, PEAK], 'libuv',
+                loop_lines('batch', 1000000), [RATE, CPU, *USED], 'libuv',
                 [Target(line, (RATE, CPU), 10, peer) for line, peer in both])
 
 
@@ -215,7 +220,7 @@ def post():
              Line('luv 5.4 async, coalesced', 'luv 5.4', workload, 1000000),
              Line('asyncio', 'asyncio', workload, 60000),
              Line('tornado', 'ZMQStream', workload, 60000)]
-    yield Table('post', 'callbacks posted from another thread', lines, [RATE, LOOP, PEAK],
+    yield Table('post', 'callbacks posted from another thread', lines, [RATE, LOOP, *USED],
                 'libuv, list and async', [])
 
 
@@ -240,3 +245,26 @@ def startup():
 CASES = {'echo': echo, 'sink': sink, 'router': router, 'pub': pub, 'idle': idle,
          'syscalls': syscalls, 'timers': timers, 'callbacks': callbacks, 'post': post,
          'startup': startup}
+
+OVERVIEW = [
+    Part('messages: rate, times that of zmq_msg_recv() or zmq_send() in C',
+         [*BOTH, *(NAMES[peer] for peer in ('zloop', 'ZMQStream', 'asyncio'))],
+         [Row('sink, tcp, 16 B', 'sink_tcp', RATE.title, ', unpack'),
+          Row('sink, ipc, 16 B', 'sink_ipc', RATE.title, ', unpack'),
+          Row('sink, inproc, 8 B', 'sink_inproc', RATE.title, ', unpack'),
+          Row('sink, tcp, 1 KiB', 'sink_1024', RATE.title, ', unpack'),
+          Row('router, 100 dealers', 'router', RATE.title),
+          Row('pub, tcp, 16 B', 'pub', RATE.title),
+          Row('echo, ipc', 'echo_ipc', RATE.title)]),
+    Part('echo over ipc beside idle sockets: rate, times that without them',
+         [*BOTH, *(NAMES[peer] for peer in ('zloop', 'ZMQStream'))],
+         [Row('1,000 idle sockets', 'idle_echo', RATE.title, ', 1000 idle'),
+          Row('5,000 idle sockets', 'idle_echo', RATE.title, ', 5000 idle')]),
+    Part('timers and callbacks: speed, times that of libuv in C',
+         [*BOTH, 'luv 5.4', 'luv luajit', 'cqueues', 'asyncio', 'tornado'],
+         [Row('create a timer', 'timers', CREATE.title),
+          Row('cancel a timer', 'timers', CANCEL.title),
+          Row('dispatch a timer', 'due', FIRE.title),
+          Row('callback, in a chain', 'chain', RATE.title),
+          Row('callbacks, all at once', 'batch', RATE.title)]),
+]

@@ -21,10 +21,16 @@ def ratios(runs, line, base, figure):
     return found
 
 
+def base_ratios(table, runs, line, figure):
+    """Ratios to what the line is compared to, if it is."""
+    base = line.base or table.base
+    return [] if base in (None, line.name) else ratios(runs, line.name, base, figure)
+
+
 def spread(found, form):
-    """Median (min - max), or - without values."""
+    """Median (min - max)."""
     if not found:
-        return '-'
+        return ''
     if len(found) == 1:
         return form(found[0])
     return '%s (%s - %s)' % tuple(form(v) for v in (statistics.median(found), min(found),
@@ -52,11 +58,8 @@ def figures(table, runs):
         row = [line.name]
         for figure in table.figures:
             row.append(spread(values(runs, line.name, figure), figure.form))
-            base = line.base or table.base
-            if figure.ratio and base in (None, line.name):
-                row.append('')
-            elif figure.ratio:
-                row.append(spread(ratios(runs, line.name, base, figure), ratio_form))
+            if figure.ratio:
+                row.append(spread(base_ratios(table, runs, line, figure), ratio_form))
         yield row
 
 
@@ -73,26 +76,35 @@ def comparisons(table, runs):
 
 def verdict(target, runs):
     """What was reached, what is wanted, and whether that is met, as texts."""
-    reached = []
-    for figure in target.figures:
-        found = (ratios(runs, target.line, target.base, figure) if target.base
-                 else values(runs, target.line, figure))
-        if not found:
-            return '-', '', 'unknown'
-        reached.append((statistics.median(found), figure.less and not target.base))
-    met = all(value <= target.bound if less else value >= target.bound
-              for value, less in reached)
-    sign = '<=' if reached[0][1] else '>='
-    return (', '.join(ratio_form(value) for value, _ in reached),
-            '%s %.3g%s' % (sign, target.bound, ' of ' + target.base if target.base else ''),
-            'met' if met else 'missed')
+    if target.base:
+        found = [ratios(runs, target.line, target.base, figure) for figure in target.figures]
+        form, less, wanted = ratio_form, False, '>= %.3g of %s' % (target.bound, target.base)
+    else:
+        found = [values(runs, target.line, figure) for figure in target.figures]
+        form, less = target.figures[0].form, target.figures[0].less
+        wanted = '%s %g' % ('<=' if less else '>=', target.bound)
+    if not all(found):
+        return '', wanted, 'unknown'
+    reached = [statistics.median(f) for f in found]
+    met = all(value <= target.bound if less else value >= target.bound for value in reached)
+    return ', '.join(map(form, reached)), wanted, 'met' if met else 'missed'
+
+
+TARGET_HEADER = 'target', 'figure', 'median', 'wanted', ''
 
 
 def targets(table, runs):
-    yield 'target', 'figure', 'median', 'wanted', ''
     for target in table.targets:
         yield (target.line, ' and '.join(figure.title for figure in target.figures),
                *verdict(target, runs))
+
+
+def summary(results):
+    """All targets of all tables."""
+    yield 'table', *TARGET_HEADER
+    for table, runs in results.values():
+        for row in targets(table, runs):
+            yield table.name, *row
 
 
 def print_table(table, runs, repetitions):
@@ -104,5 +116,5 @@ def print_table(table, runs, repetitions):
         print_rows(comparisons(table, runs))
     if table.targets:
         print()
-        print_rows(targets(table, runs))
+        print_rows([TARGET_HEADER, *targets(table, runs)])
     print(end='', flush=True)

@@ -7,16 +7,20 @@ import json
 import os
 import sys
 import tempfile
+import time
 
 import cases
 import drivers
 import measure
 import report
+import system
 
 QUICK = {'scale': 0.001, 'repetitions': 1}
 QUICK_SPAN_MS, QUICK_IDLE = 20, 100
 LEAST = 60  # messages or timers of a run
 RESULTS = os.path.join(drivers.HERE, 'results')
+PAGE = os.path.join(RESULTS, 'index.html')
+CHART = os.path.join(drivers.ROOT, 'docs', 'bench.svg')
 
 
 def take(table, line, scale, directory):
@@ -52,13 +56,50 @@ def hasten(table):
     return table._replace(lines=lines)
 
 
-def save(table, runs):
-    os.makedirs(RESULTS, exist_ok=True)
-    with open(os.path.join(RESULTS, table.name + '.json'), 'w') as f:
-        json.dump({'table': table.name, 'title': table.title,
-                   'machine': ' '.join(os.uname()[2:]), 'cores': len(measure.CORES),
-                   'runs': runs}, f, indent=1)
+# ---- results -----------------------------------------------------------------------------------
 
+def path_of(table):
+    return os.path.join(RESULTS, table.name + '.json')
+
+
+def save(table, runs, repetitions):
+    os.makedirs(RESULTS, exist_ok=True)
+    about = '%s; %s; %s; %d repetitions' % (
+        time.strftime('%Y-%m-%d'), system.machine(),
+        ', '.join([*system.versions(), *system.lua_versions().values()]), repetitions)
+    with open(path_of(table), 'w') as f:
+        json.dump({'table': table.name, 'title': table.title, 'about': about, 'runs': runs}, f,
+                  indent=1)
+
+
+def load():
+    """All saved results: tables with their runs, and what is said about them, by name."""
+    results, about = {}, {}
+    for table in (table for case in cases.CASES.values() for table in case()):
+        if os.path.exists(path_of(table)):
+            with open(path_of(table)) as f:
+                saved = json.load(f)
+            runs = {line.name: saved['runs'].get(line.name, []) for line in table.lines}
+            results[table.name], about[table.name] = (table, runs), saved['about']
+    return results, about
+
+
+def draw(chart):
+    """Draws what is saved, as the page, and with chart as the overview of README.md."""
+    import page  # wants matplotlib, which --quick does without
+    results, about = load()
+    if not results:
+        sys.exit('there are no results')
+    with open(PAGE, 'w') as f:
+        f.write(page.page(results, about))
+    print('wrote', PAGE)
+    if chart:
+        with open(CHART, 'w') as f:
+            f.write(page.charts.overview(results, next(iter(about.values()))))
+        print('wrote', CHART)
+
+
+# ---- main --------------------------------------------------------------------------------------
 
 def arguments():
     parser = argparse.ArgumentParser(prog='scripts/bench')
@@ -67,6 +108,10 @@ def arguments():
     parser.add_argument('--scale', type=float, default=1.0, help='of the numbers of messages')
     parser.add_argument('--quick', action='store_true',
                         help='only prove that everything runs and arrives')
+    parser.add_argument('--redraw', action='store_true',
+                        help='measure nothing, draw what was measured last')
+    parser.add_argument('--chart', action='store_true',
+                        help='write docs/bench.svg, too')
     options = parser.parse_args()
     if options.quick:
         vars(options).update(QUICK)
@@ -76,22 +121,40 @@ def arguments():
     return options
 
 
-def main():
-    options = arguments()
-    measure.allow_descriptors()
-    count, wrong = 0, 0
+def chosen(options):
+    for name in options.cases or cases.CASES:
+        for table in cases.CASES[name]():
+            yield hasten(table) if options.quick else table
+
+
+def run_all(options):
+    """The results of the chosen tables by name, and how many runs were wrong."""
+    results, wrong = {}, 0
     with tempfile.TemporaryDirectory() as directory:
-        for table in (t for name in options.cases or cases.CASES for t in cases.CASES[name]()):
-            if options.quick:
-                table = hasten(table)
+        for table in chosen(options):
             runs, failed = run_table(table, options.repetitions, options.scale, directory)
-            count += sum(map(len, runs.values()))
+            results[table.name] = table, runs
             wrong += failed
             if not options.quick:
                 report.print_table(table, runs, options.repetitions)
-                save(table, runs)
+                save(table, runs, options.repetitions)
+    return results, wrong
+
+
+def main():
+    options = arguments()
+    if options.redraw:
+        draw(options.chart)
+        return
+    measure.allow_descriptors()
+    results, wrong = run_all(options)
     if options.quick:
+        count = sum(len(found) for _, runs in results.values() for found in runs.values())
         print('%d passed, %d failed' % (count - wrong, wrong))
+    else:
+        print('\nall targets:')
+        report.print_rows(report.summary(results))
+        draw(options.chart)
     sys.exit(1 if wrong else 0)
 
 
