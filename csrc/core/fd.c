@@ -87,12 +87,38 @@ int zl_fd_update(zl_fd *watch, int events) {
   if (zl__loop_forked(loop)) {
     return -ECHILD;
   }
-  int rc = loop->poller->modify(loop, watch->watch.fd, events,
-                                zl__watch_token(&watch->watch));
+  int rc = watch->watch.paused
+               ? 0
+               : loop->poller->modify(loop, watch->watch.fd, events,
+                                      zl__watch_token(&watch->watch));
   if (rc == 0) {
     watch->events = events;
     watch->watch.events = events;
   }
+  return rc;
+}
+
+int zl_fd_pause(zl_fd *watch, int paused) {
+  zl_loop *loop = watch->watch.handle.loop;
+  if (watch->watch.fd < 0) {
+    return -EBADF;
+  }
+  if (zl__loop_forked(loop)) {
+    return -ECHILD;
+  }
+  if (watch->watch.paused == (paused != 0)) {
+    return 0;
+  }
+  if (paused) {
+    loop->poller->remove(loop, watch->watch.fd);
+    zl__unlink(&watch->watch.ready);
+    watch->reported = 0;
+    watch->watch.paused = true;
+    return 0;
+  }
+  int rc = loop->poller->add(loop, watch->watch.fd, watch->events, false,
+                             zl__watch_token(&watch->watch));
+  watch->watch.paused = rc < 0;
   return rc;
 }
 

@@ -60,6 +60,7 @@ typedef struct zl__watch {
   int events;     /* what the poller watches it for; 0 with edge */
   int priority;   /* in a turn; 0: as most */
   bool edge;      /* a zmq descriptor */
+  bool paused;    /* out of the poller for a while, with its number kept */
   uint32_t index; /* of its slot; 0: none */
 } zl__watch;
 

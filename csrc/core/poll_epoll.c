@@ -202,7 +202,7 @@ static int fill(zl_loop *loop, int epoll_fd) {
                    mask_of(ZL_READ, false), ZL__TOKEN_WAKE);
   for (uint32_t i = 1; i < loop->slot_count && rc == 0; i++) {
     const zl__watch *watch = loop->slots[i].watch;
-    if (watch && watch->fd >= 0) {
+    if (watch && watch->fd >= 0 && !watch->paused) {
       rc = control(epoll_fd, EPOLL_CTL_ADD, watch->fd,
                    mask_of(watch->events, watch->edge), zl__watch_token(watch));
       /* A descriptor closed behind the loop's back cannot be watched. */

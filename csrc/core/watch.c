@@ -173,6 +173,9 @@ int zl__watch_open(zl__watch *watch, int fd, int events, bool edge) {
   if (rc < 0) {
     return rc;
   }
+  if (loop->owners[fd] != 0 && loop->slots[loop->owners[fd]].watch->paused) {
+    return -EEXIST;
+  }
   rc = take_slot(watch);
   if (rc < 0) {
     return rc;
@@ -196,7 +199,7 @@ void zl__watch_shut(zl__watch *watch) {
   zl__watch_set_priority(watch, 0);
   if (watch->fd >= 0) {
     loop->owners[watch->fd] = 0;
-    if (!zl__loop_forked(loop)) {
+    if (!watch->paused && !zl__loop_forked(loop)) {
       loop->poller->remove(loop, watch->fd);
     }
     watch->fd = -1;

@@ -360,6 +360,12 @@ ZL_API int zl_fd_new(zl_loop *loop, int fd, int events, zl_fd_fn fn, void *arg,
  * (-EBADF). */
 ZL_API int zl_fd_update(zl_fd *watch, int events);
 
+/* While paused the watch tells of nothing, not even of errors, and costs
+ * nothing; its descriptor stays taken. Then it tells of what is so. Returns 0,
+ * -ECHILD, or, when it goes on, what the system says (-EBADF, -ENOMEM): then it
+ * stays paused. */
+ZL_API int zl_fd_pause(zl_fd *watch, int paused);
+
 /* Ends the watch and gives it back; the descriptor stays open. An event that
  * is already pending is not delivered. NULL is allowed. */
 ZL_API void zl_fd_close(zl_fd *watch);

@@ -118,6 +118,8 @@ enum {
 enum {
   ZLUA_LEFT_CALLBACK = 1, /* the callback being called */
   ZLUA_LEFT_ERROR,        /* to be raised by the method that entered the core */
+  ZLUA_LEFT_RUNNER,       /* the idle coroutine for calls, if there is one */
+  ZLUA_LEFT_TRACEBACK,    /* of the error that callback_error() raises */
   ZLUA_LEFT_ON_ERROR,     /* what the user gave to on_error() */
   ZLUA_LEFT_BLOCKED       /* what is called when the loop blocks */
 };
@@ -133,10 +135,20 @@ typedef struct zlua_blocked {
   int64_t threshold_ns;
 } zlua_blocked;
 
+/* The innermost call of a Lua state into which a core has called. */
+typedef struct zlua_calls {
+  lua_State *runner; /* the coroutine it runs in; NULL: there is none */
+  zlua_loop *loop;
+  int slot;     /* zlua_slot */
+  void *handle; /* what its function was given */
+} zlua_calls;
+
 struct zlua_loop {
   const zlua_class *class;
-  zl_loop *core; /* NULL: closed, or not yet open */
-  lua_State *L;  /* the state that has entered the core; NULL: none has */
+  zl_loop *core;     /* NULL: closed, or not yet open */
+  zlua_calls *calls; /* of the state */
+  lua_State *runner; /* at ZLUA_LEFT_RUNNER; NULL: none is idle */
+  lua_State *L;      /* the state that has entered the core; NULL: none has */
   lua_State *volatile runs; /* L, or the coroutine that it has resumed */
   int slots;                /* where on its stack the slots begin */
   bool failed;              /* ZLUA_LEFT_ERROR is to be raised */
@@ -169,7 +181,6 @@ typedef enum zlua_slot {
   ZLUA_SLOT_LOOP,
   ZLUA_SLOT_ACTIVE,
   ZLUA_SLOT_STATE,
-  ZLUA_SLOT_HANDLER, /* of errors: takes the traceback */
   ZLUA_SLOT_CALL_CALLBACK,
   ZLUA_SLOT_CALL_TIMER,
   ZLUA_SLOT_CALL_HANDLER,
@@ -181,6 +192,7 @@ typedef enum zlua_slot {
   ZLUA_SLOT_CALL_FINISH,  /* closes a stream */
   ZLUA_SLOT_CALL_FOREIGN, /* a method of another library's socket */
   ZLUA_SLOT_CALL_ERROR,   /* hands an error to the user */
+  ZLUA_SLOT_NEW_RUNNER,   /* makes a coroutine for calls */
   ZLUA_SLOT_NOTHING,      /* gives the host's hooks an occasion */
   ZLUA_SLOT_INTERRUPTED,  /* the text of an interrupt */
   ZLUA_SLOTS
@@ -205,6 +217,7 @@ void zlua_let_hooks_run(lua_State *L);
 void zlua_sigint_changed(zlua_loop *loop);
 void zlua_push_traceback(lua_State *L);
 void zlua_make_calls(lua_State *L);
+zlua_calls *zlua_calls_of(lua_State *L);
 
 int zlua_call_callback(lua_State *L);
 int zlua_call_timer(lua_State *L);
@@ -406,10 +419,14 @@ void zlua_outbox_close(zlua_outbox *outbox);
 void zlua_stream_used(const zlua_stream *stream);
 void zlua_stream_touch(const zlua_stream *stream);
 void zlua_stream_leave_loop(zlua_handle *handle);
+int zlua_stream_suspend(lua_State *L, const void *handle);
+void zlua_stream_resume(lua_State *L);
 size_t zlua_stream_close(lua_State *L, int index, const int *linger);
 void zlua_handler_used(const zlua_handler *handler);
 void zlua_handler_touch(const zlua_handler *handler);
 void zlua_handler_close(lua_State *L, int index);
+int zlua_handler_suspend(lua_State *L, const void *handle);
+void zlua_handler_resume(lua_State *L);
 int zlua_check_descriptor(lua_State *L, const char *method, int index);
 
 /* ---- opening ------------------------------------------------------------ */

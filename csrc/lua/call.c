@@ -1,11 +1,20 @@
 /* call.c - calls from the core into Lua.
  * SPDX-License-Identifier: MIT
  *
- * No Lua error crosses a frame of the core: each call is protected, and what it
- * needs lies ready in slots on the stack. An error goes to the loop's
- * handle_callback_exception() or to what on_error() was given. Where that is
- * "raise", or fails itself, the core is made to return and the method that
- * entered it raises the error.
+ * No Lua error crosses a frame of the core: each call is the resume of a
+ * coroutine, and what it needs lies ready in slots on the stack. An error goes
+ * to the loop's handle_callback_exception() or to what on_error() was given.
+ * Where that is "raise", or fails itself, the core is made to return and the
+ * method that entered it raises the error.
+ *
+ * Runners. The coroutine of a call, a runner, serves the next call too, as long
+ * as none yields or fails. A callback may yield: its runner is then no longer
+ * the loop's, but of whoever resumes it (zmqloop.task, or the user), and the
+ * core goes on as after a return. What a slot's function had still to do in
+ * that runner, another call does; so after a yield it only ends.
+ *
+ * Before 5.2 and in LuaJIT nothing yields across a C function. There the slots'
+ * functions only say what is to be called, and a Lua function calls it.
  *
  * Ctrl-C. The interpreter's handler of SIGINT resets the signal and installs a
  * hook, which raises in whatever Lua function comes next. That may be a
@@ -18,7 +27,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The key of the functions of the slots in the registry. */
+/* The keys in the registry of the functions of the slots, and of the calls of
+ * this state. */
+static const char functions_key;
 static const char calls_key;
 
 /* ---- entering and leaving the core -------------------------------------- */
@@ -39,12 +50,12 @@ void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
   lua_rawgeti(L, -1, ZLUA_LOOP_ACTIVE);
   lua_rawgeti(L, -2, ZLUA_LOOP_STATE);
   lua_remove(L, -3); /* ZLUA_SLOT_ACTIVE, ZLUA_SLOT_STATE */
-  zlua_getregistry(L, &calls_key);
-  int calls = lua_gettop(L);
-  for (int slot = ZLUA_SLOT_HANDLER; slot < ZLUA_SLOTS; slot++) {
-    lua_rawgeti(L, calls, slot);
+  zlua_getregistry(L, &functions_key);
+  int functions = lua_gettop(L);
+  for (int slot = ZLUA_SLOT_CALL_CALLBACK; slot < ZLUA_SLOTS; slot++) {
+    lua_rawgeti(L, functions, slot);
   }
-  lua_remove(L, calls);
+  lua_remove(L, functions);
   *before =
       (zlua_entry){.L = loop->L, .runs = loop->runs, .slots = loop->slots};
   if (!before->L) {
@@ -121,40 +132,269 @@ void zlua_sigint_changed(zlua_loop *loop) {
   loop->sigint_handled = sigint_has_handler();
 }
 
-/* [-1, +0] an error of a callback, at the top. */
-static void report(zlua_loop *loop) {
+/* [-0, +0] an error of a callback, at the top of its runner, which is at the
+ * top. */
+static void report(zlua_loop *loop, lua_State *runner) {
   lua_State *L = loop->L;
+  int runner_index = lua_gettop(L);
   if (!loop->core) {
-    lua_pop(L, 1); /* closed by the callback, with all who might care */
-  } else if (loop->raises || was_interrupted(loop)) {
+    return; /* closed by the callback, with all who might care */
+  }
+  if (loop->raises || was_interrupted(loop)) {
+    lua_xmove(runner, L, 1);
+    zlua_close_failed(runner);
     zlua_raise_later(loop);
-  } else {
-    lua_pushvalue(L, loop->slots + ZLUA_SLOT_CALL_ERROR);
-    lua_insert(L, -2);
-    lua_pushvalue(L, loop->slots + ZLUA_SLOT_LOOP);
-    lua_pushvalue(L, loop->slots + ZLUA_SLOT_STATE); /* f, err, loop, state */
-    if (lua_pcall(L, 3, 0, loop->slots + ZLUA_SLOT_HANDLER) != 0) {
-      zlua_raise_later(loop);
-    }
+    return;
+  }
+  lua_pushvalue(L, loop->slots + ZLUA_SLOT_CALL_ERROR);
+  lua_xmove(runner, L, 1);
+  lua_pushvalue(L, loop->slots + ZLUA_SLOT_LOOP);
+  lua_pushvalue(L, loop->slots + ZLUA_SLOT_STATE);
+  lua_pushvalue(L, runner_index); /* f, err, loop, state, runner */
+  if (lua_pcall(L, 4, 0, 0) != 0) {
+    zlua_raise_later(loop);
   }
 }
 
-/* Calls the function in the slot with (active, state, handle, loop). Returns
- * whether it returned; if not its error has been dealt with. */
-bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
+/* ---- runners ------------------------------------------------------------ */
+
+static int new_runner(lua_State *L) {
+  (void)lua_newthread(L);
+  return 1;
+}
+
+/* [-0, +1] pushes the coroutine of the next call; NULL, and nothing is pushed,
+ * without memory for one. */
+static lua_State *push_runner(zlua_loop *loop) {
   lua_State *L = loop->L;
-  loop->changes++;
+  if (loop->runner) {
+    loop->runner = NULL;
+    lua_rawgeti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_RUNNER);
+  } else {
+    lua_pushvalue(L, loop->slots + ZLUA_SLOT_NEW_RUNNER);
+    if (lua_pcall(L, 0, 1, 0) != 0) {
+      zlua_raise_later(loop);
+      return NULL;
+    }
+  }
+  return lua_tothread(L, -1);
+}
+
+/* [-1, +0] the one at the top has served its call. */
+static void pop_runner(zlua_loop *loop, lua_State *runner) {
+  lua_State *L = loop->L;
+  if (loop->runner) {
+    lua_pop(L, 1);
+  } else {
+    loop->runner = runner;
+    lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_RUNNER);
+  }
+}
+
+/* [-1, +0] the one at the top has failed, or somebody else goes on with it. */
+static void lose_runner(zlua_loop *loop) {
+  lua_State *L = loop->L;
+  if (!loop->runner) { /* else the place has another one */
+    lua_pushnil(L);
+    lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_RUNNER);
+  }
+  lua_pop(L, 1);
+}
+
+/* [-0, +0] Moves the function in the slot and its arguments, (active, state,
+ * handle, loop), to the runner. */
+static void move_call(const zlua_loop *loop, lua_State *runner, zlua_slot slot,
+                      void *handle) {
+  lua_State *L = loop->L;
   lua_pushvalue(L, loop->slots + (int)slot);
   lua_pushvalue(L, loop->slots + ZLUA_SLOT_ACTIVE);
   lua_pushvalue(L, loop->slots + ZLUA_SLOT_STATE);
   lua_pushlightuserdata(L, handle);
   lua_pushvalue(L, loop->slots + ZLUA_SLOT_LOOP);
-  if (lua_pcall(L, 4, 0, loop->slots + ZLUA_SLOT_HANDLER) == 0) {
-    return true;
-  }
-  report(loop);
-  return false;
+  lua_xmove(L, runner, 5);
 }
+
+/* Calls the function in the slot. Returns whether it came to its end; if not
+ * its error has been dealt with, or it waits for somebody to resume it. */
+bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
+  lua_State *L = loop->L;
+  lua_State *runner = push_runner(loop);
+  if (!runner) {
+    return false;
+  }
+  zlua_calls *calls = loop->calls;
+  zlua_calls before = *calls;
+  *calls = (zlua_calls){
+      .runner = runner, .loop = loop, .slot = (int)slot, .handle = handle};
+  loop->changes++;
+  move_call(loop, runner, slot, handle);
+  lua_State *ran = loop->runs;
+  loop->runs = runner;
+  int status = zlua_resume(runner, L, 4);
+  *calls = before;
+  zlua_runs_on(loop, ran);
+  if (status == 0) {
+    pop_runner(loop, runner);
+  } else {
+    if (status != LUA_YIELD) {
+      report(loop, runner);
+    }
+    lose_runner(loop);
+  }
+  /* A hook that was set meanwhile is this thread's, not the runner's. */
+  if (lua_gethookmask(L) != 0 && loop->core) {
+    (void)zlua_on_interrupt(loop->core, loop);
+  }
+  return status == 0;
+}
+
+/* [-0, +0] the calls of this state. */
+static zlua_calls *calls_of(lua_State *L) {
+  zlua_getregistry(L, &calls_key);
+  zlua_calls *calls = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return calls;
+}
+
+/* calling_loop() -> the loop and its callback, if the coroutine is one in which
+ * a loop calls, and else nil */
+static int calling_loop(lua_State *L) {
+  const zlua_calls *calls = calls_of(L);
+  if (calls->runner != L) {
+    return 0;
+  }
+  const zlua_loop *loop = calls->loop;
+  lua_pushvalue(loop->L, loop->slots + ZLUA_SLOT_LOOP);
+  lua_rawgeti(loop->L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CALLBACK);
+  lua_xmove(loop->L, L, 2);
+  return 2;
+}
+
+/* suspend_call() -> what resume_call() is to be given when the call, which is
+ * about to yield, has ended; or nil: what is called does not wait for it */
+static int suspend_call(lua_State *L) {
+  const zlua_calls *calls = calls_of(L);
+  if (calls->runner == L && calls->slot == (int)ZLUA_SLOT_CALL_RECV) {
+    return zlua_stream_suspend(L, calls->handle);
+  }
+  if (calls->runner == L && calls->slot == (int)ZLUA_SLOT_CALL_HANDLER) {
+    return zlua_handler_suspend(L, calls->handle);
+  }
+  return 0;
+}
+
+/* resume_call(object): the call has ended. */
+static int resume_call(lua_State *L) {
+  if (zlua_test_object(L, 1, &zlua_class_stream)) {
+    zlua_stream_resume(L);
+  } else {
+    zlua_handler_resume(L);
+  }
+  return 0;
+}
+
+/* ---- what runs in a runner ------------------------------------------------
+ */
+
+/* Pushes the next function to be called, and its arguments, given (active,
+ * state, handle, loop) and what it has left above; returns how many values
+ * that are, or 0 at the end. */
+typedef int (*next_fn)(lua_State *L);
+
+typedef struct call {
+  next_fn next;
+  zlua_slot slot;
+  bool repeated; /* until the end, not once */
+} call;
+
+static const call calls_of_slots[] = {
+    {zlua_call_callback, ZLUA_SLOT_CALL_CALLBACK, false},
+    {zlua_call_timer, ZLUA_SLOT_CALL_TIMER, false},
+    {zlua_call_handler, ZLUA_SLOT_CALL_HANDLER, false},
+    {zlua_call_signal, ZLUA_SLOT_CALL_SIGNAL, false},
+    {zlua_call_recv, ZLUA_SLOT_CALL_RECV, true},
+    {zlua_call_sent, ZLUA_SLOT_CALL_SENT, false},
+    {zlua_call_closed, ZLUA_SLOT_CALL_CLOSED, false},
+    {zlua_call_notice, ZLUA_SLOT_CALL_NOTICE, false},
+};
+
+#if LUA_VERSION_NUM >= 502
+
+#if LUA_VERSION_NUM >= 503
+static int after_yield(lua_State *L, int status, lua_KContext context) {
+  (void)L;
+  (void)status;
+  (void)context;
+  return 0;
+}
+#else
+static int after_yield(lua_State *L) {
+  (void)L;
+  return 0;
+}
+#endif
+
+/* (active, state, handle, loop) */
+static int call_all(lua_State *L) {
+  const call *it = lua_touserdata(L, lua_upvalueindex(1));
+  int values;
+  while ((values = it->next(L)) > 0) {
+    lua_callk(L, values - 1, 0, 0, after_yield);
+    if (!it->repeated) {
+      break;
+    }
+  }
+  return 0;
+}
+
+/* [-0, +1] */
+static void push_function(lua_State *L, const call *it) {
+  lua_pushlightuserdata(L, (void *)(size_t)it);
+  lua_pushcclosure(L, call_all, 1);
+}
+
+#else
+
+static const char call_all[] =
+    "local next, repeated = ...\n"
+    "local function call(active, state, handle, loop, fn, ...)\n"
+    "  if fn ~= nil then\n"
+    "    fn(...)\n"
+    "    if repeated then\n"
+    "      return call(active, state, handle, loop,\n"
+    "        next(active, state, handle, loop))\n"
+    "    end\n"
+    "  end\n"
+    "end\n"
+    "return function(active, state, handle, loop)\n"
+    "  return call(active, state, handle, loop,\n"
+    "    next(active, state, handle, loop))\n"
+    "end\n";
+
+/* After a yield the handle, on the stack of whom the call came from, is gone.
+ */
+static int next_of(lua_State *L) {
+  const call *it = lua_touserdata(L, lua_upvalueindex(1));
+  const zlua_calls *calls = lua_touserdata(L, lua_upvalueindex(2));
+  return calls->runner == L ? it->next(L) : 0;
+}
+
+/* [-0, +1] */
+static void push_function(lua_State *L, const call *it) {
+  if (luaL_loadbuffer(L, call_all, sizeof call_all - 1, "=zmqloop") != 0) {
+    lua_error(L);
+  }
+  lua_pushlightuserdata(L, (void *)(size_t)it);
+  zlua_getregistry(L, &calls_key);
+  lua_pushcclosure(L, next_of, 2);
+  lua_pushboolean(L, it->repeated);
+  lua_call(L, 2, 1);
+}
+
+#endif
+
+/* ---- errors for the user -------------------------------------------------
+ */
 
 /* [-0, +0] notes which callback is about to be called, for report(). */
 void zlua_calling(lua_State *L, int state_index, int callback_index) {
@@ -170,13 +410,6 @@ static void push_error_text(lua_State *L, int index) {
     lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
   }
 }
-
-/* Fields of the table in which a traceback travels. It is the first upvalue of
- * take_traceback(), whose second is debug.traceback, and of call_error(). */
-enum {
-  TRACEBACK_TAKEN = 1,
-  TRACEBACK_GIVEN /* by callback_error(), of another coroutine */
-};
 
 /* Notes where the callback begins that took longer than any before; that of a
  * callable table is its __call. */
@@ -199,21 +432,12 @@ void zlua_on_slowest(zl_loop *core, int64_t took_ns, void *arg) {
   }
 }
 
-/* (err) -> err. A handler of errors has one result, hence the table. */
-static int take_traceback(lua_State *L) {
-  lua_settop(L, 1);
-  lua_rawgeti(L, lua_upvalueindex(1), TRACEBACK_GIVEN);
-  if (!lua_isnil(L, 2)) {
-    lua_pushnil(L);
-    lua_rawseti(L, lua_upvalueindex(1), TRACEBACK_GIVEN);
-  } else if (lua_isfunction(L, lua_upvalueindex(2))) {
-    lua_pushvalue(L, lua_upvalueindex(2));
-    push_error_text(L, 1);
-    lua_pushinteger(L, 2);
-    lua_call(L, 2, 1);
-  }
-  lua_rawseti(L, lua_upvalueindex(1), TRACEBACK_TAKEN);
-  lua_settop(L, 1);
+/* (err, co) -> traceback, by the upvalue, debug.traceback */
+static int make_traceback(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 2);
+  push_error_text(L, 1);
+  lua_call(L, 2, 1);
   return 1;
 }
 
@@ -228,44 +452,55 @@ static int callback_error(lua_State *L) {
   zlua_getuservalue(L, 1);
   lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
   zlua_calling(L, lua_gettop(L), 2);
-  lua_settop(L, 4);
-  zlua_getregistry(L, &calls_key);
-  lua_rawgeti(L, -1, ZLUA_SLOT_HANDLER);
-  (void)lua_getupvalue(L, -1, 1); /* co, calls, handler, table */
-  (void)lua_getupvalue(L, -2, 2); /* ..., debug.traceback, or nil */
-  if (lua_isstring(L, 4)) {
-    lua_pushvalue(L, 4);
-    lua_replace(L, -2);
-  } else if (lua_isfunction(L, -1)) {
-    lua_pushvalue(L, 4);
-    push_error_text(L, 3);
-    lua_call(L, 2, 1);
-  }
-  lua_rawseti(L, -2, TRACEBACK_GIVEN);
+  lua_pushvalue(L, 4);
+  lua_rawseti(L, -2, ZLUA_LEFT_TRACEBACK);
   lua_settop(L, 3);
   return lua_error(L);
 }
 
-/* (err, loop, state): on_error's fn(err, traceback, callback), or the loop's
- * handle_callback_exception(callback, err, traceback). */
-static int call_error(lua_State *L) {
-  lua_rawgeti(L, lua_upvalueindex(1), TRACEBACK_TAKEN); /* 4: traceback */
-  lua_pushnil(L);
-  lua_rawseti(L, lua_upvalueindex(1), TRACEBACK_TAKEN);
-  if (lua_isnil(L, 4)) {
-    lua_pushvalue(L, 1); /* there was no memory for one */
-    lua_replace(L, 4);
+/* [-0, +0] replaces the coroutine at the top by its traceback with the error at
+ * 1; or by the error, if there is no debug.traceback, or no memory. */
+static void replace_by_traceback(lua_State *L) {
+  if (lua_isfunction(L, lua_upvalueindex(1))) {
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushcclosure(L, make_traceback, 1);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, -3);
+    if (lua_pcall(L, 2, 1, 0) == 0) {
+      lua_replace(L, -2);
+      return;
+    }
+    lua_pop(L, 1);
   }
-  lua_rawgeti(L, 3, ZLUA_LEFT_CALLBACK); /* 5: callback */
-  lua_rawgeti(L, 3, ZLUA_LEFT_ON_ERROR); /* 6: function, or nil */
-  bool is_method = lua_isnil(L, 6);
+  lua_pushvalue(L, 1);
+  lua_replace(L, -2);
+}
+
+/* (err, loop, state, runner): on_error's fn(callback, err, traceback), or the
+ * loop's handle_callback_exception() with the same. */
+static int call_error(lua_State *L) {
+  lua_State *runner = lua_tothread(L, 4);
+  lua_rawgeti(L, 3, ZLUA_LEFT_TRACEBACK); /* 5: of callback_error(), or nil */
+  if (lua_isnil(L, 5)) {
+    lua_pushvalue(L, 4);
+    lua_replace(L, 5);
+  }
+  lua_pushnil(L);
+  lua_rawseti(L, 3, ZLUA_LEFT_TRACEBACK);
+  if (lua_isthread(L, 5)) {
+    replace_by_traceback(L); /* 5: traceback */
+  }
+  zlua_close_failed(runner);
+  lua_rawgeti(L, 3, ZLUA_LEFT_CALLBACK); /* 6: callback */
+  lua_rawgeti(L, 3, ZLUA_LEFT_ON_ERROR); /* 7: function, or nil */
+  bool is_method = lua_isnil(L, 7);
   if (is_method) {
     lua_getfield(L, 2, "handle_callback_exception");
     lua_pushvalue(L, 2); /* ..., method, loop */
   }
-  lua_pushvalue(L, 5);
+  lua_pushvalue(L, 6);
   lua_pushvalue(L, 1);
-  lua_pushvalue(L, 4);
+  lua_pushvalue(L, 5);
   lua_call(L, is_method ? 4 : 3, 0); /* (callback, err, traceback) */
   return 0;
 }
@@ -319,40 +554,46 @@ void zlua_push_traceback(lua_State *L) {
   }
 }
 
-/* [-0, +0] makes the functions of the slots, once per state. Module table on
- * the top. */
-void zlua_make_calls(lua_State *L) {
-  static const struct {
-    zlua_slot slot;
-    lua_CFunction function;
-  } calls[] = {
-      {ZLUA_SLOT_CALL_CALLBACK, zlua_call_callback},
-      {ZLUA_SLOT_CALL_TIMER, zlua_call_timer},
-      {ZLUA_SLOT_CALL_HANDLER, zlua_call_handler},
-      {ZLUA_SLOT_CALL_SIGNAL, zlua_call_signal},
-      {ZLUA_SLOT_CALL_RECV, zlua_call_recv},
-      {ZLUA_SLOT_CALL_SENT, zlua_call_sent},
-      {ZLUA_SLOT_CALL_CLOSED, zlua_call_closed},
-      {ZLUA_SLOT_CALL_NOTICE, zlua_call_notice},
-      {ZLUA_SLOT_CALL_FINISH, zlua_call_finish},
-      {ZLUA_SLOT_CALL_FOREIGN, zlua_call_foreign},
-      {ZLUA_SLOT_NOTHING, nothing},
-  };
-  lua_newtable(L); /* calls */
-  lua_newtable(L); /* calls, what take_traceback leaves */
-  lua_pushvalue(L, -1);
-  zlua_push_traceback(L);
-  lua_pushcclosure(L, take_traceback, 2);
-  lua_rawseti(L, -3, ZLUA_SLOT_HANDLER);
-  lua_pushcclosure(L, call_error, 1); /* calls, closure */
-  lua_rawseti(L, -2, ZLUA_SLOT_CALL_ERROR);
-  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-    lua_pushcfunction(L, calls[i].function);
-    lua_rawseti(L, -2, calls[i].slot);
+/* [-0, +0] functions[slot] = the C function, with functions at the top. */
+static void set_function(lua_State *L, zlua_slot slot, lua_CFunction function) {
+  lua_pushcfunction(L, function);
+  lua_rawseti(L, -2, slot);
+}
+
+static void make_functions(lua_State *L) {
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof calls_of_slots / sizeof *calls_of_slots; i++) {
+    push_function(L, &calls_of_slots[i]);
+    lua_rawseti(L, -2, calls_of_slots[i].slot);
   }
+  set_function(L, ZLUA_SLOT_CALL_FINISH, zlua_call_finish);
+  set_function(L, ZLUA_SLOT_CALL_FOREIGN, zlua_call_foreign);
+  set_function(L, ZLUA_SLOT_NEW_RUNNER, new_runner);
+  set_function(L, ZLUA_SLOT_NOTHING, nothing);
+  zlua_push_traceback(L);
+  lua_pushcclosure(L, call_error, 1);
+  lua_rawseti(L, -2, ZLUA_SLOT_CALL_ERROR);
   lua_pushliteral(L, "interrupted!");
   lua_rawseti(L, -2, ZLUA_SLOT_INTERRUPTED);
+  zlua_setregistry(L, &functions_key);
+}
+
+zlua_calls *zlua_calls_of(lua_State *L) {
+  return calls_of(L);
+}
+
+/* [-0, +0] makes what calls need, once per state. Module table on the top. */
+void zlua_make_calls(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"callback_error", callback_error},
+      {"calling_loop", calling_loop},
+      {"suspend_call", suspend_call},
+      {"resume_call", resume_call},
+      {NULL, NULL},
+  };
+  zlua_calls *calls = lua_newuserdata(L, sizeof *calls);
+  *calls = (zlua_calls){0};
   zlua_setregistry(L, &calls_key);
-  lua_pushcfunction(L, callback_error);
-  lua_setfield(L, -2, "callback_error");
+  make_functions(L);
+  zlua_setfuncs(L, functions);
 }

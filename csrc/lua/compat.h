@@ -63,6 +63,33 @@ static inline void zlua_setfuncs(lua_State *L, const luaL_Reg *list) {
   }
 }
 
+/* Starts or continues a coroutine with `count` arguments; as lua_resume(). */
+static inline int zlua_resume(lua_State *co, lua_State *from, int count) {
+#if LUA_VERSION_NUM >= 504
+  int results;
+  return lua_resume(co, from, count, &results);
+#elif LUA_VERSION_NUM >= 502
+  return lua_resume(co, from, count);
+#else
+  (void)from;
+  return lua_resume(co, count);
+#endif
+}
+
+/* Closes the variables of a coroutine that has failed. It is dead afterwards,
+ * as before. */
+static inline void zlua_close_failed(lua_State *co) {
+#if LUA_VERSION_NUM >= 505
+  (void)lua_closethread(co, NULL);
+  lua_settop(co, 0);
+#elif LUA_VERSION_NUM >= 504
+  (void)lua_resetthread(co);
+  lua_settop(co, 0);
+#else
+  (void)co;
+#endif
+}
+
 /* The collector does as much as if Lua had allocated so many KiB. */
 static inline void zlua_gc_step(lua_State *L, int kib) {
 #if LUA_VERSION_NUM < 505

@@ -17,7 +17,9 @@ struct zlua_handler {
   zl_fd *fd;        /* of a descriptor, or NULL */
   zl_socket *watch; /* of a zmq socket, or NULL */
   zlua_socket *socket;
-  int number; /* the descriptor's */
+  int number;     /* the descriptor's */
+  int events;     /* asked for */
+  bool suspended; /* its callback has yielded */
 };
 
 enum { HANDLER_LOOP = 1, HANDLER_OBJECT, HANDLER_CALLBACK };
@@ -167,8 +169,44 @@ int zlua_call_handler(lua_State *L) {
   zlua_calling(L, 2, 7);
   lua_rawgeti(L, 6, HANDLER_OBJECT);
   lua_pushinteger(L, it->events);
-  lua_call(L, 2, 0);
-  return 0;
+  return 3;
+}
+
+static bool is_open(const zlua_handler *handler) {
+  return handler->fd || handler->watch;
+}
+
+static int set_suspended(zlua_handler *handler, bool suspended) {
+  handler->suspended = suspended;
+  return handler->fd ? zl_fd_pause(handler->fd, suspended)
+                     : zl_socket_update(handler->watch,
+                                        suspended ? 0 : handler->events);
+}
+
+/* [-0, +1] pushes the handler that is called: the call yields. Until it has
+ * ended there is no other: what it has not yet read would ask for it again and
+ * again. */
+int zlua_handler_suspend(lua_State *L, const void *handle) {
+  zlua_handler *handler = ((const event *)handle)->handler;
+  const zlua_loop *loop = handler->handle.loop;
+  if (!is_open(handler)) {
+    return 0;
+  }
+  lua_pushvalue(loop->L, loop->slots + ZLUA_SLOT_ACTIVE);
+  lua_xmove(loop->L, L, 1);
+  lua_rawgeti(L, -1, handler->handle.anchor);
+  (void)set_suspended(handler, true);
+  return 1;
+}
+
+/* [-0, +0] the call of the handler at 1 has ended. A descriptor that cannot be
+ * watched again was closed meanwhile. */
+void zlua_handler_resume(lua_State *L) {
+  zlua_handler *handler =
+      zlua_check_self(L, &zlua_class_handler, "resume_call");
+  if (is_open(handler) && handler->suspended) {
+    (void)set_suspended(handler, false);
+  }
 }
 
 /* ---- registration ------------------------------------------------------- */
@@ -353,6 +391,7 @@ static int add_handler(lua_State *L) {
   if (rc < 0) {
     return zlua_fail(L, rc);
   }
+  handler->events = events;
   zlua_link(loop, &handler->handle);
   enter_tables(L, handler);
   lua_pushboolean(L, 1);
@@ -363,15 +402,20 @@ static int add_handler(lua_State *L) {
 static int update_handler(lua_State *L) {
   (void)zlua_check_loop(L, 1, "update_handler", 0);
   int events = zlua_check_events(L, "update_handler", 2, 3);
-  const zlua_handler *handler = push_handler(L, "update_handler", 2);
+  zlua_handler *handler = push_handler(L, "update_handler", 2);
   if (!handler || !handler->handle.loop) {
     return zlua_argument_error(L, "update_handler", 1, "not registered");
   }
-  int rc = handler->fd ? zl_fd_update(handler->fd, events)
-                       : zl_socket_update(handler->watch, events);
+  int rc = 0;
+  if (handler->fd) {
+    rc = zl_fd_update(handler->fd, events);
+  } else if (!handler->suspended) {
+    rc = zl_socket_update(handler->watch, events);
+  }
   if (rc < 0) {
     return zlua_fail(L, rc);
   }
+  handler->events = events;
   lua_pushboolean(L, 1);
   return 1;
 }

@@ -184,6 +184,7 @@ static int new_loop(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   zlua_loop *loop = zlua_new_object(L, &zlua_class_loop);
+  loop->calls = zlua_calls_of(L);
   loop->first_callback = 1;
   loop->next_callback = 1;
   make_tables(L, loop, 2);
@@ -602,8 +603,7 @@ int zlua_call_callback(lua_State *L) {
   } else {
     lua_pushvalue(L, 8);
   }
-  lua_call(L, count, 0);
-  return 0;
+  return 1 + count;
 }
 
 /* ---- errors ------------------------------------------------------------- */

@@ -101,8 +101,7 @@ int zlua_call_signal(lua_State *L) {
   zlua_calling(L, 2, 7);
   lua_rawgeti(L, 6, SIGNAL_NAME);
   lua_pushinteger(L, (lua_Integer)it->count);
-  lua_call(L, 2, 0);
-  return 0;
+  return 3;
 }
 
 /* ---- registration ---------------------------------------------------------

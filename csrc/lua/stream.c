@@ -4,8 +4,9 @@
  * Receiving. One protected call per turn, not per message: it takes messages
  * from the core and calls the user's function until the turn is over. A message
  * stays with the core until it has become Lua values, so an error before loses
- * nothing; an error of the user's function ends the protected call, and another
- * one goes on with the next message.
+ * nothing; an error or a yield of the user's function ends the protected call,
+ * and another one goes on with the next message. While so many calls of the
+ * function as the user allows have yielded, the stream receives nothing.
  *
  * Reports. A message whose sender wants to know is kept, under its token, in
  * the uservalue's tables until it is reported.
@@ -33,6 +34,8 @@ struct zlua_stream {
   bool has_sent;
   bool has_error;
   bool paused;
+  int suspended;   /* calls of on_recv's function that have yielded */
+  int concurrency; /* how many there may be while more messages come */
   bool draining;
   bool awaited;  /* the loop is to stop when the stream is closed */
   bool kept;     /* alive by the loop, exactly while it is active */
@@ -111,6 +114,11 @@ void zlua_stream_leave_loop(zlua_handle *handle) {
 
 static bool receiving(const zlua_stream *stream) {
   return stream->has_recv && !stream->paused;
+}
+
+/* May messages be handed out now? */
+static bool has_hands_free(const zlua_stream *stream) {
+  return receiving(stream) && stream->suspended < stream->concurrency;
 }
 
 static bool active(const zlua_stream *stream) {
@@ -199,82 +207,100 @@ static int push_message(lua_State *L, const zlua_stream *stream,
 /* With fewer, a stack too small for them is a matter of memory. */
 enum { MANY_FRAMES = 1000 };
 
+/* There is always room for so many. */
+enum { FEW_ARGUMENTS = LUA_MINSTACK - 10 };
+
 /* A turn of a stream, for the calls that serve it. */
 typedef struct turn {
   zlua_stream *stream;
-  bool failed_to_convert; /* no memory: the message is still with the core */
+  unsigned changes; /* of the loop, when the user's function was looked up */
+  bool pending;     /* a message that could not become Lua's is with the core */
 } turn;
 
 /* For the frames as arguments. A message that no stack can hold, now or later,
  * is let go: it would stand in the way of the others for ever. */
 static void make_room(lua_State *L, turn *it, int count) {
-  if (!it->stream->unpack || lua_checkstack(L, count + LUA_MINSTACK)) {
+  if (lua_checkstack(L, count + LUA_MINSTACK)) {
     return;
   }
   if (count > MANY_FRAMES) {
-    it->failed_to_convert = false;
+    it->pending = false;
     zl_stream_pop(it->stream->core);
   }
   luaL_error(L, "a message of %d frames is too long to unpack", count);
 }
 
-/* [-1, +1] replaces the user's function by the present one of the uservalue at
- * 6 and notes it for errors. */
-static void refresh_callback(lua_State *L) {
-  lua_pop(L, 1);
-  lua_rawgeti(L, 6, STREAM_ON_RECV);
-  zlua_calling(L, 2, lua_gettop(L));
+/* What the stack of a turn has. */
+enum {
+  TURN_ACTIVE = 1,
+  TURN_STATE,
+  TURN_HANDLE,
+  TURN_LOOP,
+  TURN_STREAM, /* kept here */
+  TURN_USERVALUE,
+  TURN_CALLBACK /* the user's function */
+};
+
+/* [-0, +3] */
+static void begin_turn(lua_State *L, turn *it) {
+  (void)push_stream(L, it->stream, TURN_ACTIVE);
+  zlua_getuservalue(L, TURN_STREAM);
+  lua_pushnil(L);
+  it->changes = it->stream->handle.loop->changes - 1;
 }
 
-/* (active, state, turn, loop): delivers until the turn is over. What changes
- * seldom is looked up again only when it may have. */
-int zlua_call_recv(lua_State *L) {
-  turn *it = lua_touserdata(L, 3);
-  zlua_stream *stream = it->stream;
-  const zlua_loop *loop = stream->handle.loop;
-  unsigned changes = loop->changes - 1;
-  zmq_msg_t *frames;
-  int count;
-  it->failed_to_convert = true;
-  (void)push_stream(L, stream, 1); /* 5: kept here */
-  zlua_getuservalue(L, 5);         /* 6 */
-  lua_pushnil(L);                  /* 7: the user's function */
-  while (stream->core && (count = zl_stream_peek(stream->core, &frames)) != 0) {
-    if (count < 0) {
-      return zlua_raise(L, count);
-    }
-    if (changes != loop->changes) {
-      refresh_callback(L);
-      changes = loop->changes;
-    }
-    lua_pushvalue(L, 7);
-    if (stream->with_stream) {
-      lua_pushvalue(L, 5);
-    }
-    make_room(L, it, count);
-    stream->converting = true;
-    int arguments = push_message(L, stream, frames, count);
-    stream->converting = false;
-    it->failed_to_convert = false;
-    if (arguments < 0) {
-      return 0;
-    }
-    zl_stream_pop(stream->core); /* before the call: large ones free memory */
-    lua_call(L, arguments + (stream->with_stream ? 1 : 0), 0);
-    it->failed_to_convert = true;
+/* [-0, +0] What changes seldom is looked up again only when it may have. */
+static void refresh_callback(lua_State *L, turn *it) {
+  unsigned changes = it->stream->handle.loop->changes;
+  if (it->changes != changes) {
+    it->changes = changes;
+    lua_rawgeti(L, TURN_USERVALUE, STREAM_ON_RECV);
+    lua_replace(L, TURN_CALLBACK);
+    zlua_calling(L, TURN_STATE, TURN_CALLBACK);
   }
-  it->failed_to_convert = false;
-  return 0;
+}
+
+/* (active, state, turn, loop): the next message until the turn is over. */
+int zlua_call_recv(lua_State *L) {
+  turn *it = lua_touserdata(L, TURN_HANDLE);
+  zlua_stream *stream = it->stream;
+  zmq_msg_t *frames;
+  int count = stream->core ? zl_stream_peek(stream->core, &frames) : 0;
+  it->pending = count != 0;
+  if (count <= 0) {
+    return count < 0 ? zlua_raise(L, count) : 0;
+  }
+  if (lua_gettop(L) < TURN_CALLBACK) {
+    begin_turn(L, it);
+  }
+  refresh_callback(L, it);
+  lua_pushvalue(L, TURN_CALLBACK);
+  if (stream->with_stream) {
+    lua_pushvalue(L, TURN_STREAM);
+  }
+  if (stream->unpack && count > FEW_ARGUMENTS) {
+    make_room(L, it, count);
+  }
+  stream->converting = true;
+  int arguments = push_message(L, stream, frames, count);
+  stream->converting = false;
+  it->pending = false;
+  if (arguments < 0) {
+    return 0;
+  }
+  zl_stream_pop(stream->core); /* before the call: large ones free memory */
+  return 1 + (stream->with_stream ? 1 : 0) + arguments;
 }
 
 static void on_recv(zl_stream *core, void *arg) {
-  turn it = {.stream = arg};
+  turn it = {.stream = arg, .pending = true};
   zlua_loop *loop = it.stream->handle.loop;
   (void)core;
   (void)hold(it.stream);
-  while (it.stream->core && !zlua_call(loop, ZLUA_SLOT_CALL_RECV, &it) &&
-         !it.failed_to_convert) {
-  }
+  do {
+    it.pending = true; /* unless the call gets to say otherwise */
+  } while (!zlua_call(loop, ZLUA_SLOT_CALL_RECV, &it) && !it.pending &&
+           it.stream->core && has_hands_free(it.stream));
   it.stream->converting = false;
   lua_pop(loop->L, 1);
 }
@@ -329,8 +355,7 @@ int zlua_call_sent(lua_State *L) {
     lua_pushvalue(L, 5);
   }
   lua_pushvalue(L, 8);
-  lua_call(L, 1 + (with_stream ? 1 : 0) + push_status(L, it->status), 0);
-  return 0;
+  return 2 + (with_stream ? 1 : 0) + push_status(L, it->status);
 }
 
 /* A token's last bit tells whether the message has a callback of its own. */
@@ -382,13 +407,11 @@ int zlua_call_notice(lua_State *L) {
   }
   zlua_calling(L, 2, 7);
   if (it->error == 0) {
-    lua_call(L, 0, 0);
-  } else {
-    (void)zlua_fail(L, it->error); /* ..., function, nil, message, name */
-    lua_remove(L, 8);
-    lua_call(L, 2, 0);
+    return 1;
   }
-  return 0;
+  (void)zlua_fail(L, it->error); /* ..., function, nil, message, name */
+  lua_remove(L, 8);
+  return 3;
 }
 
 /* (active, state, stream, loop): closes it. */
@@ -459,26 +482,65 @@ static void set_field(lua_State *L, int field, int index) {
   lua_pop(L, 1);
 }
 
-static void update_receiving(lua_State *L, zlua_stream *stream) {
-  bool on = receiving(stream);
-  zl_stream_on_recv(stream->core, on ? on_recv : NULL, stream);
-  set_kept(L, stream, 1, active(stream));
+/* [-0, +0] the stream is at index. */
+static void update_receiving(lua_State *L, zlua_stream *stream, int index) {
+  zl_stream_on_recv(stream->core, has_hands_free(stream) ? on_recv : NULL,
+                    stream);
+  set_kept(L, stream, index, active(stream));
 }
 
-/* The options of on_recv: a flag, copy, or a table {copy=, unpack=}. */
-static void check_recv_options(lua_State *L, const char *method, int index,
-                               bool *copy, bool *unpack) {
-  static const char *const names[] = {"copy", "unpack", NULL};
-  *unpack = false;
+/* [-0, +1] pushes the stream of the turn: the call of its function yields. */
+int zlua_stream_suspend(lua_State *L, const void *handle) {
+  zlua_stream *stream = ((const turn *)handle)->stream;
+  const zlua_loop *loop = stream->handle.loop;
+  if (!stream->core) {
+    return 0;
+  }
+  lua_pushvalue(loop->L, loop->slots + ZLUA_SLOT_ACTIVE);
+  lua_xmove(loop->L, L, 1);
+  (void)push_stream(L, stream, lua_gettop(L));
+  stream->suspended++;
+  update_receiving(L, stream, -1);
+  return 1;
+}
+
+/* [-0, +0] such a call of the stream at 1 has ended. */
+void zlua_stream_resume(lua_State *L) {
+  zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "resume_call");
+  if (stream->core && stream->suspended > 0) {
+    stream->suspended--;
+    update_receiving(L, stream, 1);
+  }
+}
+
+/* How the user's function is to be called. */
+typedef struct recv_options {
+  bool copy;
+  bool unpack;
+  int concurrency;
+} recv_options;
+
+/* The options of on_recv: a flag, copy, or a table {copy=, unpack=,
+ * concurrency=}. */
+static recv_options check_recv_options(lua_State *L, const char *method,
+                                       int index) {
+  static const char *const names[] = {"concurrency", "copy", "unpack", NULL};
+  recv_options options = {.concurrency = 1};
   if (!lua_istable(L, index)) {
-    *copy = zlua_check_copy(L, method, 2, index);
-    return;
+    options.copy = zlua_check_copy(L, method, 2, index);
+    return options;
   }
   zlua_check_options(L, method, 2, index, names);
   lua_getfield(L, index, "copy");
-  *copy = zlua_check_copy(L, method, 2, -1);
+  options.copy = zlua_check_copy(L, method, 2, -1);
   lua_getfield(L, index, "unpack");
-  *unpack = lua_toboolean(L, -1);
+  options.unpack = lua_toboolean(L, -1);
+  lua_getfield(L, index, "concurrency");
+  if (!lua_isnil(L, -1)) {
+    options.concurrency =
+        (int)zlua_check_integer(L, method, 2, -1, 1, INT32_MAX);
+  }
+  return options;
 }
 
 /* A callback, or nil to unset it. */
@@ -492,17 +554,16 @@ static int set_on_recv(lua_State *L, const char *method, bool with_stream) {
   zlua_stream *stream = check_self(L, method);
   lua_settop(L, 3);
   check_callback(L, method);
-  bool copy;
-  bool unpack;
-  check_recv_options(L, method, 3, &copy, &unpack);
+  recv_options options = check_recv_options(L, method, 3);
   set_field(L, STREAM_ON_RECV, 2);
   stream->has_recv = !lua_isnil(L, 2);
   stream->paused = false;
   stream->with_stream = with_stream;
-  stream->copy = copy;
-  stream->unpack = unpack;
+  stream->copy = options.copy;
+  stream->unpack = options.unpack;
+  stream->concurrency = options.concurrency;
   stream->handle.loop->changes++;
-  update_receiving(L, stream);
+  update_receiving(L, stream, 1);
   return 0;
 }
 
@@ -524,7 +585,7 @@ static int set_paused(lua_State *L, const char *method, bool paused) {
   zlua_stream *stream = check_self(L, method);
   lua_settop(L, 1);
   stream->paused = paused;
-  update_receiving(L, stream);
+  update_receiving(L, stream, 1);
   return 0;
 }
 
@@ -788,9 +849,9 @@ static int stream_flush(lua_State *L) {
   if (!lua_isnoneornil(L, 3)) {
     limit = (int)zlua_check_integer(L, "flush", 2, 3, 0, INT32_MAX);
   }
-  /* pause() holds messages back, they are not to be thrown away. And a
-   * finalizer may run in the middle of a message. */
-  if ((stream->has_recv && stream->paused) || stream->converting) {
+  /* pause() and calls that have yielded hold messages back, they are not to be
+   * thrown away. And a finalizer may run in the middle of a message. */
+  if ((stream->has_recv && !has_hands_free(stream)) || stream->converting) {
     events &= ~ZL_READ;
   }
   lua_settop(L, 1);
@@ -887,8 +948,7 @@ int zlua_call_closed(lua_State *L) {
   const closed *it = lua_touserdata(L, 3);
   lua_rawgeti(L, 2, ZLUA_LEFT_CALLBACK);
   lua_pushinteger(L, (lua_Integer)it->unsent);
-  lua_call(L, 1, 0);
-  return 0;
+  return 2;
 }
 
 /* Does the stream know that its socket was closed? */
@@ -1181,6 +1241,7 @@ static int new_stream(lua_State *L) {
   }
   zlua_link(loop, &stream->handle);
   stream->copy = true;
+  stream->concurrency = 1;
   stream->kept = true;
   set_kept(L, stream, 6, false);
   stream->socket = socket;

@@ -101,8 +101,7 @@ int zlua_call_timer(lua_State *L) {
   release(L, timer, 1);
   int count = push_call(L, 5); /* 6: callback, arguments */
   zlua_calling(L, 2, 6);
-  lua_call(L, count, 0);
-  return 0;
+  return 1 + count;
 }
 
 /* [-0, +0] one that has fired or was cancelled too. */

@@ -115,6 +115,51 @@ static void test_fd_reports_what_was_asked_for(void) {
   close_loop(loop);
 }
 
+static void test_fd_paused_tells_of_nothing(void) {
+  zl_loop *loop = backend_loop();
+  int ends[2];
+  seen s;
+  zl_fd *other;
+  pair(ends);
+  watch_fd(loop, ends[0], ZL_READ, &s);
+  CHECK_INT(write(ends[1], "x", 1), 1);
+  (void)close(ends[1]);
+  CHECK_INT(zl_fd_pause(s.watch, 1), 0);
+  CHECK_INT(step(loop), 0);
+  /* The number stays its own. */
+  CHECK_INT(zl_fd_new(loop, ends[0], ZL_READ, on_fd, &s, &other), -EEXIST);
+  CHECK_INT(zl_fd_update(s.watch, ZL_NONE), 0);
+  CHECK_INT(step(loop), 0);
+  CHECK_INT(zl_fd_update(s.watch, ZL_READ), 0);
+  CHECK_INT(zl_fd_pause(s.watch, 0), 0);
+  CHECK_INT(step(loop), 1);
+  CHECK(s.events & ZL_READ);
+  zl_fd_close(s.watch);
+  (void)close(ends[0]);
+  close_loop(loop);
+}
+
+static void test_fd_paused_drops_the_event_at_hand(void) {
+  zl_loop *loop = backend_loop();
+  int ends[2];
+  seen s;
+  pair(ends);
+  watch_fd(loop, ends[0], ZL_READ, &s);
+  CHECK_INT(write(ends[1], "x", 1), 1);
+  CHECK_INT(zl_fd_pause(s.watch, 1), 0);
+  CHECK_INT(zl_fd_pause(s.watch, 1), 0);
+  CHECK_INT(zl_fd_pause(s.watch, 0), 0);
+  CHECK_INT(zl_fd_pause(s.watch, 0), 0);
+  CHECK_INT(step(loop), 1);
+  CHECK_INT(zl_fd_pause(s.watch, 1), 0);
+  (void)close(ends[0]);
+  CHECK_INT(zl_fd_pause(s.watch, 0), -EBADF);
+  CHECK_INT(step(loop), 0);
+  zl_fd_close(s.watch);
+  (void)close(ends[1]);
+  close_loop(loop);
+}
+
 static void test_fd_hang_up_needs_not_be_asked_for(void) {
   static const int masks[] = {ZL_READ, ZL_NONE};
   for (int i = 0; i < 2; i++) {
@@ -410,6 +455,8 @@ static void test_fd_many_watches(void) {
 
 EACH(test_fd_is_level_triggered)
 EACH(test_fd_reports_what_was_asked_for)
+EACH(test_fd_paused_tells_of_nothing)
+EACH(test_fd_paused_drops_the_event_at_hand)
 EACH(test_fd_hang_up_needs_not_be_asked_for)
 EACH(test_fd_refuses_what_it_cannot_watch)
 EACH(test_fd_regular_file)
@@ -469,6 +516,8 @@ EACH(test_fd_many_watches)
 static const zl_test tests[] = {
     BOTH(test_fd_is_level_triggered),
     BOTH(test_fd_reports_what_was_asked_for),
+    BOTH(test_fd_paused_tells_of_nothing),
+    BOTH(test_fd_paused_drops_the_event_at_hand),
     BOTH(test_fd_hang_up_needs_not_be_asked_for),
     BOTH(test_fd_refuses_what_it_cannot_watch),
     BOTH(test_fd_regular_file),

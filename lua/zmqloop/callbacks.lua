@@ -1,7 +1,6 @@
 --- zmqloop.callbacks: DelayedCallback and PeriodicCallback, which count in milliseconds.
 -- PyZMQ's and Tornado's; reached through zmqloop.ioloop.
 local core = require("zmqloop.core")
-local blocked = require("zmqloop.blocked")
 
 local IOLoop = core.IOLoop
 
@@ -100,11 +99,10 @@ end
 --   missed     "skip", or "burst" to make up for missed cycles
 --   io_loop    the loop
 --
--- The callback runs in a coroutine and may yield; whoever it gave coroutine.running() to resumes
--- it. Until it has returned, no further call comes, not even after stop() and start(); the cycles
--- that pass meanwhile are missed ones, made up for from the next point of the grid on.
--- An error goes where the loop's errors go; after a yield it is that of who resumed, and the calls
--- go on.
+-- The callback may wait, as by zmqloop.sleep(), or yield: then whoever it gave coroutine.running()
+-- to resumes it. Until it has returned, no further call comes, not even after stop() and start();
+-- the cycles that pass meanwhile are missed ones, made up for from the next point of the grid on.
+-- An error goes where the loop's errors go, but after a yield to who has resumed; the calls go on.
 function PeriodicCallback.new(callback, callback_time, loop_or_options)
   check_callable("PeriodicCallback", callback)
   check_milliseconds("PeriodicCallback", callback_time)
@@ -127,42 +125,13 @@ function PeriodicCallback.new(callback, callback_time, loop_or_options)
     running_loop = nil, -- the loop it was started on, while it runs
     next_time = nil, -- when the next call is due, on the loop's clock
     timeout = nil, -- handle of the loop
-    coroutine = nil, -- in which the callback runs
-    body = nil, -- "called" or "yielded" until the callback has returned
+    body = nil, -- the coroutine in which the callback runs, until it has returned
   }, PeriodicCallback)
 end
 
--- Tells our resume from that of someone who has kept the coroutine of a callback that returned.
-local NEXT = {}
-
--- What the coroutine does: one call per resume, as long as none yields. One that has yielded ends
--- the coroutine, which its holder may be waiting for.
-local function call_bodies(_, self)
-  local yielded
-  repeat
-    self.callback()
-    yielded = self.body == "yielded"
-    self.body = nil
-  until yielded or coroutine.yield() ~= NEXT
-end
-
--- Has a callback been called that may still return? One that failed will not.
+-- Does a call wait that may still return? One that has failed does not.
 local function is_suspended(self)
-  return self.body ~= nil and coroutine.status(self.coroutine) ~= "dead"
-end
-
--- Calls the callback, as far as it goes without yielding. Returns whether it did not fail, and its
--- error.
-local function call_body(self)
-  if not self.coroutine or coroutine.status(self.coroutine) == "dead" then
-    self.coroutine = coroutine.create(call_bodies)
-  end
-  self.body = "called"
-  local ok, err = blocked.resume(self.running_loop, self.coroutine, NEXT, self)
-  if ok and self.body then
-    self.body = "yielded"
-  end
-  return ok, err
+  return self.body ~= nil and coroutine.status(self.body) ~= "dead"
 end
 
 -- The point of the grid after next_time; with `skips`, the first one after `now`. A clock that went
@@ -204,18 +173,16 @@ function call(self)
   end
   advance(self, now)
   schedule(self, self.next_time)
-  local callback = self.callback
-  core.calling(loop, callback)
-  local ok, err = call_body(self)
+  core.calling(loop, self.callback)
+  self.body = coroutine.running()
+  self.callback()
+  self.body = nil
   if self.timeout == timeout and self.missed == "skip" then
     now = loop:time()
     if now >= self.next_time then
       advance(self, now)
       schedule(self, self.next_time)
     end
-  end
-  if not ok then
-    core.callback_error(loop, callback, err, self.coroutine) -- with the traceback of that
   end
 end
 

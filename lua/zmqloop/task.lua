@@ -60,10 +60,55 @@ local function returned(self, ...)
   self:set_result(...)
 end
 
+-- ---- callbacks as tasks ------------------------------------------------------------------------
+--
+-- The loop calls its callbacks in coroutines too. One that waits becomes a task when it does so for
+-- the first time: `call` is then what has to know its end, a stream or handler that calls it no
+-- more until then.
+
+-- The task that the running callback would be, or nil: what runs is no callback of a loop's.
+local function callback_task()
+  local loop, callback = core.calling_loop()
+  return loop and setmetatable({
+    loop = loop,
+    fn = callback,
+    coroutine = coroutine.running(),
+    is_callback = true,
+    n = 0,
+  }, Task)
+end
+
+-- The callback of the task is about to wait.
+local function leave_loop(self)
+  self.has_left = true
+  self.call = core.suspend_call()
+end
+
+-- Its errors go where those of other callbacks go.
+local function callback_stepped(self, ok, err)
+  local co = self.coroutine
+  if coroutine.status(co) ~= "dead" then
+    return -- it waits again, or somebody else resumes it
+  end
+  self.coroutine = nil
+  if ok or (err == CANCELLED and self.cancelling) then
+    future.finish(self, ok and "result" or "cancelled")
+  else
+    future.finish(self, "error")
+    self.loop:add_callback(core.callback_error, self.loop, self.fn, err,
+      debug.traceback(co, tostring(err)))
+  end
+  if self.call then
+    core.resume_call(self.call)
+  end
+end
+
 -- What a resume has come back with.
 local function stepped(self, before, ok, what, ...)
   current = before
-  if not ok then
+  if self.is_callback then
+    callback_stepped(self, ok, what)
+  elseif not ok then
     failed(self, what)
   elseif what == RETURNED then
     returned(self, ...)
@@ -98,11 +143,14 @@ local function resumed(ok, ...)
   return ...
 end
 
---- The task that runs now, for functions that suspend it; raises where there is none, and CANCELLED
--- where it has cancelled itself.
+--- The task that runs now, or the callback of a loop, for functions that suspend it; raises where
+-- there is none, and CANCELLED where it has cancelled itself.
 local function current_task(method)
   local task = current
   if not task or coroutine.running() ~= task.coroutine then
+    task = callback_task()
+  end
+  if not task then
     error(("%s: only inside a task; start it with loop:spawn()"):format(method), 3)
   elseif task.must_cancel then
     task.must_cancel = nil
@@ -115,6 +163,9 @@ end
 -- fail_with(). cancel(task) has to undo whatever was to wake it. Returns what wake_with() was
 -- given.
 local function suspend(task, cancel)
+  if task.is_callback and not task.has_left then
+    leave_loop(task)
+  end
   task.undo = cancel
   return resumed(coroutine.yield(WAITS))
 end

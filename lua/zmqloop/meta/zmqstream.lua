@@ -15,16 +15,18 @@ local ZMQStream = {}
 
 ---`fn(frames)` is called with each message, a list of strings; nil pauses, and
 ---what arrives waits in the socket, in order. Replaces on_recv_stream. An error
----in fn loses no message and leaves the stream as it is. PyZMQ:
----`ZMQStream.on_recv`.
+---in fn loses no message and leaves the stream as it is. fn may wait, as by
+---`zmqloop.sleep`: then the next message comes when it has returned. PyZMQ:
+---`ZMQStream.on_recv`, without that back-pressure.
 ---@param fn zmqloop.Callable|nil
----@param options? boolean|{copy?: boolean, unpack?: boolean} copy=false, or false alone: Frames in
---- place of strings; unpack: `fn(frame1, frame2, ...)` without a table
+---@param options? boolean|{copy?: boolean, unpack?: boolean, concurrency?: integer} copy=false, or
+--- false alone: Frames in place of strings; unpack: `fn(frame1, frame2, ...)` without a table;
+--- concurrency: how many calls that wait there may be, 1 by default; so many messages are in work
 function ZMQStream:on_recv(fn, options) end
 
 ---As `on_recv`, with `fn(stream, frames)`: one function for many streams.
 ---@param fn zmqloop.Callable|nil
----@param options? boolean|{copy?: boolean, unpack?: boolean}
+---@param options? boolean|{copy?: boolean, unpack?: boolean, concurrency?: integer}
 function ZMQStream:on_recv_stream(fn, options) end
 
 ---The same as `on_recv(nil)`.
