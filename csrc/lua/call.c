@@ -183,6 +183,7 @@ static lua_State *push_runner(zlua_loop *loop) {
 /* [-1, +0] the one at the top has served its call. */
 static void pop_runner(zlua_loop *loop, lua_State *runner) {
   lua_State *L = loop->L;
+  lua_settop(runner, 0); /* results of a callback */
   if (loop->runner) {
     lua_pop(L, 1);
   } else {
@@ -355,15 +356,24 @@ static void push_function(lua_State *L, const call *it) {
 
 #else
 
-static const char call_all[] =
-    "local next, repeated = ...\n"
+static const char call_once[] =
+    "local next = ...\n"
+    "local function call(fn, ...)\n"
+    "  if fn ~= nil then\n"
+    "    return fn(...)\n"
+    "  end\n"
+    "end\n"
+    "return function(active, state, handle, loop)\n"
+    "  return call(next(active, state, handle, loop))\n"
+    "end\n";
+
+static const char call_repeatedly[] =
+    "local next = ...\n"
     "local function call(active, state, handle, loop, fn, ...)\n"
     "  if fn ~= nil then\n"
     "    fn(...)\n"
-    "    if repeated then\n"
-    "      return call(active, state, handle, loop,\n"
-    "        next(active, state, handle, loop))\n"
-    "    end\n"
+    "    return call(active, state, handle, loop,\n"
+    "      next(active, state, handle, loop))\n"
     "  end\n"
     "end\n"
     "return function(active, state, handle, loop)\n"
@@ -381,14 +391,14 @@ static int next_of(lua_State *L) {
 
 /* [-0, +1] */
 static void push_function(lua_State *L, const call *it) {
-  if (luaL_loadbuffer(L, call_all, sizeof call_all - 1, "=zmqloop") != 0) {
+  const char *source = it->repeated ? call_repeatedly : call_once;
+  if (luaL_loadbuffer(L, source, strlen(source), "=zmqloop") != 0) {
     lua_error(L);
   }
   lua_pushlightuserdata(L, (void *)(size_t)it);
   zlua_getregistry(L, &calls_key);
   lua_pushcclosure(L, next_of, 2);
-  lua_pushboolean(L, it->repeated);
-  lua_call(L, 2, 1);
+  lua_call(L, 1, 1);
 }
 
 #endif
