@@ -139,8 +139,9 @@ typedef struct zlua_blocked {
 typedef struct zlua_calls {
   lua_State *runner; /* the coroutine it runs in; NULL: there is none */
   zlua_loop *loop;
-  int slot;     /* zlua_slot */
-  void *handle; /* what its function was given */
+  int slot;                       /* zlua_slot */
+  void *handle;                   /* what its function was given */
+  const struct zlua_calls *outer; /* the call inside of which it was made */
 } zlua_calls;
 
 struct zlua_loop {

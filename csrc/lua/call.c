@@ -215,6 +215,14 @@ static void move_call(const zlua_loop *loop, lua_State *runner, zlua_slot slot,
   lua_xmove(L, runner, 5);
 }
 
+/* From now on the coroutine runs for the loop of the call, and for those in
+ * whose callbacks that runs. */
+static void run_on(const zlua_calls *calls, lua_State *co) {
+  for (; calls && calls->loop; calls = calls->outer) {
+    zlua_runs_on(calls->loop, co);
+  }
+}
+
 /* Calls the function in the slot. Returns whether it came to its end; if not
  * its error has been dealt with, or it waits for somebody to resume it. */
 bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
@@ -224,16 +232,18 @@ bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
     return false;
   }
   zlua_calls *calls = loop->calls;
-  zlua_calls before = *calls;
-  *calls = (zlua_calls){
-      .runner = runner, .loop = loop, .slot = (int)slot, .handle = handle};
+  const zlua_calls before = *calls;
+  *calls = (zlua_calls){.runner = runner,
+                        .loop = loop,
+                        .slot = (int)slot,
+                        .handle = handle,
+                        .outer = &before};
   loop->changes++;
   move_call(loop, runner, slot, handle);
-  lua_State *ran = loop->runs;
-  loop->runs = runner;
+  run_on(calls, runner);
   int status = zlua_resume(runner, L, 4);
+  run_on(calls, L);
   *calls = before;
-  zlua_runs_on(loop, ran);
   if (status == 0) {
     pop_runner(loop, runner);
   } else {
