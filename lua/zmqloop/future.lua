@@ -225,10 +225,23 @@ local function is_future(value)
   return type(value) == "table" and value.subscribe == Future.subscribe
 end
 
-return {
+-- What tasks wait with is found here too; those modules need this one.
+local elsewhere = {
+  sleep = "task", await = "task", gather = "task", as_completed = "task", with_timeout = "task",
+  shield = "task", spawn = "task", Task = "task",
+  Event = "locks", Condition = "locks", Semaphore = "locks", BoundedSemaphore = "locks",
+  Lock = "locks",
+  Queue = "queues", PriorityQueue = "queues", LifoQueue = "queues",
+}
+
+return setmetatable({
   Future = Future,
   CANCELLED = CANCELLED,
   is_future = is_future,
   fail = fail,
   finish = finish,
-}
+}, {
+  __index = function(_, name)
+    return elsewhere[name] and require("zmqloop." .. elsewhere[name])[name]
+  end,
+})

@@ -1,6 +1,8 @@
 --- zmqloop: an event loop for ZeroMQ, PyZMQ's eventloop for Lua.
 local core = require("zmqloop.core")
 local ioloop = require("zmqloop.ioloop")
+local locks = require("zmqloop.locks")
+local queues = require("zmqloop.queues")
 local task = require("zmqloop.task")
 local zmqstream = require("zmqloop.zmqstream")
 
@@ -21,6 +23,14 @@ return {
   with_timeout = task.with_timeout,
   shield = task.shield,
   CANCELLED = task.CANCELLED,
+  Event = locks.Event,
+  Condition = locks.Condition,
+  Semaphore = locks.Semaphore,
+  BoundedSemaphore = locks.BoundedSemaphore,
+  Lock = locks.Lock,
+  Queue = queues.Queue,
+  PriorityQueue = queues.PriorityQueue,
+  LifoQueue = queues.LifoQueue,
   zmq = require("zmqloop.zmq"),
   _VERSION = "zmqloop " .. core.version_string,
 }

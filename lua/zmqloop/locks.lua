@@ -1,0 +1,196 @@
+--- zmqloop.locks: Event, Condition, Semaphore, BoundedSemaphore and Lock, for tasks.
+-- Names and semantics of Tornado's locks. Who waits is served first in, first out, and what is
+-- handed to it nobody else can take meanwhile. Timeouts are seconds; nil waits for ever, and 0 not
+-- at all, which works outside of tasks too. What was not had in time is nil, "ETIMEDOUT: ...",
+-- "ETIMEDOUT". A task whose time is over, or that is cancelled, takes nothing with it. What wakes
+-- (set, notify, release) may be called from anywhere, and calls nobody: tasks run in the next
+-- iteration of their loop.
+local waiters = require("zmqloop.waiters")
+
+local Waiters, begin_wait, timed_out = waiters.Waiters, waiters.begin_wait, waiters.timed_out
+
+-- A class that is called to make its objects.
+local function new_class(name, base)
+  local class = {__name = "zmqloop." .. name, __tostring = base and base.__tostring}
+  class.__index = class
+  return setmetatable(class, {
+    __index = base,
+    __call = function(self, ...) return self.new(...) end,
+  })
+end
+
+-- ---- Event -----------------------------------------------------------------------------------
+
+local Event = new_class("Event")
+
+--- Makes an event, which is not set.
+function Event.new()
+  return setmetatable({
+    on = false,
+    line = Waiters.new(), -- empty while it is on
+  }, Event)
+end
+
+--- Whether it is set.
+function Event:is_set()
+  return self.on
+end
+
+--- Sets it and wakes all that wait; from now on nobody has to.
+function Event:set()
+  self.on = true
+  self.line:wake_all()
+end
+
+--- Has tasks wait again. Those that were woken stay so.
+function Event:clear()
+  self.on = false
+end
+
+--- Waits until it is set, at most `timeout` seconds. Returns true, or nil, message, "ETIMEDOUT".
+function Event:wait(timeout)
+  local task = begin_wait("wait", 1, timeout)
+  if self.on or task and self.line:wait(task, timeout) then
+    return true
+  end
+  return timed_out(timeout)
+end
+
+function Event:__tostring()
+  return ("Event (%s, %d waiting)"):format(self.on and "set" or "clear", self.line:count())
+end
+
+-- ---- Condition -------------------------------------------------------------------------------
+
+local Condition = new_class("Condition")
+
+--- Makes a condition: where tasks wait until another one tells them that something has changed.
+function Condition.new()
+  return setmetatable({line = Waiters.new()}, Condition)
+end
+
+--- Waits until notified, at most `timeout` seconds. Returns true, or false, message, "ETIMEDOUT".
+function Condition:wait(timeout)
+  local task = begin_wait("wait", 1, timeout)
+  if task and self.line:wait(task, timeout) then
+    return true
+  end
+  return false, select(2, timed_out(timeout))
+end
+
+--- Wakes the first n tasks that wait, by default one. If one of them is cancelled before it runs,
+-- the next one is woken in its place.
+function Condition:notify(n)
+  if n ~= nil and type(n) ~= "number" then
+    error(("bad argument #1 to 'notify' (number expected, got %s)"):format(type(n)), 2)
+  end
+  for _ = 1, n or 1 do
+    if not self.line:wake(self.notify, self) then
+      return
+    end
+  end
+end
+
+--- Wakes all tasks that wait.
+function Condition:notify_all()
+  self.line:wake_all()
+end
+
+function Condition:__tostring()
+  return ("Condition (%d waiting)"):format(self.line:count())
+end
+
+-- ---- Semaphore -------------------------------------------------------------------------------
+
+local Semaphore = new_class("Semaphore")
+
+local function new_semaphore(class, value)
+  if value == nil then
+    value = 1
+  elseif type(value) ~= "number" or value < 0 or value % 1 ~= 0 then
+    error(("bad argument #1 to '%s' (integer not below 0 expected, got %s)"):format(
+      class.__name:match("%w+$"), tostring(value)), 3)
+  end
+  return setmetatable({
+    free = value, -- how often it can be acquired at once; 0 while someone waits
+    most = nil, -- of a bounded one: what free may become
+    line = Waiters.new(),
+  }, class)
+end
+
+--- Makes a semaphore that can be acquired `value` times at once, by default once.
+function Semaphore.new(value)
+  return new_semaphore(Semaphore, value)
+end
+
+-- acquire() for begin_wait()'s task, or without waiting if that is nil: whether it was had.
+function Semaphore:take(task, timeout)
+  if self.free > 0 then
+    self.free = self.free - 1
+    return true
+  end
+  return task ~= nil and self.line:wait(task, timeout)
+end
+
+--- Waits until there is one to be had, at most `timeout` seconds, and takes it. Returns true, or
+-- nil, message, "ETIMEDOUT".
+function Semaphore:acquire(timeout)
+  local task = begin_wait("acquire", 1, timeout)
+  if self:take(task, timeout) then
+    return true
+  end
+  return timed_out(timeout)
+end
+
+local function put_back(self)
+  if not self.line:wake(put_back, self) then
+    self.free = self.free + 1
+  end
+end
+
+--- Puts one back, acquired or not, and hands it to the first that waits.
+function Semaphore:release()
+  if self.most and self.free >= self.most then
+    error(("%s released too many times"):format(self.__name:match("%w+$")), 2)
+  end
+  put_back(self)
+end
+
+--- Whether acquire() would have to wait.
+function Semaphore:locked()
+  return self.free == 0
+end
+
+function Semaphore:__tostring()
+  return ("%s (%s, %d waiting)"):format(self.__name:match("%w+$"),
+    self.free > 0 and ("%d free"):format(self.free) or "locked", self.line:count())
+end
+
+local BoundedSemaphore = new_class("BoundedSemaphore", Semaphore)
+
+--- As Semaphore.new(); release() raises when all `value` are there.
+function BoundedSemaphore.new(value)
+  local semaphore = new_semaphore(BoundedSemaphore, value)
+  semaphore.most = semaphore.free
+  return semaphore
+end
+
+-- ---- Lock ------------------------------------------------------------------------------------
+
+local Lock = new_class("Lock", Semaphore)
+
+--- Makes a lock: a semaphore that one can hold. Whoever likes may release it, but only while it is
+-- held.
+function Lock.new()
+  local lock = new_semaphore(Lock, 1)
+  lock.most = 1
+  return lock
+end
+
+return {
+  Event = Event,
+  Condition = Condition,
+  Semaphore = Semaphore,
+  BoundedSemaphore = BoundedSemaphore,
+  Lock = Lock,
+}

@@ -1,0 +1,339 @@
+--- zmqloop.queues: Queue, PriorityQueue and LifoQueue, by which tasks hand items to each other.
+-- Names and semantics of Tornado's queues; timeouts, waiting and cancelling as in zmqloop.locks. An
+-- item is in the queue when put() has returned, and out of it when get() has: one that is cancelled
+-- or too late has put nothing in, and taken nothing out.
+local core = require("zmqloop.core")
+local locks = require("zmqloop.locks")
+local waiters = require("zmqloop.waiters")
+
+local Event, Semaphore = locks.Event, locks.Semaphore
+local begin_wait, timed_out = waiters.begin_wait, waiters.timed_out
+
+-- ---- what keeps the items ----------------------------------------------------------------------
+
+-- Each of these has push(item), which returns true, or false and the error of a comparison, and
+-- then has taken nothing; and pop(), of one that is not empty, which returns true and the item, or
+-- false and an error.
+
+local Fifo = {}
+Fifo.__index = Fifo
+
+--- An empty one.
+function Fifo.new()
+  return setmetatable({first = 1, last = 0}, Fifo)
+end
+
+--- Puts the item behind the others.
+function Fifo:push(item)
+  self.last = self.last + 1
+  self[self.last] = item
+  return true
+end
+
+--- Takes the first one.
+function Fifo:pop()
+  local item = self[self.first]
+  self[self.first] = nil
+  self.first = self.first + 1
+  if self.first > self.last then
+    self.first, self.last = 1, 0 -- stays an array
+  end
+  return true, item
+end
+
+local Lifo = {}
+Lifo.__index = Lifo
+
+--- An empty one.
+function Lifo.new()
+  return setmetatable({n = 0}, Lifo)
+end
+
+--- Puts the item on top of the others.
+function Lifo:push(item)
+  self.n = self.n + 1
+  self[self.n] = item
+  return true
+end
+
+--- Takes the one on top.
+function Lifo:pop()
+  local item = self[self.n]
+  self[self.n] = nil
+  self.n = self.n - 1
+  return true, item
+end
+
+-- A binary heap; among equals the first that came is the first to go. A comparison may fail: so
+-- all comparing is done before anything moves.
+local Heap = {}
+Heap.__index = Heap
+
+--- An empty one.
+function Heap.new(before)
+  return setmetatable({n = 0, before = before, arrivals = 0}, Heap)
+end
+
+local function goes_before(self, a, b)
+  if self.before(a.item, b.item) then
+    return true
+  end
+  return a.arrival < b.arrival and not self.before(b.item, a.item)
+end
+
+-- The place for an entry, from the end up.
+local function place_for(self, entry)
+  local place = self.n + 1
+  while place > 1 do
+    local parent = (place - place % 2) / 2
+    if not goes_before(self, entry, self[parent]) then
+      break
+    end
+    place = parent
+  end
+  return place
+end
+
+--- Puts the item among the others.
+function Heap:push(item)
+  local entry = {item = item, arrival = self.arrivals}
+  local ok, place = pcall(place_for, self, entry)
+  if not ok then
+    return false, place
+  end
+  self.arrivals = self.arrivals + 1
+  self.n = self.n + 1
+  local hole = self.n
+  while hole > place do
+    local parent = (hole - hole % 2) / 2
+    self[hole] = self[parent]
+    hole = parent
+  end
+  self[place] = entry
+  return true
+end
+
+-- The places from the top down along which entries move up when the last one has to move there.
+local function path_down(self)
+  local last, path, place = self[self.n], {1}, 1
+  while 2 * place < self.n do
+    local child = 2 * place
+    if child + 1 < self.n and goes_before(self, self[child + 1], self[child]) then
+      child = child + 1
+    end
+    if not goes_before(self, self[child], last) then
+      break
+    end
+    path[#path + 1] = child
+    place = child
+  end
+  return path
+end
+
+--- Takes the least one.
+function Heap:pop()
+  local ok, path = pcall(path_down, self)
+  if not ok then
+    return false, path
+  end
+  local item, last = self[1].item, self[self.n]
+  self[self.n] = nil
+  self.n = self.n - 1
+  for i = 1, #path - 1 do
+    self[path[i]] = self[path[i + 1]]
+  end
+  if self.n > 0 then
+    self[path[#path]] = last
+  end
+  return true, item
+end
+
+-- ---- the queue ---------------------------------------------------------------------------------
+
+local function name_of(self)
+  return self.__name:match("%w+$")
+end
+
+local function new_class(name, base)
+  local class = {__name = "zmqloop." .. name, __tostring = base and base.__tostring}
+  class.__index = class
+  return setmetatable(class, {
+    __index = base,
+    __call = function(self, ...) return self.new(...) end,
+  })
+end
+
+local Queue = new_class("Queue")
+
+local function new_queue(class, store, maxsize)
+  if maxsize ~= nil
+    and (type(maxsize) ~= "number" or maxsize < 0 or maxsize ~= maxsize) then
+    error(("bad argument #1 to '%s' (number not below 0 expected, got %s)"):format(name_of(class),
+      tostring(maxsize)), 3)
+  end
+  maxsize = maxsize ~= math.huge and math.ceil(maxsize or 0) or 0
+  local finished = Event.new()
+  finished:set()
+  return setmetatable({
+    maxsize = maxsize, -- 0: no limit
+    store = store,
+    ready = Semaphore.new(0), -- items in the store that no get() is about to take
+    room = maxsize > 0 and Semaphore.new(maxsize) or nil,
+    unfinished = 0, -- items put in for which task_done() was not called yet
+    finished = finished, -- set while there are none
+  }, class)
+end
+
+--- Makes a queue, first in, first out, for at most `maxsize` items; fractions are rounded up, and
+-- nil or 0 is no limit.
+function Queue.new(maxsize)
+  return new_queue(Queue, Fifo.new(), maxsize)
+end
+
+local function check_item(method, item)
+  if item == nil then
+    error(("bad argument #1 to '%s' (value expected)"):format(method), 3)
+  end
+end
+
+-- Into room that was had.
+local function push(self, item)
+  local ok, err = self.store:push(item)
+  if not ok then
+    if self.room then
+      self.room:release()
+    end
+    error(err, 0)
+  end
+  self.unfinished = self.unfinished + 1
+  self.finished:clear()
+  self.ready:release()
+end
+
+-- An item that was had.
+local function pop(self)
+  local ok, item = self.store:pop()
+  if not ok then
+    self.ready:release()
+    error(item, 0)
+  end
+  if self.room then
+    self.room:release()
+  end
+  return item
+end
+
+--- Puts an item in, anything but nil; waits for room at most `timeout` seconds. Returns true, or
+-- nil, message, "ETIMEDOUT".
+function Queue:put(item, timeout)
+  check_item("put", item)
+  local task = begin_wait("put", 2, timeout)
+  if self.room and not self.room:take(task, timeout) then
+    return timed_out(timeout)
+  end
+  push(self, item)
+  return true
+end
+
+--- The same without waiting, from anywhere: nil, "EAGAIN: ...", "EAGAIN" if the queue is full.
+function Queue:put_nowait(item)
+  check_item("put_nowait", item)
+  if self.room and not self.room:take() then
+    return nil, "EAGAIN: queue is full", "EAGAIN"
+  end
+  push(self, item)
+  return true
+end
+
+--- Takes the next item out; waits for one at most `timeout` seconds. Returns it, or nil, message,
+-- "ETIMEDOUT".
+function Queue:get(timeout)
+  local task = begin_wait("get", 1, timeout)
+  if not self.ready:take(task, timeout) then
+    return timed_out(timeout)
+  end
+  return pop(self)
+end
+
+--- The same without waiting, from anywhere: nil, "EAGAIN: ...", "EAGAIN" if there is none.
+function Queue:get_nowait()
+  if not self.ready:take() then
+    return nil, "EAGAIN: queue is empty", "EAGAIN"
+  end
+  return pop(self)
+end
+
+local function next_item(self)
+  return self:get()
+end
+
+--- For `for item in queue:items() do`: get() for ever. (Lua 5.1 cannot suspend in a `for`.)
+function Queue:items()
+  return next_item, self
+end
+
+--- Tells that the work on an item that was taken out is done. Raises if there was none.
+function Queue:task_done()
+  if self.unfinished == 0 then
+    error("task_done() called too many times", 2)
+  end
+  self.unfinished = self.unfinished - 1
+  if self.unfinished == 0 then
+    self.finished:set()
+  end
+end
+
+--- Waits until task_done() was called for every item that was put in, at most `timeout` seconds.
+-- Returns true, or nil, message, "ETIMEDOUT".
+function Queue:join(timeout)
+  return self.finished:wait(timeout)
+end
+
+--- How many items get_nowait() could take out now.
+function Queue:qsize()
+  return self.ready.free
+end
+
+--- Whether get() would have to wait.
+function Queue:empty()
+  return self.ready.free == 0
+end
+
+--- Whether put() would have to wait.
+function Queue:full()
+  return self.room ~= nil and self.room.free == 0
+end
+
+function Queue:__tostring()
+  return ("%s (%d%s items)"):format(name_of(self), self:qsize(),
+    self.room and (" of %d"):format(self.maxsize) or "")
+end
+
+-- ---- other orders ------------------------------------------------------------------------------
+
+local PriorityQueue = new_class("PriorityQueue", Queue)
+
+--- A queue whose least item is taken out first, and of equal ones the first that came. before(a, b)
+-- tells whether a is less than b, by default `a < b`; put() and get() raise its errors, and then
+-- have done nothing.
+function PriorityQueue.new(maxsize, before)
+  before = before or function(a, b) return a < b end
+  if not core.is_callable(before) then
+    error(("bad argument #2 to 'PriorityQueue' (function or callable expected, got %s)"):format(
+      type(before)), 2)
+  end
+  return new_queue(PriorityQueue, Heap.new(before), maxsize)
+end
+
+local LifoQueue = new_class("LifoQueue", Queue)
+
+--- A queue whose last item is taken out first.
+function LifoQueue.new(maxsize)
+  return new_queue(LifoQueue, Lifo.new(), maxsize)
+end
+
+return {
+  Queue = Queue,
+  PriorityQueue = PriorityQueue,
+  LifoQueue = LifoQueue,
+}
