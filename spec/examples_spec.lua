@@ -63,7 +63,7 @@ describe("examples/", function()
       helper.quote(helper.interpreter), helper.quote(program), "examples/own_loop_spec.lua"))
     local output, status = busted:finish()
     assert.equal(0, status, output)
-    assert.matches("1 success / 0 failures / 0 errors", output, 1, true)
+    assert.matches("2 successes / 0 failures / 0 errors", output, 1, true)
   end))
 
   it("service.lua and client.lua finish their conversation", test(function(t)

@@ -1,7 +1,15 @@
--- What every spec shares: a fresh loop and context per test that are closed
--- after it, callbacks that are counted and chased by the collector, a watchdog,
+-- What every spec shares, over zmqloop.testing: sockets that are bound and
+-- connected, callbacks that are counted and chased by the collector, a watchdog,
 -- and child processes that end by themselves. Loaded once by busted before any
 -- spec; specs get it with require("spec.helper").
+--
+-- The body of a test is a task, as in zmqloop.testing; or, to test the loop's own
+-- methods, it runs the loop itself:
+--
+--   it("does a thing", async(function(t)
+--     t.loop:add_callback(t.expect(function() t:stop() end))
+--     t:wait()
+--   end))
 --
 --   it("does a thing", test(function(t)
 --     t.loop:add_callback(t.expect(function() t.loop:stop() end))
@@ -11,6 +19,9 @@
 -- Environment: ZMQLOOP_BACKEND names the backend of the loops ("epoll",
 -- "poll"), ZMQLOOP_GC=stress runs the collector at full aggression.
 local helper = {}
+
+local zmqloop = require("zmqloop")
+local testing = require("zmqloop.testing")
 
 local unpack = table.unpack or unpack -- luacheck: std max
 
@@ -80,38 +91,35 @@ end
 
 -- ---------------------------------------------------------------- one test
 
-local T = {}
-T.__index = T
+local T = setmetatable({}, {__index = testing.Test})
 
 local current -- the test now running, for helper.cleanup()
 local serial = 0
 
---- Creates what one test needs. `t.loop` and `t.ctx` are made at first use.
-local function new_test()
-  local t = setmetatable({
-    errors = {},          -- errors of callbacks, in order
-    counters = {},        -- what expect() handed out
-    files = {},           -- paths to remove afterwards
-    open = {},            -- sockets, streams: closed after the test
-  }, T)
-  t.expect = function(fn, times) return t:expected(fn, times) end
-  return setmetatable(t, {__index = function(self, key)
-    if key == "loop" then
-      local loop = require("zmqloop").IOLoop(helper.loop_options())
-      rawset(self, "loop", loop)
-      self:watch(loop)
-      return loop
-    elseif key == "ctx" then
-      local ctx = require("zmqloop").zmq.Context()
-      rawset(self, "ctx", ctx)
-      return ctx
-    end
-    return T[key]
-  end})
+function T:initialize()
+  self.errors = {} -- of callbacks, in order
+  self.counters = {} -- what expect() handed out
+  self.files = {} -- paths to remove afterwards
+  self.expect = function(fn, times) return self:expected_calls(fn, times) end
 end
 
---- Collects the errors of callbacks on the loop: the next t:start(),
--- t:run_until() or the end of the test raises the first one.
+function testing.get_new_ioloop(options)
+  options.impl = helper.backend
+  return assert(zmqloop.IOLoop(options))
+end
+
+-- Where the test runs the loop itself, the next t:start(), t:run_until() or the
+-- end of the test raises the first error.
+function T:handle_error(callback, err, traceback)
+  if self.body then
+    testing.Test.handle_error(self, callback, err, traceback)
+  else
+    self.errors[#self.errors + 1] = err
+    if not self.errors_expected then self.loop:stop() end
+  end
+end
+
+--- Collects the errors of callbacks on another loop.
 function T:watch(loop)
   loop:on_error(function(_, err)
     self.errors[#self.errors + 1] = err
@@ -134,7 +142,7 @@ end
 --- Returns fn as a callback that has to be called exactly `times` times (once
 -- if nil) until the end of the test. Garbage is collected before and after
 -- each call, so that what only C still sees has to survive it.
-function T:expected(fn, times)
+function T:expected_calls(fn, times)
   local counter = {
     expected = times or 1,
     calls = 0,
@@ -150,14 +158,18 @@ function T:expected(fn, times)
   end
 end
 
-function T:check()
-  self:raise_errors()
+function T:check_calls()
   for _, counter in ipairs(self.counters) do
     if counter.calls ~= counter.expected then
       error(("callback of %s: called %d times, not %d"):format(
         counter.where, counter.calls, counter.expected), 0)
     end
   end
+end
+
+function T:finish()
+  testing.Test.finish(self)
+  self:check_calls()
 end
 
 --- Runs the loop until something stops it; fails when nothing does.
@@ -192,24 +204,6 @@ function T:settle()
     local handled, more = self.loop:step(0)
     self:raise_errors()
   until handled == 0 and not more
-end
-
---- Has it closed after the test, in the reverse order of opening.
-function T:keep(object)
-  self.open[#self.open + 1] = object
-  return object
-end
-
---- A socket of the test's context that is closed after the test.
-function T:socket(kind, options)
-  local merged = {linger = 0}
-  for key, value in pairs(options or {}) do merged[key] = value end
-  return self:keep(self.ctx:socket(kind, merged))
-end
-
---- A stream on a new socket, on the test's loop.
-function T:stream(kind, options)
-  return self:keep(require("zmqloop").ZMQStream(self:socket(kind, options), self.loop))
 end
 
 --- A path that no other test uses; what is made there is removed afterwards.
@@ -260,31 +254,26 @@ function T:pipe()
   return self:keep(reader), self:keep(writer)
 end
 
-local function close_quietly(object)
-  if io.type(object) then
-    if io.type(object) == "file" then object:close() end
+function T:close()
+  if self.body then
+    testing.Test.close(self)
   else
-    object:close()
+    self:close_kept()
+    if rawget(self, "loop") then self.loop:close() end
+    if rawget(self, "ctx") then self.ctx:destroy(0) end
   end
-end
-
-function T:cleanup()
-  for i = #self.open, 1, -1 do
-    close_quietly(self.open[i])
-  end
-  if rawget(self, "loop") then self.loop:close() end
-  if rawget(self, "ctx") then self.ctx:destroy(0) end
   for _, name in ipairs(self.files) do os.remove(name) end
 end
 
---- Makes the body of an `it` from body(t).
+--- Makes the body of an `it` from body(t), which runs the loop itself.
 function helper.test(body)
   return function()
     helper.cleanup()
-    local t = new_test()
+    local t = testing.Test.new(T)
     current = t
     body(t)
-    t:check()
+    t:raise_errors()
+    t:check_calls()
   end
 end
 
@@ -292,8 +281,16 @@ end
 function helper.cleanup()
   local t = current
   current = nil
-  if t then t:cleanup() end
+  if t then t:close() end
   collectgarbage()
+end
+
+--- Makes the body of an `it` from body(t), which is a task: as testing.async(),
+-- with the methods of this helper.
+function helper.async(body, options)
+  local merged = {class = T}
+  for name, value in pairs(options or {}) do merged[name] = value end
+  return testing.async(body, merged)
 end
 
 -- --------------------------------------------------------- child processes

@@ -99,6 +99,7 @@ void zlua_anchor(lua_State *L, zlua_handle *handle, int index);
 void zlua_unanchor(lua_State *L, zlua_handle *handle, int active_index);
 void zlua_handler_detach(zlua_handle *handle);
 void zlua_stream_detach(zlua_handle *handle);
+void zlua_timer_push_callback(lua_State *L, int index);
 
 /* ---- loop: loop.c ---------------------------------------------------------
  */
@@ -444,6 +445,7 @@ void zlua_open_handler(lua_State *L);
 void zlua_open_blocked(lua_State *L);
 void zlua_open_signal(lua_State *L);
 void zlua_open_stream(lua_State *L);
+void zlua_open_testing(lua_State *L);
 void zlua_open_frame(lua_State *L);
 void zlua_open_tracker(lua_State *L);
 

@@ -79,6 +79,11 @@ static int push_call(lua_State *L, int index) {
   return count;
 }
 
+/* [-0, +1] the callback alone. */
+void zlua_timer_push_callback(lua_State *L, int index) {
+  lua_pop(L, push_call(L, index));
+}
+
 /* ---- starting and firing --------------------------------------------------
  */
 

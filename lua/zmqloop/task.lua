@@ -296,6 +296,11 @@ function Task:cancel()
   return true
 end
 
+--- The stack of its coroutine, with the line where it waits; "" if it does not run.
+function Task:traceback()
+  return self.coroutine and debug.traceback(self.coroutine) or ""
+end
+
 function Task:__tostring()
   local info = debug.getinfo(core.is_callable(self.fn) and type(self.fn) == "function" and self.fn
     or getmetatable(self.fn).__call, "S")

@@ -1,0 +1,603 @@
+--- zmqloop.testing: tests of code that runs on a loop, with busted or any other runner.
+-- Names of Tornado's testing. The body of a test is a task on a loop of its own, so it may wait:
+--
+--   it("answers", async(function(t)
+--     local client = t:stream("REQ", {connect = address})
+--     client:on_recv(function(frames) t:stop(frames) end)
+--     client:send("question")
+--     assert.same({"answer"}, t:wait())
+--   end, {timeout = 2}))
+--
+-- A test fails by an error of its body, by one in a callback, when its time is over, and when it
+-- leaves something open: a handler, stream, timeout or signal handler of its loop, a task, a
+-- socket, a descriptor.
+local core = require("zmqloop.core")
+local future = require("zmqloop.future")
+local ioloop = require("zmqloop.ioloop")
+local zmq = require("zmqloop.zmq")
+local zmqstream = require("zmqloop.zmqstream")
+
+local IOLoop, Future = ioloop.IOLoop, future.Future
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+
+local testing = {}
+
+local DEFAULT_SECONDS = 5
+-- Of a virtual clock: a test that waits for nothing ends at once, however far that is.
+local VIRTUAL_SECONDS = 365 * 86400
+-- How often the loop runs to let end what has been closed or cancelled, and how long it may take.
+local LAST_ITERATIONS, LAST_SECONDS = 10, 0.3
+
+local current -- the test that runs
+
+local function pack(...)
+  return {n = select("#", ...), ...}
+end
+
+local function source_of(callback)
+  if type(callback) ~= "function" then
+    return tostring(callback)
+  end
+  local info = debug.getinfo(callback, "S")
+  return info.what == "C" and tostring(callback)
+    or ("%s:%d"):format(info.short_src, info.linedefined)
+end
+
+-- ---- hooks and settings -------------------------------------------------------------------------
+
+--- Makes the loop of a test: a hook, to be replaced, here or by the option of async(). It is given
+-- options for IOLoop(), {clock=}. A loop that is IOLoop.instance() is not closed after the test.
+function testing.get_new_ioloop(options)
+  return assert(IOLoop.new(options))
+end
+
+--- Seconds that a test or a wait() may take unless told otherwise: those of the environment's
+-- ASYNC_TEST_TIMEOUT, or 5.
+function testing.get_async_test_timeout()
+  local text = os.getenv("ASYNC_TEST_TIMEOUT")
+  local seconds = tonumber(text)
+  if text and not seconds then
+    error(("ASYNC_TEST_TIMEOUT is no number: '%s'"):format(text), 2)
+  end
+  return seconds or DEFAULT_SECONDS
+end
+
+-- ---- one test -----------------------------------------------------------------------------------
+
+--- What the body of a test is given.
+--   loop, io_loop  the loop it runs on
+--   ctx            a context of its own, made at first use; its sockets are closed after the test
+local Test = {}
+
+-- What a test has once it is asked for.
+local make = {}
+
+-- The loop, which tells the test of its errors and tasks.
+function make.loop(test)
+  local hook = test.options.get_new_ioloop or testing.get_new_ioloop
+  local loop = hook{clock = test.options.clock}
+  loop:on_error(function(...) test:handle_error(...) end)
+  loop.spawn = function(self, ...) -- all tasks of the loop come by here
+    local task = IOLoop.spawn(self, ...)
+    test.tasks[#test.tasks + 1] = task
+    return task
+  end
+  return loop
+end
+
+-- PyZMQ's name of it.
+function make.io_loop(test)
+  return test.loop
+end
+
+-- The context.
+function make.ctx()
+  return assert(zmq.Context())
+end
+
+--- Makes a test of the class, Test or a table derived from it, outside of any runner; options are
+-- those of async(). Whoever makes one has to close() it.
+function Test.new(class, options)
+  local test = setmetatable({
+    options = options or {},
+    open = {}, -- what keep() was given
+    tasks = {}, -- all that were spawned
+    expected = {}, -- what expect_log() expects
+    body = nil, -- the task that it is
+    source = nil, -- where its function begins
+    failed = false,
+    failure = nil, -- the first error, if it has failed
+    stopped = nil, -- future of the next stop(), whose results are true and stop()'s arguments
+    waiting = nil, -- the same future, while wait() waits for it
+  }, {
+    __index = function(test, key)
+      if make[key] then
+        rawset(test, key, make[key](test))
+        return rawget(test, key)
+      end
+      return class[key]
+    end,
+  })
+  test:initialize()
+  return test
+end
+
+--- The constructor's hook, for derived classes.
+function Test:initialize() -- luacheck: ignore 212
+end
+
+-- IOLoop.instance() was there before the test and goes on after it.
+function Test:has_instance()
+  return IOLoop.initialized() and self.loop == IOLoop.instance()
+end
+
+-- Only the first error is that of the test.
+function Test:fail(err)
+  if self.failed then
+    return false
+  end
+  self.failed, self.failure = true, err
+  return true
+end
+
+-- What is wrong with the test as a whole, or nil, by which it does not fail.
+function Test:complain(message)
+  if message then
+    self:fail(("%s: %s"):format(self.source, message))
+  end
+end
+
+local function expects(test, text)
+  for _, expected in ipairs(test.expected) do
+    if text:find(expected.pattern) then
+      expected.matched = true
+      return true
+    end
+  end
+  return false
+end
+
+--- Called with the errors of callbacks. The first one ends the test, unless it is expected: wait()
+-- raises it, or else the body is cancelled.
+function Test:handle_error(callback, err, traceback)
+  local text = ("Exception in callback %s:\n%s"):format(tostring(callback), tostring(traceback))
+  if expects(self, text) then
+    return
+  end
+  local waiting = self.waiting
+  if waiting and not waiting:done() then
+    waiting:set_result(false, err)
+  elseif waiting and not waiting:cancelled() or not self:fail(err) then
+    io.stderr:write("multiple unhandled exceptions in test: ", text, "\n")
+  elseif self.body then
+    self.body:cancel()
+  end
+end
+
+--- Has it closed after the test, before it is looked at what is left open: anything with a method
+-- close(), the last one first. Returns it.
+function Test:keep(object)
+  self.open[#self.open + 1] = object
+  return object
+end
+
+--- A new socket of t.ctx, kept, without linger unless options say otherwise.
+function Test:socket(kind, options)
+  local merged = {linger = 0}
+  for name, value in pairs(options or {}) do
+    merged[name] = value
+  end
+  return self:keep(assert(self.ctx:socket(kind, merged)))
+end
+
+--- A new stream on such a socket, on t.loop, kept.
+function Test:stream(kind, options)
+  return self:keep(zmqstream.ZMQStream(self:socket(kind, options), self.loop))
+end
+
+local function close(object)
+  if io.type(object) ~= "closed file" then
+    object:close()
+  end
+end
+
+--- Closes what keep() was given, the last one first.
+function Test:close_kept()
+  while #self.open > 0 do
+    close(table.remove(self.open))
+  end
+end
+
+--- Closes everything: what was kept, the loop with all that is registered, the context.
+function Test:close()
+  self:close_kept()
+  local loop = rawget(self, "loop")
+  if loop and self:has_instance() then
+    loop.spawn = nil
+    loop:on_error(nil)
+  elseif loop then
+    loop:close(true)
+  end
+  if rawget(self, "ctx") then
+    self.ctx:destroy(0)
+  end
+end
+
+-- ---- wait and stop ------------------------------------------------------------------------------
+
+--- Ends wait(), or the next one, which returns these arguments. A callback, from anywhere.
+function Test:stop(...)
+  if not self.stopped or self.stopped:done() then
+    self.stopped = Future.new(self.loop)
+  end
+  self.stopped:set_result(true, ...)
+end
+
+-- Waits for the next stop(). Returns true and its arguments; false and the error of a callback; or
+-- nil after the deadline, if there is one.
+local function await_stop(test, deadline)
+  local stopped = test.stopped or Future.new(test.loop)
+  test.stopped, test.waiting = stopped, stopped
+  local timer = deadline and test.loop:call_at(deadline, function()
+    if not stopped:done() then
+      stopped:set_result(nil)
+    end
+  end)
+  stopped:add_done_callback(function()
+    if timer then
+      timer:cancel()
+    end
+  end)
+  local results = pack(stopped:await())
+  test.stopped, test.waiting = nil, nil
+  return results
+end
+
+--- Suspends the test until stop() was called, also before; returns what stop() was given. With a
+-- condition goes on waiting until condition() is true after a stop(). Raises the error of a
+-- callback, and "Async operation timed out after N seconds"; the time is by default that of
+-- get_async_test_timeout(), and 0 is no limit. wait(seconds) is wait(nil, seconds).
+function Test:wait(condition, timeout)
+  if type(condition) == "number" then
+    condition, timeout = nil, condition
+  end
+  if condition ~= nil and not core.is_callable(condition) then
+    error(("bad argument #1 to 'wait' (function or callable expected, got %s)"):format(
+      type(condition)), 2)
+  end
+  local seconds = timeout or testing.get_async_test_timeout()
+  local deadline = seconds > 0 and self.loop:time() + seconds
+  local results
+  repeat
+    results = await_stop(self, deadline)
+    if results[1] == false then
+      error(results[2], 0)
+    elseif not results[1] then
+      error(("Async operation timed out after %g seconds"):format(seconds), 2)
+    end
+  until not condition or condition()
+  return unpack(results, 2, results.n)
+end
+
+-- ---- logs ---------------------------------------------------------------------------------------
+
+local log_options = {required = true}
+
+local function check_options(method, argument, options, known)
+  for name in pairs(options) do
+    if not known[name] then
+      error(("bad argument #%d to '%s' (unknown option '%s')"):format(argument, method,
+        tostring(name)), 3)
+    end
+  end
+end
+
+local function missing_log(expected)
+  if expected.required and not expected.matched then
+    return ("did not get an expected log message: '%s'"):format(expected.pattern)
+  end
+end
+
+--- Errors of callbacks whose report, "Exception in callback ...:" and the traceback, has a match of
+-- the Lua pattern do not fail the test: it fails if there is none until its end, or with fn, until
+-- fn() has returned. {required = false} is content with none. Returns a table whose field `matched`
+-- tells whether there was one; or what fn returned.
+function Test:expect_log(pattern, options, fn)
+  if core.is_callable(options) and fn == nil then
+    options, fn = nil, options
+  end
+  if type(pattern) ~= "string" then
+    error(("bad argument #1 to 'expect_log' (pattern expected, got %s)"):format(type(pattern)), 2)
+  end
+  check_options("expect_log", 2, options or {}, log_options)
+  local expected = {
+    pattern = pattern,
+    required = not options or options.required ~= false,
+    matched = false,
+  }
+  table.insert(self.expected, 1, expected) -- the last one is asked first
+  if not fn then
+    return expected
+  end
+  local results = pack(fn())
+  for i, other in ipairs(self.expected) do
+    if other == expected then
+      table.remove(self.expected, i)
+    end
+  end
+  local missing = missing_log(expected)
+  if missing then
+    error(missing, 2)
+  end
+  return unpack(results, 1, results.n)
+end
+
+-- ---- what is left open --------------------------------------------------------------------------
+
+-- What Context.instance() and the process have open: key -> what it is.
+local function opened()
+  local found = core.open_descriptors()
+  for _, socket in ipairs(core.open_sockets(zmq.Context.instance())) do
+    found[socket] = tostring(socket)
+  end
+  return found
+end
+
+local function opened_since(before)
+  local list = {}
+  for key, what in pairs(opened()) do
+    if before[key] ~= what then
+      list[#list + 1] = type(key) == "number" and ("descriptor %d, a %s"):format(key,
+        what:match("^%a+")) or what
+    end
+  end
+  return list
+end
+
+-- Tasks that are not done.
+function Test:open_tasks()
+  local list = {}
+  for _, task in ipairs(self.tasks) do
+    if not task:done() then
+      list[#list + 1] = task
+    end
+  end
+  return list
+end
+
+-- What would go on if the loop did.
+function Test:left_open()
+  local list = {}
+  for _, task in ipairs(self:open_tasks()) do
+    list[#list + 1] = tostring(task)
+  end
+  for _, handle in ipairs(self:has_instance() and {} or core.active_handles(self.loop)) do
+    local kind, what = handle[1], handle[2]
+    list[#list + 1] = kind == "stream" and tostring(what) or ("%s %s"):format(kind,
+      kind == "timeout" and "of " .. source_of(what) or tostring(what))
+  end
+  return list
+end
+
+-- The list is what was left open.
+function Test:complain_of_open(list)
+  if #list > 0 and self.options.left_open ~= "close" then
+    self:complain("left open: " .. table.concat(list, "; "))
+  end
+end
+
+-- ---- running ------------------------------------------------------------------------------------
+
+local function stop_loop(loop)
+  loop:stop()
+end
+
+local function body_is_late(test, seconds)
+  if test.body:done() then
+    return
+  end
+  test:complain(("%s, at\n%s"):format(
+    seconds == VIRTUAL_SECONDS and "Operation waits for nothing that will come"
+      or ("Operation timed out after %g seconds"):format(seconds), test.body:traceback()))
+  test.body:cancel()
+  test.loop:add_callback(test.loop.add_callback, test.loop, stop_loop, test.loop)
+end
+
+local function time_limit(options)
+  return options.timeout or options.clock == "virtual" and VIRTUAL_SECONDS
+    or testing.get_async_test_timeout()
+end
+
+-- A result is likely a future that nobody awaits.
+function Test:check_results(results)
+  for i = 1, results.n do
+    if results[i] ~= nil then
+      self:complain("Return value from test method ignored: " .. tostring(results[i]))
+    end
+  end
+end
+
+-- Runs the body as far as it goes.
+function Test:run(fn, ...)
+  self.source = source_of(fn)
+  local loop, arguments, seconds = self.loop, pack(...), time_limit(self.options)
+  self.body = loop:spawn(function()
+    self:check_results(pack(fn(self, unpack(arguments, 1, arguments.n))))
+  end)
+  self.body:add_done_callback(function() loop:stop() end)
+  local timer = loop:call_later(seconds, body_is_late, self, seconds)
+  loop:start()
+  timer:cancel()
+  if self.body:done() and self.body:error() ~= nil then
+    self:fail(self.body:error())
+  elseif not self.body:done() then
+    self:complain("the loop was stopped before the test was done")
+    self.body:cancel()
+  end
+end
+
+-- Lets end what was closed or cancelled.
+function Test:let_end()
+  for _ = 1, LAST_ITERATIONS do
+    local handled, more = self.loop:step(0)
+    if handled == 0 and not more then
+      return
+    end
+  end
+end
+
+-- What a test that is over has left is looked at, then ended.
+function Test:finish()
+  self:close_kept()
+  self:let_end()
+  self:complain_of_open(self:left_open())
+  for _, task in ipairs(self:open_tasks()) do
+    task:cancel()
+  end
+  self:let_end()
+  for _, expected in ipairs(self.expected) do
+    self:complain(missing_log(expected))
+  end
+end
+
+-- libzmq closes what belongs to a socket a moment later, in its own thread, and the collector what
+-- nobody can close any more.
+local function wait_until_closed(before)
+  local list = opened_since(before)
+  if #list == 0 then
+    return list
+  end
+  collectgarbage()
+  local loop = assert(IOLoop.new())
+  for _ = 1, LAST_ITERATIONS do
+    list = opened_since(before)
+    if #list == 0 then
+      break
+    end
+    loop:step(LAST_SECONDS / LAST_ITERATIONS)
+  end
+  loop:close()
+  return list
+end
+
+local function run_test(test, fn, ...)
+  local before = opened()
+  for _, act in ipairs{
+    function(...) test:run(fn, ...) end,
+    function() test:finish() end,
+    function() test:close() end,
+    function() test:complain_of_open(wait_until_closed(before)) end,
+  } do
+    local ok, err = pcall(act, ...)
+    if not ok then
+      test:fail(err)
+    end
+  end
+end
+
+local async_options = {
+  timeout = true, clock = true, get_new_ioloop = true, left_open = true, class = true,
+}
+
+--- The function to be given to `it` for a test whose body is fn(t, ...). It runs fn as a task on a
+-- fresh loop, raises what makes the test fail, and closes the loop, with all that is registered.
+-- fn may wait; it must not return anything. options:
+--   timeout         seconds that the body may take; by default get_async_test_timeout(), with a
+--                   virtual clock for ever, as then a test that waits for nothing fails at once
+--   clock           "virtual": of the loop, see advance(); time passes while the body sleeps
+--   get_new_ioloop  makes the loop, in place of testing.get_new_ioloop
+--   left_open       "close": what is left open is closed, without failing the test
+--   class           table derived from testing.Test, with further methods for t
+function testing.async(fn, options)
+  options = options or {}
+  if not core.is_callable(fn) then
+    error(("bad argument #1 to 'async' (function or callable expected, got %s)"):format(type(fn)),
+      2)
+  end
+  check_options("async", 2, options, async_options)
+  return function(...)
+    if current then
+      error("a test wrapped by async() is running already", 2)
+    end
+    local test = Test.new(options.class or Test, options)
+    current = test
+    run_test(test, fn, ...)
+    current = nil
+    if test.failed then
+      error(test.failure, 0)
+    end
+  end
+end
+
+local function running_test(method)
+  if not current then
+    error(("%s: only inside a test wrapped by async()"):format(method), 3)
+  end
+  return current
+end
+
+--- t:wait() of the test that runs.
+function testing.wait(...)
+  return running_test("wait"):wait(...)
+end
+
+--- t:stop() of the test that runs.
+function testing.stop(...)
+  running_test("stop"):stop(...)
+end
+
+--- t:expect_log() of the test that runs.
+function testing.expect_log(...)
+  return running_test("expect_log"):expect_log(...)
+end
+
+-- ---- ports --------------------------------------------------------------------------------------
+
+local Listener = {}
+Listener.__index = Listener
+Listener.__name = "zmqloop.Listener"
+
+--- Its descriptor's number; nil if closed. add_handler() asks for it.
+function Listener:fileno()
+  return self.fd
+end
+
+--- Closes it. Closing twice is silent.
+function Listener:close()
+  local fd = self:release()
+  if fd then
+    core.close_fd(fd)
+  end
+end
+
+--- Returns its descriptor's number, which is the caller's from now on: for the option use_fd of a
+-- socket, which then binds to the port without a race.
+function Listener:release()
+  local fd = self.fd
+  self.fd = nil
+  return fd
+end
+
+function Listener:__tostring()
+  return self.fd and ("Listener (descriptor %d, port %d)"):format(self.fd, self.port)
+    or "Listener (closed)"
+end
+
+--- Binds a TCP socket, which listens and does not block, to a port that nobody else has. Returns
+-- it, with the methods fileno, close and release, and the port; or nil, message, name. The address
+-- is in numbers, by default 127.0.0.1. Inside a test it is closed after it.
+function testing.bind_unused_port(reuse_port, address)
+  local fd, port, name = core.listen(address or "127.0.0.1", reuse_port)
+  if not fd then
+    return nil, port, name
+  end
+  local listener = setmetatable({fd = fd, port = port}, Listener)
+  if current then
+    current:keep(listener)
+  end
+  return listener, port
+end
+
+testing.Test = Test
+
+return testing
