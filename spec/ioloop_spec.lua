@@ -258,7 +258,8 @@ describe("IOLoop", function()
       local calls = {
         start = {}, run = {}, step = {},
         call_later = {1, noop}, call_at = {1, noop}, add_timeout = {1, noop},
-        add_handler = {0, noop, READ}, update_handler = {0, READ},
+        add_handler = {0, noop, READ}, update_handler = {0, READ}, remove_handler = {0},
+        on_error = {"raise"}, stats = {}, spawn = {noop}, run_sync = {noop},
       }
       for method, args in pairs(calls) do
         local ok, err = pcall(loop[method], loop, args[1], args[2], args[3])
@@ -270,6 +271,20 @@ describe("IOLoop", function()
       assert.is_false(ok)
       assert.matches("loop is closed", err, 1, true)
     end))
+
+    it("forgets callbacks that are added to it when it is closed, without an error [9]",
+      test(function(t)
+        local loop = IOLoop(helper.loop_options())
+        local before = loop:time()
+        loop:close()
+        loop:add_callback(t.expect(noop, 0))
+        loop:spawn_callback(t.expect(noop, 0), 1)
+        loop:add_callback_from_signal(t.expect(noop, 0))
+        loop:stop()
+        assert.is_true(loop:time() >= before)
+        assert.equal(loop:time(), loop:time())
+        assert.has_error(function() loop:add_callback(5) end)
+      end))
 
     it("cannot be closed inside a callback of its own", test(function(t)
       t.loop:add_callback(t.expect(function()

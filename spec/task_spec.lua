@@ -97,13 +97,21 @@ describe("run_sync()", function()
         sleep(10)
         finished = true
       end, 1)
-    end, "Operation timed out after 1 seconds")
+    end, "^ETIMEDOUT: Operation timed out after 1 seconds$")
     loop:advance(100)
     assert.is_false(finished)
     assert.equal(42, loop:run_sync(function()
       sleep(1)
       return 42
     end, 3600))
+  end))
+
+  it("wants a callable, and a number of seconds", virtual(function(_, loop)
+    assert.error_matches(function() loop:run_sync(42) end, "bad argument #1 to 'run_sync'")
+    for _, seconds in ipairs{"1", 0 / 0} do
+      assert.error_matches(function() loop:run_sync(print, seconds) end,
+        "bad argument #2 to 'run_sync'")
+    end
   end))
 
   it("tells being stopped from a timeout, and later runs are not stopped [47]",
@@ -113,7 +121,7 @@ describe("run_sync()", function()
           loop:stop()
           sleep(1)
         end, 10)
-      end, "stopped before the function completed")
+      end, "^EINTR: IOLoop stopped before the function completed$")
       assert.equal(1, loop:run_sync(function()
         sleep(20)
         return 1

@@ -270,6 +270,7 @@ static int loop_close(lua_State *L) {
     return luaL_error(L, "loop is running");
   }
   detach_all(loop);
+  loop->clock_ns = zl_loop_time_ns(core);
   loop->core = NULL;
   (void)zl_loop_close(core);
   return 0;
@@ -436,10 +437,11 @@ static int loop_closed(lua_State *L) {
   return 1;
 }
 
-/* Seconds. */
+/* Seconds; of a closed loop those when it was closed. */
 static int loop_time(lua_State *L) {
-  zlua_loop *loop = check_self(L, "time");
-  lua_pushnumber(L, (lua_Number)zl_loop_time_ns(loop->core) / 1e9);
+  const zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "time");
+  int64_t now = loop->core ? zl_loop_time_ns(loop->core) : loop->clock_ns;
+  lua_pushnumber(L, (lua_Number)now / 1e9);
   return 1;
 }
 
@@ -541,10 +543,14 @@ static void pack(lua_State *L, int first) {
   lua_setfield(L, first, "n");
 }
 
-/* add_callback(fn, ...): fn(...) in the next iteration. */
+/* add_callback(fn, ...): fn(...) in the next iteration. A closed loop forgets
+ * it, as it has forgotten what was pending. */
 static int loop_add_callback(lua_State *L) {
-  zlua_loop *loop = check_self(L, "add_callback");
+  zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "add_callback");
   zlua_check_callable(L, "add_callback", 1, 2);
+  if (!loop->core) {
+    return 0;
+  }
   lua_Integer place = loop->next_callback;
   bool has_arguments = lua_gettop(L) > 2;
   if (has_arguments) {

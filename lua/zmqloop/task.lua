@@ -253,6 +253,9 @@ end
 --- Runs fn(...) in a coroutine of its own, from the next iteration on. Returns the Task.
 function IOLoop:spawn(fn, ...)
   check_callable("spawn", fn)
+  if self:closed() then
+    error("loop is closed", 2)
+  end
   -- Besides: awaits, the future it waits for; undo, which undoes its wait while it is suspended;
   -- cancelling, cancel() was called; must_cancel, the error of that is still to be raised.
   local task = setmetatable({
@@ -469,11 +472,16 @@ function IOLoop:add_future(awaited, fn)
 end
 
 --- Runs fn as a task and the loop until it has returned; returns its results and raises its errors.
--- Raises "Operation timed out after N seconds" when it was not done within so many seconds, and
--- "IOLoop stopped before the function completed" when someone else has stopped the loop; in both
--- cases the task is cancelled first. Not inside a running loop. Tornado: `IOLoop.run_sync`.
+-- Raises "ETIMEDOUT: Operation timed out after N seconds" when it was not done within so many
+-- seconds, and "EINTR: IOLoop stopped before the function completed" when someone else has stopped
+-- the loop; in both cases the task is cancelled first. Raises CANCELLED when the task was. Not
+-- inside a running loop. Tornado: `IOLoop.run_sync`.
 function IOLoop:run_sync(fn, timeout)
   check_callable("run_sync", fn)
+  if timeout ~= nil and (type(timeout) ~= "number" or timeout ~= timeout) then
+    error(("bad argument #2 to 'run_sync' (number of seconds expected, got %s)"):format(
+      type(timeout)), 2)
+  end
   if self:running() then
     error("IOLoop is already running", 2)
   end
@@ -499,10 +507,10 @@ function IOLoop:run_sync(fn, timeout)
     task:cancel()
     error(failure, 0)
   elseif expired then
-    error(("Operation timed out after %g seconds"):format(timeout), 2)
+    error(timed_out(timeout), 0)
   elseif not task:done() then
     task:cancel()
-    error("IOLoop stopped before the function completed", 2)
+    error("EINTR: IOLoop stopped before the function completed", 0)
   end
   return task:result()
 end

@@ -6,8 +6,8 @@
 -- Times are seconds on the loop's monotonic clock. "Callable" is a function or
 -- a value with `__call`; anything else raises. All of it belongs to the thread
 -- that created the loop; all may be called inside callbacks unless it says
--- otherwise. On a closed loop everything but `stop`, `running`, `closed` and
--- `remove_timeout` raises "loop is closed".
+-- otherwise. On a closed loop everything but `add_callback`, `stop`, `time`,
+-- `running`, `closed`, `close` and `remove_timeout` raises "loop is closed".
 
 ---An event loop: callbacks, timeouts, descriptors, sockets and streams, called
 ---one after the other by whoever runs it. After PyZMQ's and Tornado's IOLoop.
@@ -110,12 +110,14 @@ function IOLoop:running() end
 function IOLoop:closed() end
 
 ---The present time of the loop's clock, read afresh: seconds since a fixed
----point, never going back. Not the time of day.
+---point, never going back. Not the time of day. Of a closed loop it is the time
+---when that was closed.
 ---@return number
 function IOLoop:time() end
 
 ---Calls `fn(...)` in the next iteration, after those added before; nils among
----the arguments are kept. Tornado: `IOLoop.add_callback`.
+---the arguments are kept. A closed loop forgets it, without an error. Tornado:
+---`IOLoop.add_callback`.
 ---@param fn zmqloop.Callable
 ---@param ... any
 function IOLoop:add_callback(fn, ...) end
