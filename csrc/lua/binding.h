@@ -163,8 +163,8 @@ struct zlua_loop {
   unsigned changes; /* calls made and receive callbacks replaced, so far */
   zlua_handle *handles;
   zlua_blocked blocked;
-  lua_State *clock;           /* whose function tells the time, or NULL */
-  int64_t clock_ns;           /* what it told last, or when the loop was closed */
+  lua_State *clock; /* whose function tells the time, or NULL */
+  int64_t clock_ns; /* what it told last, or when the loop was closed */
   lua_Integer first_callback; /* places in ZLUA_LOOP_CALLBACKS */
   lua_Integer next_callback;
 };
