@@ -62,6 +62,7 @@ build = {
         "csrc/core/stream.c",
         "csrc/core/timer.c",
         "csrc/core/watch.c",
+        "csrc/lua/address.c",
         "csrc/lua/argument.c",
         "csrc/lua/blocked.c",
         "csrc/lua/call.c",

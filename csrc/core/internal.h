@@ -215,6 +215,8 @@ const char *zl__signals_verify(const zl_loop *loop);
 
 /* ---- sockets ------------------------------------------------------------ */
 
+enum zl__answer { ZL__UNKNOWN, ZL__NO, ZL__YES };
+
 struct zl_socket {
   zl__watch watch;
   void *zmq;    /* the caller's zmq socket */
@@ -223,8 +225,9 @@ struct zl_socket {
   /* Some libzmq call on the socket came after the last full check, and may have
    * taken away a signal: a report with EPOLLOUT alone then means something. */
   bool used;
-  bool foreign; /* operated by other code too: as if always used */
-  int dead;     /* -ETERM or -ENOTSOCK: no libzmq call any more; 0: alive */
+  bool foreign;              /* operated by other code too: as if always used */
+  enum zl__answer conflates; /* zl__socket_conflates() */
+  int dead; /* -ETERM or -ENOTSOCK: no libzmq call any more; 0: alive */
   /* While it is served it is on no list: marking it dirty is remembered here
    * and becomes list membership when the serving ends. */
   bool serving;
@@ -241,6 +244,7 @@ void zl__socket_die(zl_socket *socket, int rc);
 void zl__socket_serve_begin(zl_socket *socket);
 void zl__socket_serve_end(zl_socket *socket);
 int zl__socket_events(zl_socket *socket);
+bool zl__socket_conflates(zl_socket *socket);
 bool zl__socket_retry(const zl_socket *socket, int *interrupts);
 void zl__sockets_sweep(zl_loop *loop);
 

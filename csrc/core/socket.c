@@ -143,6 +143,25 @@ static int get_int(void *zmq, int option, int *value) {
   return rc < 0 ? -zmq_errno() : 0;
 }
 
+/* Does it keep one frame only? Of a message of several it then has what no
+ * receive can complete: libzmq aborts the process at the attempt. */
+int zl_socket_conflates(void *zmq_socket) {
+  int type = 0;
+  int conflates = 0;
+  (void)get_int(zmq_socket, ZMQ_TYPE, &type);
+  (void)get_int(zmq_socket, ZMQ_CONFLATE, &conflates);
+  /* Others take the option, and it does nothing. */
+  return conflates && (type == ZMQ_PUB || type == ZMQ_SUB || type == ZMQ_PUSH ||
+                       type == ZMQ_PULL || type == ZMQ_DEALER);
+}
+
+bool zl__socket_conflates(zl_socket *socket) {
+  if (socket->conflates == ZL__UNKNOWN) {
+    socket->conflates = zl_socket_conflates(socket->zmq) ? ZL__YES : ZL__NO;
+  }
+  return socket->conflates == ZL__YES;
+}
+
 /* Shared with streams. The handle must be new. On failure the caller closes. */
 int zl__socket_open(zl_socket *socket, void *zmq, unsigned flags) {
   int fd;
@@ -242,6 +261,7 @@ void zl_socket_used(zl_socket *watch) {
 
 void zl_socket_touch(zl_socket *watch) {
   watch->used = true;
+  watch->conflates = ZL__UNKNOWN;
   zl__socket_dirty(watch);
 }
 

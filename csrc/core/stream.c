@@ -171,6 +171,9 @@ static int receive_message(zl_stream *stream) {
   int rc;
   do {
     rc = receive_frame(stream);
+    if (rc == 0 && zl__socket_conflates(&stream->socket)) {
+      return -EPROTO;
+    }
   } while (rc == 0);
   if (rc > 0) {
     stream->whole = true;
@@ -290,6 +293,9 @@ static void abandon_message(zl_socket *socket, bool more) {
 
 /* One attempt at a message from the caller's bytes. Returns 0 or an error. */
 static int try_frames(zl_socket *socket, const zl_frame *frames, size_t count) {
+  if (count > 1 && zl__socket_conflates(socket)) {
+    return -ENOTSUP;
+  }
   for (size_t i = 0; i < count; i++) {
     bool more = i + 1 < count;
     int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
@@ -307,6 +313,9 @@ static int try_frames(zl_socket *socket, const zl_frame *frames, size_t count) {
 /* One attempt at a queued message. Its frames are sent as copies, which share
  * the bytes, until the last: if it fails the message is still whole. */
 static int try_message(zl_socket *socket, zl__message *message) {
+  if (message->count > 1 && zl__socket_conflates(socket)) {
+    return -ENOTSUP;
+  }
   for (uint32_t i = 0; i < message->count; i++) {
     bool more = i + 1 < message->count;
     int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);

@@ -435,6 +435,11 @@ ZL_API void zl_socket_used(zl_socket *watch);
  * zmq_setsockopt, a reply sent by REP, a reply received by REQ. */
 ZL_API void zl_socket_touch(zl_socket *watch);
 
+/* Whether the zmq socket keeps one message, ZMQ_CONFLATE, which then must not
+ * have several frames: libzmq aborts the process when the rest of one is
+ * received. Streams see to that; code that uses the socket directly has to. */
+ZL_API int zl_socket_conflates(void *zmq_socket);
+
 /* Ends the watch and gives it back; call it before zmq_close(). NULL is
  * allowed. */
 ZL_API void zl_socket_close(zl_socket *watch);
@@ -456,8 +461,10 @@ typedef void (*zl_stream_fn)(zl_stream *stream, void *arg);
 typedef void (*zl_sent_fn)(zl_stream *stream, uint64_t token, int status,
                            void *arg);
 
-/* rc: -ETERM or -ENOTSOCK, once, after which nothing is received or sent; or
- * the errno of a message without token that libzmq refused. */
+/* rc: -ETERM, -ENOTSOCK or -EPROTO (a message of several frames has come to a
+ * socket with ZMQ_CONFLATE, which libzmq cannot give), once, after which
+ * nothing is received or sent; or the errno of a message without token that
+ * libzmq refused. */
 typedef void (*zl_stream_error_fn)(zl_stream *stream, int rc, void *arg);
 
 /* Puts a stream on a zmq socket. It receives nothing until zl_stream_on_recv().
@@ -508,8 +515,9 @@ ZL_API void zl_stream_pop(zl_stream *stream);
  * copied into the queue, and the loop sends it as soon as the socket can. A
  * token other than 0 is reported to on_sent from the loop, in order. Returns 0,
  * ZL_QUEUED, -EAGAIN (the queue is full), -ESHUTDOWN (draining), -EINVAL
- * (count), -ENOMEM, or what libzmq refused it with (-EHOSTUNREACH, -ENOTSUP,
- * -ETERM): then it is neither sent nor queued. */
+ * (count), -ENOMEM, -ENOTSUP (several frames with ZMQ_CONFLATE), or what libzmq
+ * refused it with (-EHOSTUNREACH, -ETERM): then it is neither sent nor queued.
+ */
 ZL_API int zl_stream_send(zl_stream *stream, const zl_frame *frames,
                           size_t count, uint64_t token);
 

@@ -274,6 +274,8 @@ typedef struct zlua_inbox {
   int count;
   int capacity;
   bool pushing; /* frames are becoming Lua's: closing must wait */
+  bool single;  /* the socket conflates: messages have one frame */
+  bool broken;  /* one had more: libzmq would abort if asked for the rest */
 } zlua_inbox;
 
 /* Frames that libzmq is to get. */
@@ -302,6 +304,7 @@ struct zlua_socket {
 zlua_context *zlua_check_context(lua_State *L, const char *method);
 zlua_socket *zlua_check_socket(lua_State *L, int index, const char *method,
                                int argument);
+void zlua_socket_changed(zlua_socket *socket);
 void zlua_socket_used(const zlua_socket *socket);
 void zlua_socket_touch(const zlua_socket *socket);
 void zlua_socket_set_user(lua_State *L, int index, int user_index);
@@ -319,6 +322,8 @@ int zlua_context_get(lua_State *L);
 void zlua_apply_defaults(lua_State *L, int index, void *zmq);
 int zlua_context_start(zlua_context *context);
 int zlua_address_start(const zlua_context *context);
+int zlua_address_check(const zlua_socket *socket, const char *address);
+const char *zlua_type_name(int type);
 void zlua_push_options(lua_State *L);
 void zlua_option_constants(lua_State *L);
 

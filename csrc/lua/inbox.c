@@ -31,7 +31,7 @@ static int reserve(zlua_inbox *inbox) {
 
 /* Receives one frame behind those there are. Returns 0 or an error. */
 static int receive(zlua_inbox *inbox, void *zmq, int flags) {
-  int rc = reserve(inbox);
+  int rc = inbox->broken ? -EPROTO : reserve(inbox);
   if (rc < 0) {
     return rc;
   }
@@ -41,6 +41,11 @@ static int receive(zlua_inbox *inbox, void *zmq, int flags) {
     rc = -zmq_errno();
     (void)zmq_msg_close(frame);
     return rc;
+  }
+  inbox->broken = inbox->single && zmq_msg_more(frame);
+  if (inbox->broken) {
+    (void)zmq_msg_close(frame);
+    return -EPROTO;
   }
   inbox->count++;
   return 0;

@@ -76,6 +76,10 @@ static const constant constants[] = {
     C(POLLPRI),
     C(MORE),
     C(SHARED),
+    C(VERSION),
+    C(VERSION_MAJOR),
+    C(VERSION_MINOR),
+    C(VERSION_PATCH),
     C(SRCFD),
     C(NULL),
     C(PLAIN),
@@ -215,6 +219,15 @@ static const constant constants[] = {
     E(ENOSYS),
     {NULL, 0},
 };
+
+/* The name of a socket's type: "REP". */
+const char *zlua_type_name(int type) {
+  const constant *it = socket_types;
+  while (it->name && it->value != type) {
+    it++;
+  }
+  return it->name ? it->name : "?";
+}
 
 /* [-0, +0] table[NAME] = number, in the table on the top */
 static void add_constants(lua_State *L, const constant *list) {

@@ -18,7 +18,8 @@
 #include "option.h"
 
 enum {
-  STRING_SPACE = 4096,
+  STRING_SPACE = 512,
+  MOST_STRING_SPACE = 1 << 24,
   KEY_BYTES = 32,
   KEY_TEXT = 40,
   MOST_SOCKETS = 1 << 20, /* libzmq makes a table of so many places at once */
@@ -174,8 +175,9 @@ static zlua_option check_socket_option(lua_State *L, const char *method) {
 }
 
 /* [-0, +3] the failure, with what it was about. */
-static int fail(lua_State *L, int rc, const zlua_option *it) {
-  if (rc == -EINVAL && it->access != ZLUA_OPTION_BOTH) {
+static int fail(lua_State *L, int rc, const zlua_option *it,
+                zlua_option_access wanted) {
+  if (rc == -EINVAL && it->access != ZLUA_OPTION_BOTH && it->access != wanted) {
     lua_pushfstring(L, "%s, which can only be %s", it->name,
                     it->access == ZLUA_OPTION_GET ? "read" : "set");
     return zlua_fail_at(L, rc, lua_tostring(L, -1));
@@ -185,15 +187,15 @@ static int fail(lua_State *L, int rc, const zlua_option *it) {
 
 /* socket:set(option, value) -> true | nil, message, name */
 int zlua_socket_set(lua_State *L) {
-  const zlua_socket *socket = zlua_check_socket(L, 1, "set", 0);
+  zlua_socket *socket = zlua_check_socket(L, 1, "set", 0);
   lua_settop(L, 3);
   zlua_option option = check_socket_option(L, "set");
   setting it;
   check_setting(L, "set", 3, &option, &it);
   int rc = apply(socket->zmq, &option, &it);
-  zlua_socket_touch(socket);
+  zlua_socket_changed(socket);
   if (rc < 0) {
-    return fail(L, rc, &option);
+    return fail(L, rc, &option, ZLUA_OPTION_SET);
   }
   lua_pushboolean(L, 1);
   return 1;
@@ -209,12 +211,23 @@ static int read_option(void *zmq, int number, void *data, size_t *size) {
   return rc < 0 ? -zmq_errno() : 0;
 }
 
+/* An address may have any length; libzmq does not tell it, and says EINVAL if
+ * there is not space enough. Other text is short. */
 static int push_bytes(lua_State *L, void *zmq, const zlua_option *it) {
-  char data[STRING_SPACE];
-  size_t size = it->type == ZLUA_OPTION_KEY ? KEY_TEXT + 1 : sizeof data;
+  char space[STRING_SPACE];
+  char *data = space;
+  size_t most = it->type == ZLUA_OPTION_KEY ? KEY_TEXT + 1 : sizeof space;
+  size_t size = most;
   int rc = read_option(zmq, it->number, data, &size);
+  while (rc == -EINVAL && it->number == ZMQ_LAST_ENDPOINT &&
+         most < MOST_STRING_SPACE) {
+    most *= 2;
+    size = most;
+    data = lua_newuserdata(L, most);
+    rc = read_option(zmq, it->number, data, &size);
+  }
   if (rc < 0) {
-    return fail(L, rc, it);
+    return fail(L, rc, it, ZLUA_OPTION_GET);
   }
   bool counts_nul =
       it->type == ZLUA_OPTION_STRING || it->type == ZLUA_OPTION_KEY;
@@ -231,7 +244,7 @@ static int push_int(lua_State *L, void *zmq, const zlua_option *it) {
   int number = it->type == ZLUA_OPTION_HWM ? ZMQ_SNDHWM : it->number;
   int rc = read_option(zmq, number, &value, &size);
   if (rc < 0) {
-    return fail(L, rc, it);
+    return fail(L, rc, it, ZLUA_OPTION_GET);
   }
   lua_pushinteger(L, value);
   return 1;
@@ -242,13 +255,13 @@ static int push_int64(lua_State *L, void *zmq, const zlua_option *it) {
   size_t size = sizeof value;
   int rc = read_option(zmq, it->number, &value, &size);
   if (rc < 0) {
-    return fail(L, rc, it);
+    return fail(L, rc, it, ZLUA_OPTION_GET);
   }
 #if LUA_VERSION_NUM >= 503
   lua_pushinteger(L, (lua_Integer)value);
 #else
   if (value > EXACT_LIMIT || value < -EXACT_LIMIT) {
-    return fail(L, -ERANGE, it);
+    return fail(L, -ERANGE, it, ZLUA_OPTION_GET);
   }
   lua_pushnumber(L, (lua_Number)value);
 #endif
@@ -287,7 +300,7 @@ static void push_defaults(lua_State *L, int index) {
  */
 static int set_default(lua_State *L, const zlua_option *option) {
   if (option->access == ZLUA_OPTION_GET) {
-    return fail(L, -EINVAL, option);
+    return fail(L, -EINVAL, option, ZLUA_OPTION_SET);
   }
   if (!lua_isnil(L, 3)) {
     setting it;
@@ -381,7 +394,7 @@ int zlua_context_set(lua_State *L) {
   }
   int rc = set_context_option(context, it.number, check_int(L, "set", 3, &it));
   if (rc < 0) {
-    return fail(L, rc, &it);
+    return fail(L, rc, &it, ZLUA_OPTION_SET);
   }
   lua_pushboolean(L, 1);
   return 1;
@@ -402,7 +415,7 @@ int zlua_context_get(lua_State *L) {
   }
   int value = zmq_ctx_get(context->zmq, it.number);
   if (value < 0) {
-    return fail(L, -zmq_errno(), &it);
+    return fail(L, -zmq_errno(), &it, ZLUA_OPTION_GET);
   }
   lua_pushinteger(L, value);
   return 1;

@@ -326,9 +326,23 @@ int zlua_unknown_option(lua_State *L, int index, const char *method,
 
 /* ---- for Lua ------------------------------------------------------------ */
 
-/* unknown_option(name) -> what to say of it */
-static int unknown_option(lua_State *L) {
-  push_unknown(L, luaL_checkstring(L, 1), zlua_socket_options, NULL);
+/* nearest(name, names) -> the one of the list that looks most like it */
+static int nearest(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  size_t least = SIZE_MAX;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_pushnil(L); /* 3: the answer */
+  for (int i = 1; i <= (int)zlua_rawlen(L, 2); i++) {
+    lua_rawgeti(L, 2, i);
+    size_t away = distance(name, luaL_checkstring(L, -1));
+    if (away < least) {
+      least = away;
+      lua_replace(L, 3);
+    } else {
+      lua_pop(L, 1);
+    }
+  }
   return 1;
 }
 
@@ -357,14 +371,14 @@ static void add_constants(lua_State *L, const zlua_option *options) {
 }
 
 /* [-0, +0] module table on the top: socket_options, context_options and
- * unknown_option. */
+ * nearest. */
 void zlua_push_options(lua_State *L) {
   push_names(L, zlua_socket_options);
   lua_setfield(L, -2, "socket_options");
   push_names(L, zlua_context_options);
   lua_setfield(L, -2, "context_options");
-  lua_pushcfunction(L, unknown_option);
-  lua_setfield(L, -2, "unknown_option");
+  lua_pushcfunction(L, nearest);
+  lua_setfield(L, -2, "nearest");
 }
 
 /* [-0, +0] table of constants on the top. */

@@ -14,6 +14,7 @@ enum { BATCH = 100 }; /* messages of one direction before the other's turn */
 
 typedef struct side {
   void *zmq;
+  bool conflates;
   uint64_t received, received_bytes, sent, sent_bytes;
 } side;
 
@@ -81,6 +82,9 @@ static int move(const proxy *it, direction *way, zmq_msg_t *frame) {
     size_t size = zmq_msg_size(frame);
     more = zmq_msg_more(frame);
     int flags = more ? ZMQ_SNDMORE : 0;
+    if (more && (way->from->conflates || way->to->conflates)) {
+      return -EPROTO; /* libzmq would abort */
+    }
     rc = it->capture ? send_copy(it->capture, frame, flags) : 0;
     if (rc == 0) {
       rc = send_frame(way->to->zmq, frame, flags);
@@ -266,6 +270,8 @@ static int run_proxy(lua_State *L) {
   lua_settop(L, 4);
   it.sides[0].zmq = zlua_check_socket(L, 1, "proxy", 1)->zmq;
   it.sides[1].zmq = zlua_check_socket(L, 2, "proxy", 2)->zmq;
+  it.sides[0].conflates = zl_socket_conflates(it.sides[0].zmq);
+  it.sides[1].conflates = zl_socket_conflates(it.sides[1].zmq);
   it.capture = check_optional(L, 3);
   it.control = check_optional(L, 4);
   it.directions[0] = (direction){.from = &it.sides[0], .to = &it.sides[1]};

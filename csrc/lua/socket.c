@@ -56,6 +56,12 @@ void zlua_socket_touch(const zlua_socket *socket) {
   }
 }
 
+/* An option of the socket was set. */
+void zlua_socket_changed(zlua_socket *socket) {
+  socket->inbox.single = zl_socket_conflates(socket->zmq) != 0;
+  zlua_socket_touch(socket);
+}
+
 /* [-0, +0] uservalue[field] = the value at value_index, for the socket at
  * index. The place exists: this cannot fail. */
 static void set_field(lua_State *L, int index, int field, int value_index) {
@@ -242,6 +248,7 @@ static int new_socket(lua_State *L) {
   link_to_context(socket, context);
   set_linger(socket->zmq, LINGER_MS);
   zlua_apply_defaults(L, 1, socket->zmq);
+  zlua_socket_changed(socket);
   return 1;
 }
 
@@ -269,6 +276,7 @@ static int borrow_socket(lua_State *L) {
   zlua_set_metatable(L, &zlua_class_socket);
   socket->type = type;
   socket->zmq = zmq;
+  zlua_socket_changed(socket);
   return 1;
 }
 
@@ -316,8 +324,8 @@ static int socket_handle(lua_State *L) {
 static int socket_tostring(lua_State *L) {
   const zlua_socket *socket =
       zlua_check_self(L, &zlua_class_socket, "tostring");
-  lua_pushfstring(L, "zmq.Socket (%s): %p", socket->zmq ? "open" : "closed",
-                  (const void *)socket);
+  lua_pushfstring(L, "zmq.Socket (%s, %s): %p", zlua_type_name(socket->type),
+                  socket->zmq ? "open" : "closed", (const void *)socket);
   return 1;
 }
 
@@ -361,7 +369,11 @@ static int cause_of_failure(const zlua_socket *socket, const char *address) {
 static int call_with_address(lua_State *L, const zlua_socket *socket,
                              const char *address, address_fn act) {
   bool ready = !socket->context || strncmp(address, "inproc:", 7) == 0;
+  bool begins = act == zmq_bind || act == zmq_connect;
   int rc = ready ? 0 : zlua_address_start(socket->context);
+  if (rc == 0 && begins) {
+    rc = zlua_address_check(socket, address);
+  }
   if (rc < 0) {
     return rc;
   }
@@ -407,6 +419,52 @@ static int socket_unbind(lua_State *L) {
 static int socket_disconnect(lua_State *L) {
   return with_address(L, "disconnect", zmq_disconnect);
 }
+
+/* ---- groups ---------------------------------------------------------------
+ */
+
+#ifdef ZMQ_BUILD_DRAFT_API
+
+typedef int (*group_fn)(void *zmq, const char *group);
+
+static int with_group(lua_State *L, const char *method, group_fn act) {
+  const zlua_socket *socket = check_self(L, method);
+  const char *group = zlua_check_group(L, method, 1, 2);
+  int rc = act(socket->zmq, group) < 0 ? -zmq_errno() : 0;
+  zlua_socket_touch(socket);
+  if (rc < 0) {
+    return zlua_fail_at(L, rc, group);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int socket_join(lua_State *L) {
+  return with_group(L, "join", zmq_join);
+}
+
+static int socket_leave(lua_State *L) {
+  return with_group(L, "leave", zmq_leave);
+}
+
+#else
+
+/* The type that has groups is not in this libzmq either. */
+static int without_groups(lua_State *L, const char *method) {
+  (void)check_self(L, method);
+  (void)zlua_check_group(L, method, 1, 2);
+  return zlua_fail_at(L, -ENOTSUP, "libzmq was built without drafts");
+}
+
+static int socket_join(lua_State *L) {
+  return without_groups(L, "join");
+}
+
+static int socket_leave(lua_State *L) {
+  return without_groups(L, "leave");
+}
+
+#endif
 
 /* ---- signals --------------------------------------------------------------
  *
@@ -477,6 +535,12 @@ static void after_operation(const zlua_socket *socket) {
   }
 }
 
+/* A socket that conflates keeps one frame: of a message of several its peer
+ * would get what libzmq aborts on. */
+static bool may_send(const zlua_socket *socket, int flags) {
+  return !(flags & ZMQ_SNDMORE) || !socket->inbox.single;
+}
+
 /* Sends the string at index. Returns 0 or an error; may raise when a signal's
  * handler wants it. */
 static int send_string(lua_State *L, const zlua_socket *socket, int index,
@@ -484,7 +548,7 @@ static int send_string(lua_State *L, const zlua_socket *socket, int index,
   size_t size;
   const char *data = lua_tolstring(L, index, &size);
   attempt it = begin(flags, ZMQ_SNDTIMEO);
-  int error = 0;
+  int error = may_send(socket, flags) ? 0 : -ENOTSUP;
   while (error == 0 && zmq_send(socket->zmq, data, size, it.flags) < 0) {
     error = zmq_errno() == EINTR ? prepare_again(L, socket, &it) : -zmq_errno();
   }
@@ -496,7 +560,7 @@ static int send_string(lua_State *L, const zlua_socket *socket, int index,
 static int send_frame(lua_State *L, const zlua_socket *socket,
                       zmq_msg_t *message, int flags) {
   attempt it = begin(flags, ZMQ_SNDTIMEO);
-  int error = 0;
+  int error = may_send(socket, flags) ? 0 : -ENOTSUP;
   while (error == 0 && zmq_msg_send(message, socket->zmq, it.flags) < 0) {
     error = zmq_errno() == EINTR ? prepare_again(L, socket, &it) : -zmq_errno();
   }
@@ -633,6 +697,8 @@ static const luaL_Reg methods[] = {
     {"connect", socket_connect},
     {"unbind", socket_unbind},
     {"disconnect", socket_disconnect},
+    {"join", socket_join},
+    {"leave", socket_leave},
     {"send", socket_send},
     {"send_multipart", socket_send_multipart},
     {"recv", socket_recv},

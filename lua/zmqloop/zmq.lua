@@ -45,17 +45,54 @@ function Socket:unsubscribe(topic)
   return each(topic, function(item) return self:set("unsubscribe", item) end)
 end
 
-local FIRST_PORT, LAST_PORT, TRIES = 49152, 65535, 100
+-- The default range, and what the values of options may be.
+local port_options = {
+  min = {49152, 1, 65535}, max = {65535, 1, 65535}, tries = {100, 1, 65535},
+}
 
-local range_options = {min = true, max = true, tries = true}
+local function bad_port_option(text)
+  error(("bad argument #2 to 'bind_to_random_port' (%s)"):format(text), 4)
+end
 
-local function check_range(options)
+-- Returns min, max and tries.
+local function check_ports(options)
+  if type(options) ~= "table" then
+    bad_port_option(("table expected, got %s"):format(type(options)))
+  end
   for name in pairs(options) do
-    if not range_options[name] then
-      error(("bad argument #2 to 'bind_to_random_port' (unknown option '%s')"):format(
-        tostring(name)), 3)
+    if not port_options[name] then
+      bad_port_option(("unknown option '%s'"):format(tostring(name)))
     end
   end
+  local values = {}
+  for name, limits in pairs(port_options) do
+    local value = options[name]
+    if value == nil then
+      value = limits[1]
+    elseif type(value) ~= "number" or value % 1 ~= 0 then
+      bad_port_option(("option '%s': integer expected, got %s"):format(name, tostring(value)))
+    elseif value < limits[2] or value > limits[3] then
+      bad_port_option(("option '%s': out of range"):format(name))
+    end
+    values[name] = value
+  end
+  if values.min > values.max then
+    bad_port_option("min is above max")
+  end
+  return values.min, values.max, values.tries
+end
+
+-- The system chooses. ipc and inproc would take the port for a part of a name.
+local function bind_to_any_port(socket, address)
+  local transport = address:match("^(%w+)://")
+  if transport == "ipc" or transport == "inproc" then
+    return nil, ("EINVAL: invalid argument (%s has no ports)"):format(address), "EINVAL"
+  end
+  local ok, message, name = socket:bind(address .. ":*")
+  if not ok then
+    return ok, message, name
+  end
+  return tonumber(socket:get("last_endpoint"):match(":(%d+)/?$"))
 end
 
 --- Binds to a free port of the address, such as "tcp://127.0.0.1", and returns the port.
@@ -66,17 +103,12 @@ function Socket:bind_to_random_port(address, options)
     error(("bad argument #1 to 'bind_to_random_port' (string expected, got %s)"):format(
       type(address)), 2)
   end
-  if not options then
-    local ok, message, name = self:bind(address .. ":*")
-    if not ok then
-      return ok, message, name
-    end
-    return tonumber(self:get("last_endpoint"):match(":(%d+)$"))
+  if options == nil then
+    return bind_to_any_port(self, address)
   end
-  check_range(options)
-  local min, max = options.min or FIRST_PORT, options.max or LAST_PORT
+  local min, max, tries = check_ports(options)
   local ok, message, name
-  for _ = 1, options.tries or TRIES do
+  for _ = 1, tries do
     local port = math.random(min, max)
     ok, message, name = self:bind(("%s:%d"):format(address, port))
     if ok then
@@ -105,38 +137,98 @@ local Context = core.Context
 -- not apply to it.
 local acts = {"subscribe", "join", "bind", "connect"}
 
--- What `socket` takes: the names of options, and of acts.
-local known = {}
+local is_act = {}
+for _, name in ipairs(acts) do
+  is_act[name] = true
+end
+
+-- What `socket` takes: options, in the order of the table of options, and acts.
+local known, options_in_order = {}, {}
 for _, name in ipairs(core.socket_options) do
-  known[name] = "option"
+  if not is_act[name] and name ~= "unsubscribe" then
+    known[#known + 1] = name
+    options_in_order[#options_in_order + 1] = name
+  end
 end
 for _, name in ipairs(acts) do
-  known[name] = "act"
+  known[#known + 1] = name
 end
-known.unsubscribe = nil
 
--- Options first, in the order of the table of options.
-local function apply_options(socket, options)
-  for _, name in ipairs(core.socket_options) do
-    local value = options[name]
-    if value ~= nil and known[name] == "option" then
-      local ok, message, code = socket:set(name, value)
+local is_known = {}
+for _, name in ipairs(known) do
+  is_known[name] = true
+end
+
+-- Leaves the name of the option it is at in at[1].
+local function set_socket_options(socket, options, at)
+  for _, option in ipairs(options_in_order) do
+    if options[option] ~= nil then
+      at[1] = option
+      local ok, message, name = socket:set(option, options[option])
       if not ok then
-        return ok, message, code
+        return ok, message, name
       end
     end
   end
   for _, act in ipairs(acts) do
     if options[act] ~= nil then
-      local ok, message, code = each(options[act], function(item)
+      at[1] = act
+      local ok, message, name = each(options[act], function(item)
         return socket[act](socket, item)
       end)
       if not ok then
-        return ok, message, code
+        return ok, message, name
       end
     end
   end
   return true
+end
+
+local function set_context_options(context, options, at)
+  for option, value in pairs(options) do
+    at[1] = option
+    local ok, message, name = context:set(option, value)
+    if not ok then
+      return ok, message, name
+    end
+  end
+  return true
+end
+
+-- Who is given a table of options; level is where its caller is, seen from with_options().
+local of_socket = {
+  caller = "socket", argument = 2, level = 3, set = set_socket_options, undo = "close",
+}
+local of_context = {
+  caller = "Context", argument = 1, level = 4, set = set_context_options, undo = "destroy",
+}
+
+-- Returns the new object with its options set; or closes it, and returns the failure or raises.
+local function with_options(who, object, options)
+  local at = {}
+  local done, ok, message, name = pcall(who.set, object, options, at)
+  if done and ok then
+    return object
+  end
+  object[who.undo](object, 0)
+  if done then
+    return nil, message, name
+  end
+  local text = type(ok) == "string" and ok:match("bad argument #%d to '[%w_]+' %((.*)%)$")
+  if not text then
+    error(ok, 0)
+  elseif not text:find("option '", 1, true) then
+    text = ("option '%s': %s"):format(tostring(at[1]), text)
+  end
+  error(("bad argument #%d to '%s' (%s)"):format(who.argument, who.caller, text), who.level)
+end
+
+local function unknown_name(what, name, names)
+  if type(name) ~= "string" then
+    return ("%s's name expected, got %s"):format(what, type(name))
+  end
+  local nearest = core.nearest(what == "type" and name:upper() or name, names)
+  return ("unknown %s '%s'; did you mean '%s'?"):format(what, name, nearest)
 end
 
 local function check_options(options)
@@ -144,19 +236,26 @@ local function check_options(options)
     error(("bad argument #2 to 'socket' (table expected, got %s)"):format(type(options)), 3)
   end
   for name in pairs(options) do
-    if not known[name] then
-      error(("bad argument #2 to 'socket' (%s)"):format(core.unknown_option(tostring(name))), 3)
+    if not is_known[name] then
+      error(("bad argument #2 to 'socket' (%s)"):format(unknown_name("option", name, known)), 3)
     end
   end
 end
 
 local socket_types = core.socket_types
 
+local type_names = {}
+for name in pairs(socket_types) do
+  type_names[#type_names + 1] = name
+end
+table.sort(type_names)
+
 local function type_number(socket_type)
   if type(socket_type) == "string" then
     local number = socket_types[socket_type]
     if not number then
-      error(("bad argument #1 to 'socket' (unknown type '%s')"):format(socket_type), 3)
+      error(("bad argument #1 to 'socket' (%s)"):format(
+        unknown_name("type", socket_type, type_names)), 3)
     end
     return number
   end
@@ -176,27 +275,8 @@ function Context:socket(socket_type, options)
   if not socket or options == nil then
     return socket, failure, failure_name
   end
-  local applied, ok, message, name = pcall(apply_options, socket, options)
-  if applied and ok then
-    return socket
-  end
-  socket:close(0)
-  if not applied then
-    error(ok, 0)
-  end
-  return nil, message, name
-end
-
--- A name that is none raises in set().
-local function set_options(context, options)
-  for option, value in pairs(options) do
-    local ok, message, name = context:set(option, value)
-    if not ok then
-      context:term()
-      return ok, message, name
-    end
-  end
-  return context
+  socket, failure, failure_name = with_options(of_socket, socket, options)
+  return socket, failure, failure_name
 end
 
 local function new_context(options)
@@ -207,10 +287,11 @@ local function new_context(options)
       type(options)), 3)
   end
   local context, message, name = core.new_context()
-  if not context then
+  if not context or options == nil then
     return context, message, name
   end
-  return set_options(context, options or {})
+  context, message, name = with_options(of_context, context, options)
+  return context, message, name
 end
 
 local instance
@@ -220,7 +301,10 @@ zmq.Context = setmetatable({
   -- of sockets, which are what its sockets begin with if their type knows them. A light userdata,
   -- from another context's handle(), is borrowed: sockets made in it are this state's, which never
   -- terminates it. An unknown name raises. Returns nil, message, name if libzmq refuses a value.
-  new = function(options) return new_context(options) end,
+  new = function(options)
+    local context, message, name = new_context(options)
+    return context, message, name
+  end,
 
   --- The context of this Lua state, made at the first call, and again after it was closed and in a
   -- forked process.
@@ -232,7 +316,10 @@ zmq.Context = setmetatable({
   end,
 }, {
   __index = Context,
-  __call = function(_, options) return new_context(options) end,
+  __call = function(_, options)
+    local context, message, name = new_context(options)
+    return context, message, name
+  end,
 })
 
 zmq.Socket = Socket

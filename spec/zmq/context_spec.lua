@@ -21,7 +21,12 @@ describe("Context", function()
 
   it("rejects options it does not know, naming the nearest, and bad values [288]", function()
     raises("io_threads", zmq.Context, {io_treads = 2})
-    raises("io_treads", zmq.Context, {io_treads = 2})
+    raises("bad argument #1 to 'Context' (unknown option 'io_treads'; did you mean 'io_threads'?)",
+      zmq.Context, {io_treads = 2})
+    raises("bad argument #1 to 'Context' (option 'linger': integer expected", zmq.Context.new,
+      {linger = "x"})
+    local _, err = pcall(function() local ctx = zmq.Context{io_threads = "x"} return ctx end)
+    assert.matches("context_spec.lua:%d+: bad argument #1 to 'Context'", err)
     assert.has_error(function() zmq.Context{io_threads = "many"} end)
     fails("EINVAL", zmq.Context{io_threads = -1})
     assert.has_error(function() zmq.Context(1) end)

@@ -33,6 +33,32 @@ describe("Socket", function()
       assert.equal("b1", sub:recv())
     end))
 
+    it("raises for a type it does not know and names the nearest", test(function(t)
+      raises("bad argument #1 to 'socket' (unknown type 'RAP'; did you mean 'REP'?)",
+        t.ctx.socket, t.ctx, "RAP")
+      raises("did you mean 'PUSH'?", t.ctx.socket, t.ctx, "push")
+    end))
+
+    it("raises for a bad value as its own argument, where it was called", test(function(t)
+      local _, err = pcall(function() t.ctx:socket("PULL", {linger = "x"}) end)
+      assert.matches("socket_spec.lua:%d+: bad argument #2 to 'socket' %(option 'linger': ", err)
+      raises("(option 'bind': string expected, got number)", t.ctx.socket, t.ctx, "PULL",
+        {bind = 5})
+      raises("(option 'connect': string expected, got table)", t.ctx.socket, t.ctx, "PULL",
+        {connect = {"inproc://a", {}}})
+      raises("(option's name expected, got number)", t.ctx.socket, t.ctx, "PULL",
+        {[zmq.LINGER] = 0})
+      assert.is_true(t.ctx:term()) -- no socket is left behind
+    end))
+
+    it("names acts as well as options as the nearest", test(function(t)
+      for wrong, right in pairs{bnd = "bind", conect = "connect", joinn = "join",
+          unsubscribe = "subscribe"} do
+        raises(("unknown option '%s'; did you mean '%s'?"):format(wrong, right), t.ctx.socket,
+          t.ctx, "SUB", {[wrong] = "x"})
+      end
+    end))
+
     it("raises for an option it does not know and names the nearest", test(function(t)
       raises("linger", t.ctx.socket, t.ctx, "PULL", {lingr = 0})
       raises("sndhwm", t.ctx.socket, t.ctx, "PULL", {sndhmw = 1})
@@ -56,7 +82,7 @@ describe("Socket", function()
   end)
 
   describe("addresses", function()
-    it("bind and connect answer true, bad ones a name and the address", test(function(t)
+    it("bind and connect answer true, bad ones a name and the address [257] [264]", test(function(t)
       local socket = t:socket("PULL")
       assert.is_true(socket:bind(t:address("inproc")))
       local message = fails("EPROTONOSUPPORT", socket:bind("carrier://pigeon"))
@@ -143,6 +169,48 @@ describe("Socket", function()
       assert.is_nil(result)
       assert.equal("EINVAL", name)
       assert.has_error(function() socket:bind_to_random_port("tcp://127.0.0.1", {mni = 1}) end)
+    end))
+  end)
+
+  describe("bind_to_random_port", function()
+    it("raises for ranges that are none", test(function(t)
+      local socket = t:socket("PULL")
+      local function bad(text, options)
+        raises("bad argument #2 to 'bind_to_random_port' (" .. text, socket.bind_to_random_port,
+          socket, "tcp://127.0.0.1", options)
+      end
+      bad("table expected, got number)", 5)
+      bad("unknown option 'mni')", {mni = 1})
+      bad("option 'min': integer expected, got x)", {min = "x"})
+      bad("option 'max': integer expected, got 60000.5)", {max = 60000.5})
+      bad("option 'min': out of range)", {min = 0})
+      bad("option 'max': out of range)", {max = 65536})
+      bad("option 'tries': out of range)", {tries = 0})
+      bad("min is above max)", {min = 60001, max = 60000})
+      bad("min is above max)", {max = 100})
+      raises("bad argument #1 to 'bind_to_random_port' (string expected, got nil)",
+        socket.bind_to_random_port, socket)
+    end))
+
+    it("is EINVAL for a transport without ports, and leaves nothing bound", test(function(t)
+      local socket = t:socket("PULL")
+      for _, address in ipairs{"ipc://" .. t:tmpname(), "inproc://x"} do
+        local message = fails("EINVAL", socket:bind_to_random_port(address))
+        assert.matches(address, message, 1, true)
+      end
+      assert.equal("", socket:get("last_endpoint"))
+    end))
+  end)
+
+  describe("groups", function()
+    it("want drafts, and a socket that has groups", test(function(t)
+      local socket = t:socket("PULL")
+      for _, method in ipairs{"join", "leave"} do
+        fails(zmq.has("draft") and "EINVAL" or "ENOTSUP", socket[method](socket, "g"))
+        raises(("bad argument #1 to '%s' (group as a string expected, got nil)"):format(method),
+          socket[method], socket)
+      end
+      fails(zmq.has("draft") and "EINVAL" or "ENOTSUP", t.ctx:socket("PULL", {join = "g"}))
     end))
   end)
 
@@ -312,12 +380,11 @@ describe("Socket", function()
     end))
   end)
 
-  it("shows its type and state", test(function(t)
+  it("shows its type and state [261]", test(function(t)
     local socket = t:socket("DEALER")
-    assert.matches("Socket", tostring(socket))
-    assert.matches("open", tostring(socket))
+    assert.matches("^zmq.Socket %(DEALER, open%)", tostring(socket))
     socket:close()
-    assert.matches("closed", tostring(socket))
+    assert.matches("^zmq.Socket %(DEALER, closed%)", tostring(socket))
   end))
 
   it("hands out its handle for other bindings", test(function(t)

@@ -78,14 +78,15 @@ local Socket = {}
 ---@param address string
 ---@return true? ok nil on failure
 ---@return string? message names the address
----@return string? name EADDRINUSE, EINVAL, EPROTONOSUPPORT, ENODEV, ENAMETOOLONG, ETERM
+---@return string? name EADDRINUSE, EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ENODEV, ENAMETOOLONG, ETERM
 function Socket:bind(address) end
 
----Connects to an address; that nobody listens there yet is no failure.
+---Connects to an address; that nobody listens there yet is no failure. A multicast
+---address that this machine cannot open fails here (ENODEV, EPERM, EADDRINUSE).
 ---@param address string
 ---@return true? ok nil on failure
 ---@return string? message names the address
----@return string? name EINVAL, EPROTONOSUPPORT, ETERM
+---@return string? name EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ETERM
 function Socket:connect(address) end
 
 ---Ends a bind.
@@ -102,6 +103,20 @@ function Socket:unbind(address) end
 ---@return string? name ENOENT, EINVAL, ETERM
 function Socket:disconnect(address) end
 
+---Joins a group, for a DISH of libzmq's drafts.
+---@param group string without zeros, 15 bytes at most
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name EINVAL, ENOTSUP: libzmq was built without drafts, or the type has no groups
+function Socket:join(group) end
+
+---Leaves a group that was joined.
+---@param group string
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name EINVAL, ENOTSUP
+function Socket:leave(group) end
+
 ---Sends one frame, waiting until the socket can take it (option sndtimeo, in
 ---milliseconds) or not at all with zmq.DONTWAIT. zmq.SNDMORE: more frames follow.
 ---Anything but a string raises.
@@ -112,7 +127,8 @@ function Socket:disconnect(address) end
 ---@return string? name EAGAIN, EFSM, ENOTSUP, EHOSTUNREACH, ETERM
 function Socket:send(data, flags) end
 
----Sends a message of several frames. All are checked before the first is sent.
+---Sends a message of several frames. All are checked before the first is sent. A
+---socket with the option conflate cannot: ENOTSUP.
 ---@param frames string[] at least one
 ---@param flags? integer zmq.DONTWAIT
 ---@return true? ok nil on failure
@@ -129,7 +145,8 @@ function Socket:send_multipart(frames, flags) end
 ---@return string? name EAGAIN, EFSM, ENOTSUP, ETERM
 function Socket:recv(flags) end
 
----Receives a whole message.
+---Receives a whole message. If one of several frames has come to a socket with the
+---option conflate, which libzmq cannot give, this and every later receive is EPROTO.
 ---@param flags? integer zmq.DONTWAIT
 ---@return string[]? frames nil on failure
 ---@return string? message

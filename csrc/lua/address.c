@@ -1,0 +1,211 @@
+/* address.c - addresses that libzmq takes, and aborts the process on later.
+ * SPDX-License-Identifier: MIT
+ *
+ * The multicast transports, pgm, epgm and norm, open their sockets in a thread
+ * of libzmq's own, which has nobody to tell when that fails, and ends the
+ * process. Here it is tried out before. A STREAM aborts over inproc, on frames
+ * that no TCP connection would bring.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "binding.h"
+
+enum {
+  HOST_SPACE = 256,
+  PORT_SPACE = 6,
+  IP_PROTOCOL_PGM = 113,
+  LEAST_PACKET = 36, /* headers of IP and PGM */
+  MOST_PACKET = 65535,
+  MOST_HOPS = 255
+};
+
+/* What comes after the transport's "name://", or NULL if it is another's. */
+static const char *after(const char *address, const char *transport) {
+  size_t length = strlen(transport);
+  return strncmp(address, transport, length) == 0 ? address + length : NULL;
+}
+
+static bool copy(char *to, size_t space, const char *from, size_t length) {
+  if (length == 0 || length >= space) {
+    return false;
+  }
+  memcpy(to, from, length);
+  to[length] = '\0';
+  return true;
+}
+
+/* ---- trying out ---------------------------------------------------------- */
+
+/* Where norm and epgm are to receive. */
+typedef struct group {
+  struct sockaddr_storage address; /* of the group, or of a single host */
+  socklen_t size;
+  bool shared;        /* others may have the port too */
+  bool joins;         /* it is a multicast group's address */
+  unsigned interface; /* 0: the system's choice */
+} group;
+
+static void set_flag(int fd, int option) {
+  int on = 1;
+  (void)setsockopt(fd, SOL_SOCKET, option, &on, sizeof on);
+}
+
+/* The port of all addresses of this machine, as they bind it. */
+static int try_port(int fd, const group *it) {
+  struct sockaddr_storage any = it->address;
+  if (it->shared) {
+    set_flag(fd, SO_REUSEADDR);
+    set_flag(fd, SO_REUSEPORT);
+  }
+  if (any.ss_family == AF_INET) {
+    ((struct sockaddr_in *)(void *)&any)->sin_addr.s_addr = INADDR_ANY;
+  } else {
+    ((struct sockaddr_in6 *)(void *)&any)->sin6_addr = in6addr_any;
+  }
+  return bind(fd, (const struct sockaddr *)&any, it->size) < 0 ? -errno : 0;
+}
+
+static int try_membership(int fd, const group *it) {
+  struct group_req request = {.gr_interface = it->interface};
+  bool is_ip = it->address.ss_family == AF_INET;
+  request.gr_group = it->address;
+  return setsockopt(fd, is_ip ? IPPROTO_IP : IPPROTO_IPV6, MCAST_JOIN_GROUP,
+                    &request, sizeof request) < 0
+             ? -errno
+             : 0;
+}
+
+static int try_group(const group *it) {
+  int fd = socket(it->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) {
+    return -errno;
+  }
+  int rc = try_port(fd, it);
+  if (rc == 0 && it->joins) {
+    rc = try_membership(fd, it);
+  }
+  (void)close(fd);
+  return rc;
+}
+
+static int try_raw_socket(void) {
+  int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IP_PROTOCOL_PGM);
+  if (fd < 0) {
+    return -errno;
+  }
+  (void)close(fd);
+  return 0;
+}
+
+/* ---- addresses ----------------------------------------------------------- */
+
+static bool is_multicast(const struct sockaddr *address) {
+  if (address->sa_family == AF_INET) {
+    return IN_MULTICAST(ntohl(
+        ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr));
+  }
+  return IN6_IS_ADDR_MULTICAST(
+      &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+}
+
+/* The number of the port, or 0 if it is none. */
+static uint16_t port_of(const char *text) {
+  size_t length = strlen(text);
+  if (length >= PORT_SPACE || strspn(text, "0123456789") != length) {
+    return 0;
+  }
+  long port = strtol(text, NULL, 10);
+  return port <= UINT16_MAX ? (uint16_t)port : 0;
+}
+
+/* host:port */
+static int find_group(const char *address, group *it) {
+  struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
+  struct addrinfo *found;
+  char host[HOST_SPACE];
+  const char *colon = strrchr(address, ':');
+  if (!colon || port_of(colon + 1) == 0 ||
+      !copy(host, sizeof host, address, (size_t)(colon - address)) ||
+      getaddrinfo(host, colon + 1, &hints, &found) != 0) {
+    return -EINVAL;
+  }
+  memcpy(&it->address, found->ai_addr, found->ai_addrlen);
+  it->size = found->ai_addrlen;
+  it->joins = is_multicast(found->ai_addr);
+  it->shared = it->joins;
+  freeaddrinfo(found);
+  return 0;
+}
+
+/* [id,][interface;]host:port */
+static int check_norm(const char *address) {
+  group it = {.interface = 0};
+  char name[IF_NAMESIZE];
+  const char *comma = strchr(address, ',');
+  address = comma ? comma + 1 : address;
+  const char *semicolon = strchr(address, ';');
+  int rc = find_group(semicolon ? semicolon + 1 : address, &it);
+  if (rc == 0 && semicolon) {
+    it.interface =
+        copy(name, sizeof name, address, (size_t)(semicolon - address))
+            ? if_nametoindex(name)
+            : 0;
+    rc = it.interface == 0 ? -ENODEV : 0;
+  }
+  return rc < 0 ? rc : try_group(&it);
+}
+
+static int get_option(void *zmq, int option) {
+  int value = 0;
+  size_t size = sizeof value;
+  (void)zmq_getsockopt(zmq, option, &value, &size);
+  return value;
+}
+
+/* Kilobits a second have to do for a packet. */
+static bool has_pgm_options(void *zmq) {
+  int64_t packet = get_option(zmq, ZMQ_MULTICAST_MAXTPDU);
+  int64_t bytes = (int64_t)get_option(zmq, ZMQ_RATE) * 1000 / 8;
+  return packet >= LEAST_PACKET && packet <= MOST_PACKET && bytes >= packet &&
+         get_option(zmq, ZMQ_MULTICAST_HOPS) <= MOST_HOPS;
+}
+
+/* interface;group:port, which libzmq itself checks; epgm is over UDP. */
+static int check_pgm(void *zmq, const char *address, bool over_udp) {
+  const char *colon = strrchr(address, ':');
+  if (!has_pgm_options(zmq)) {
+    return -EINVAL;
+  }
+  if (!over_udp || !colon || port_of(colon + 1) == 0) {
+    return over_udp ? 0 : try_raw_socket();
+  }
+  struct sockaddr_in port = {.sin_family = AF_INET};
+  port.sin_port = htons(port_of(colon + 1));
+  group it = {.size = sizeof port, .shared = true};
+  memcpy(&it.address, &port, sizeof port);
+  return try_group(&it);
+}
+
+/* Before a bind or connect. Returns 0 or an error. */
+int zlua_address_check(const zlua_socket *socket, const char *address) {
+  const char *rest;
+  if (socket->type == ZMQ_STREAM && after(address, "inproc://")) {
+    return -ENOCOMPATPROTO;
+  }
+  if ((rest = after(address, "norm://"))) {
+    return zmq_has("norm") ? check_norm(rest) : 0;
+  }
+  if ((rest = after(address, "pgm://")) || (rest = after(address, "epgm://"))) {
+    return zmq_has("pgm") ? check_pgm(socket->zmq, rest, *address == 'e') : 0;
+  }
+  return 0;
+}

@@ -1,0 +1,150 @@
+-- What libzmq would take, and end the process on, often later and in a thread of its own.
+local helper = require("spec.helper")
+local zmqloop = require("zmqloop")
+local zmq = zmqloop.zmq
+local test, fails = helper.test, helper.fails
+
+describe("what libzmq would abort on", function()
+  after_each(helper.cleanup)
+
+  -- In a process of its own, where an abort is seen with the case it was in.
+  local function survives(t, source)
+    local output, status = t:run_child([[
+      local zmq = zmqloop.zmq
+      local ctx = zmq.Context{linger = 0}
+      local function pause() zmq.Poller():poll(10) end
+    ]] .. source .. [[
+      assert(ctx:destroy(0))
+      print("survived")
+    ]])
+    assert.equal(0, status, output)
+    assert.matches("survived\n$", output)
+  end
+
+  it("addresses of multicast that no socket can be opened for", test(function(t)
+    survives(t, [[
+      for _, address in ipairs{"norm://x", "norm://:", "norm://;:5", "norm://1,:5", "norm://:5999",
+          "norm://[::1]:5999", "norm://nowhere99;224.1.2.3:5999", "norm://lo;lo;224.1.2.3:5999",
+          "norm://1,2,127.0.0.1:5999", "norm://127.0.0.1:0", "norm://127.0.0.1:70000",
+          "norm://127.0.0.1:5x", "norm://" .. ("x"):rep(300) .. ":5999", "pgm://x", "epgm://x",
+          "epgm://nowhere99;239.192.1.1:5555"} do
+        for _, kind in ipairs{"PUB", "SUB"} do
+          for _, act in ipairs{"bind", "connect"} do
+            print(act, kind, address)
+            local socket = ctx:socket(kind)
+            local ok, message = socket[act](socket, address)
+            assert(ok == nil and message:find(address:sub(1, 100), 1, true), message)
+            socket:close()
+          end
+        end
+      end
+      pause()
+    ]])
+  end))
+
+  it("a port of norm that another has", test(function(t)
+    if not zmq.has("norm") then return end
+    survives(t, [[
+      local first, second = ctx:socket("PUB"), ctx:socket("PUB")
+      assert(first:connect("norm://127.0.0.1:51877"))
+      local name
+      for _ = 1, 1000 do -- until libzmq's thread has bound it
+        pause()
+        local probe = io.open("/proc/net/udp"):read("*a")
+        if probe:find(":CAA5", 1, true) then break end
+      end
+      _, _, name = second:connect("norm://127.0.0.1:51877")
+      assert(name == "EADDRINUSE", name)
+      pause()
+    ]])
+  end))
+
+  it("options with which pgm opens no socket", test(function(t)
+    survives(t, [[
+      for option, value in pairs{multicast_hops = 256, multicast_maxtpdu = 35, rate = 11} do
+        print(option)
+        local socket = ctx:socket("PUB", {[option] = value})
+        local _, _, name = socket:connect("epgm://;239.192.1.1:5555")
+        assert(name == (zmq.has("pgm") and "EINVAL" or "EPROTONOSUPPORT"), name)
+      end
+      pause()
+    ]])
+  end))
+
+  it("a STREAM over inproc", test(function(t)
+    local message = fails("ENOCOMPATPROTO", t:socket("STREAM"):bind("inproc://x"))
+    assert.matches("inproc://x", message, 1, true)
+    fails("ENOCOMPATPROTO", t:socket("STREAM"):connect("inproc://x"))
+  end))
+
+  it("messages of several frames sent by a socket that conflates", test(function(t)
+    for _, kind in ipairs{"PUSH", "PUB", "DEALER"} do
+      local socket = t:socket(kind, {conflate = 1})
+      fails("ENOTSUP", socket:send("a", zmq.SNDMORE))
+      fails("ENOTSUP", socket:send_multipart{"a", "b"})
+      fails("ENOTSUP", socket:send_multipart{zmq.Frame("a"), "b"})
+    end
+    -- where the option means nothing
+    local router, dealer = t:pair("ROUTER", "DEALER")
+    router:set("conflate", 1)
+    dealer:send("x")
+    local frames = router:recv_multipart()
+    assert.is_true(router:send_multipart(frames))
+    assert.equal("x", dealer:recv())
+  end))
+
+  -- The pipe keeps the last frame written, here the first of a message.
+  local HALF_A_MESSAGE = [[
+    local push = ctx:socket("PUSH", {bind = "inproc://half"})
+    local pull = ctx:socket("PULL", {conflate = 1, connect = "inproc://half"})
+    local function send_half()
+      assert(push:send("whole"))
+      assert(push:send("half", zmq.SNDMORE))
+    end
+  ]]
+
+  it("messages of several frames received by a socket that conflates", test(function(t)
+    survives(t, HALF_A_MESSAGE .. [[
+      assert(push:send("whole"))
+      assert(pull:recv() == "whole")
+      send_half()
+      for _, method in ipairs{"recv_multipart", "recv", "recv"} do
+        local _, _, name = pull[method](pull, zmq.DONTWAIT)
+        assert(name == "EPROTO", name)
+      end
+    ]])
+  end))
+
+  it("the same on streams: on_error tells, and send is refused", test(function(t)
+    survives(t, HALF_A_MESSAGE .. [[
+      local loop = new_loop()
+      local receiver, failed = zmqloop.ZMQStream(pull, loop)
+      receiver:on_error(function(...)
+        failed = table.concat({...}, " ", 2)
+        loop:stop()
+      end)
+      receiver:on_recv(function() error("half a message was delivered") end)
+      send_half()
+      loop:start()
+      assert(failed:find("EPROTO"), failed)
+      local sender = zmqloop.ZMQStream(ctx:socket("PUSH"), loop)
+      sender:set("conflate", 1)
+      sender:connect("inproc://half")
+      local _, _, name = sender:send_multipart{"a", "b"}
+      assert(name == "ENOTSUP", name)
+      assert(sender:send("a"))
+      loop:close()
+    ]])
+  end))
+
+  it("the same in a proxy", test(function(t)
+    survives(t, HALF_A_MESSAGE .. [[
+      local out = ctx:socket("PUSH", {bind = "inproc://out"})
+      local sink = ctx:socket("PULL", {connect = "inproc://out"})
+      send_half()
+      local _, _, name = zmq.proxy(pull, out)
+      assert(name == "EPROTO", name)
+      sink:close()
+    ]])
+  end))
+end)
