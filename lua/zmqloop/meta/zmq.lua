@@ -78,7 +78,7 @@ local Socket = {}
 ---@param address string
 ---@return true? ok nil on failure
 ---@return string? message names the address
----@return string? name EADDRINUSE, EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ENODEV, ENAMETOOLONG, ETERM
+---@return string? name EADDRINUSE, EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ENODEV, ETERM, ...
 function Socket:bind(address) end
 
 ---Connects to an address; that nobody listens there yet is no failure. A multicast
