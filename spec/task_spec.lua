@@ -7,8 +7,10 @@ local test = helper.test
 local Future, sleep, gather = zmqloop.Future, zmqloop.sleep, zmqloop.gather
 local with_timeout, CANCELLED = zmqloop.with_timeout, zmqloop.CANCELLED
 
--- Lua 5.1 cannot suspend across pcall, nor in an iterator.
+-- Lua 5.1 cannot suspend across its own pcall, nor in an iterator.
 local SUSPENDS_ANYWHERE = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
+
+local pcall = zmqloop.pcall -- luacheck: ignore 431
 
 local function virtual(fn)
   return test(function(t)
@@ -51,8 +53,32 @@ describe("run_sync()", function()
         sleep(1)
         return 1, nil, nil
       end)))
-      assert.equal(0, select("#", loop:run_sync(function() sleep(1) end))) -- [101]
     end))
+
+  it("returns nothing where that is what the function returns [101]", virtual(function(_, loop)
+    assert.equal(0, select("#", loop:run_sync(function() end)))
+    assert.equal(0, select("#", loop:run_sync(function() sleep(1) end)))
+  end))
+
+  it("returns what comes before that which is not reached [98]", virtual(function(_, loop)
+    assert.equal(42, loop:run_sync(function()
+      if loop:time() then return 42 end
+      sleep(1)
+      error("not reached")
+    end))
+  end))
+
+  it("has done with its time when the function returns", virtual(function(_, loop)
+    local before = loop:time()
+    loop:run_sync(function() end, 100)
+    loop:run()
+    assert.equal(before, loop:time())
+  end))
+
+  it("wants a function and a number", virtual(function(_, loop)
+    assert.error_matches(function() loop:run_sync(1) end, "bad argument #1 to 'run_sync'")
+    assert.error_matches(function() loop:run_sync(print, "x") end, "bad argument #2 to 'run_sync'")
+  end))
 
   it("raises what a function raises, before and after waiting [41, 43, 81, 82, 102, 103]",
     virtual(function(_, loop)
@@ -219,6 +245,118 @@ describe("a task", function()
     end))
   end))
 
+  it("says what to do in a coroutine of its own making", virtual(function(_, loop)
+    local co
+    local err = error_of(loop, function()
+      co = coroutine.create(function() sleep(1) end)
+      error(select(2, coroutine.resume(co)), 0)
+    end)
+    assert.matches("not as a coroutine inside of another task", err)
+  end))
+
+  it("says what to do where it cannot be suspended, and goes on", virtual(function(_, loop)
+    local told, future = nil, Future(loop)
+    local task = loop:spawn(function()
+      local ok, err = pcall(function()
+        table.sort({1, 2, 3}, function() future:await(1) end)
+      end)
+      told = not ok and err
+      sleep(2)
+      return future:await()
+    end)
+    loop:advance(1)
+    future:set_result("x")
+    loop:advance(1)
+    assert.equal("x", task:result())
+    assert.matches("await: cannot wait here, inside 'sort', which cannot be suspended", told)
+  end))
+
+  it("is suspended across pcall", virtual(function(_, loop)
+    local function nested(depth)
+      if depth == 0 then
+        sleep(1)
+        error({depth}, 0)
+      end
+      return pcall(nested, depth - 1)
+    end
+    local results = helper.pack(loop:run_sync(function()
+      return pcall(function(...)
+        sleep(1)
+        coroutine.yield()
+        return select("#", ...), nested(3)
+      end, nil, nil)
+    end))
+    assert.same({true, 2, true, true, false, {0}, n = 6}, results)
+    assert.same({true, 3}, {pcall(select, "#", 1, 2, 3)})
+    assert.same({false, "x"}, {pcall(error, "x", 0)})
+  end))
+
+  it("is told in 5.1 what it cannot be suspended across", virtual(function(_, loop)
+    if SUSPENDS_ANYWHERE then pending("this version of Lua has no such limits") end
+    local function tell(fn)
+      return (error_of(loop, fn):gsub("^%S+ ", ""))
+    end
+    local plain = rawget(_G, "pcall")
+    assert.matches("inside pcall, which Lua 5.1 cannot suspend; use zmqloop.pcall", tell(function()
+      error(select(2, plain(sleep, 1)), 0)
+    end))
+    local want = "in Lua 5.1 nothing can wait in a metamethod or in the iterator of a `for`"
+    assert.matches(want, tell(function() for _ in sleep, 1 do end end), 1, true)
+    assert.matches(want, tell(function()
+      pcall(function() for _ in sleep, 1 do end end)
+      for _ in sleep, 1 do end
+    end), 1, true)
+    local err = tell(function()
+      error(select(3, plain(pcall, sleep, 1)), 0)
+    end)
+    assert.matches("use zmqloop.pcall", err)
+    loop:advance(10)
+  end))
+
+  it("is not resumed by anybody else [128]", virtual(function(_, loop)
+    local co
+    local task = loop:spawn(function()
+      co = coroutine.running()
+      return sleep(1)
+    end)
+    loop:advance(0)
+    local ok, err = coroutine.resume(co, "behind its back")
+    assert.is_false(ok)
+    assert.matches("resumed by its loop", err)
+    loop:advance(1)
+    assert.is_string(task:error())
+  end))
+
+  it("has the outcome of its function, and no other", virtual(function(_, loop)
+    local task = later(loop, 1, 42)
+    assert.error_matches(function() task:set_result(1) end, "what its function returns")
+    assert.error_matches(function() task:set_error(1) end, "what its function raises")
+    loop:advance(1)
+    assert.equal(42, task:result())
+  end))
+
+  it("closes its variables when it fails", virtual(function(_, loop)
+    local load_text = rawget(_G, "loadstring") or load
+    local fails = load_text([[
+      local closed, sleep = ...
+      local variable <close> = setmetatable({}, {__close = function(_, err) closed[1] = err end})
+      sleep(1)
+      error("oops", 0)
+    ]])
+    if not fails then pending("from 5.4 on") end
+    local closed = {}
+    local task = loop:spawn(fails, closed, sleep)
+    loop:advance(1)
+    assert.equal("oops", task:error())
+    assert.same({"oops"}, closed)
+  end))
+
+  it("fails also with an error that is nil, or cannot be told", virtual(function(_, loop)
+    assert.matches("nil value", error_of(loop, function() error(nil) end))
+    local err = setmetatable({}, {__tostring = function() error("not even that") end})
+    assert.equal(err, error_of(loop, function() error(err) end))
+  end))
+
   it("cannot wait for itself", virtual(function(_, loop)
     local task
     task = loop:spawn(function() task:await() end)
@@ -228,7 +366,6 @@ describe("a task", function()
 
   it("can catch an error where it waits, raise another, or go on [104, 105, 132]",
     virtual(function(_, loop)
-      if not SUSPENDS_ANYWHERE then pending("pcall cannot be suspended in 5.1") end
       local ok = failing(loop, 1, "first")
       assert.equal(42, loop:run_sync(function()
         assert(not pcall(ok.await, ok))
@@ -275,6 +412,27 @@ describe("a task", function()
     assert.matches("oops", seen)
     assert.matches("task_spec.lua:%d+: in ", seen)
     assert.matches("the_failing_function", seen)
+  end))
+
+  it("has nothing of an earlier error in that of a later one [108]", virtual(function(t, loop)
+    t:expect_errors()
+    local seen
+    loop:on_error(function(_, _, traceback) seen = traceback end)
+    local function the_first_function() error("first") end
+    helper.apart(function()
+      loop:spawn(function()
+        pcall(the_first_function)
+        sleep(1)
+        error("second")
+      end)
+      loop:advance(2)
+    end)
+    for _ = 1, 3 do
+      collectgarbage()
+      loop:step()
+    end
+    assert.matches("second", seen)
+    assert.not_matches("first", seen)
   end))
 
   it("is kept while it waits, whoever else knows it [120]", virtual(function(_, loop)
@@ -358,8 +516,100 @@ describe("a task", function()
   end))
 end)
 
+describe("a callback-style operation", function()
+  after_each(helper.cleanup)
+
+  it("may be done before it is waited for, at once or in any order [125, 126, 130, 131]",
+    virtual(function(_, loop)
+      local function start(delay, ...)
+        local future = Future(loop)
+        if delay == 0 then
+          future:set_result(...)
+        else
+          loop:call_later(delay, future.set_result, future, ...)
+        end
+        return future
+      end
+      local seen = loop:run_sync(function()
+        local a, b, c = start(3, "a", nil), start(0, "b"), start(1)
+        sleep(2)
+        return {helper.pack(b:await()), helper.pack(c:await()), helper.pack(a:await())}
+      end)
+      assert.same({{"b", n = 1}, {n = 0}, {"a", nil, n = 2}}, seen)
+    end))
+
+  it("that fails, now or later, fails where it is waited for [127, 133]", virtual(function(_, loop)
+    local function start(delay)
+      local future = Future(loop)
+      loop:call_later(delay, future.set_error, future, "failed")
+      return future
+    end
+    assert.same({false, "failed"}, loop:run_sync(function()
+      local future = start(0)
+      sleep(1)
+      return {pcall(future.await, future)}
+    end))
+    assert.same({false, "failed"}, loop:run_sync(function()
+      local future = start(1)
+      return {pcall(future.await, future)}
+    end))
+  end))
+
+  it("hands its outcome on, along a chain [135, 136]", virtual(function(_, loop)
+    local first = Future(loop)
+    local last = zmqloop.shield(zmqloop.shield(zmqloop.shield(first)))
+    first:set_result(42, nil)
+    loop:advance(0)
+    assert.same(helper.pack(42, nil), helper.pack(last:result()))
+    local failed = Future(loop)
+    last = zmqloop.shield(zmqloop.shield(failed))
+    failed:set_error("bad")
+    loop:advance(0)
+    assert.equal("bad", last:error())
+  end))
+
+  it("works with all kinds of others [99]", virtual(function(_, loop)
+    assert.same({42, 43, 1}, loop:run_sync(function()
+      local future = Future(loop)
+      loop:call_later(1, future.set_result, future, 43)
+      sleep(0)
+      return gather{later(loop, 1, 42), future, zmqloop.shield(later(loop, 0, 1))}
+    end))
+  end))
+end)
+
 describe("cancelling a task", function()
   after_each(helper.cleanup)
+
+  it("is what happens to one that awaits what was cancelled", virtual(function(_, loop)
+    local inner = Future(loop)
+    local outer = loop:spawn(function() inner:await() end)
+    loop:advance(0)
+    inner:cancel()
+    loop:advance(0)
+    assert.is_true(outer:cancelled())
+  end))
+
+  it("is recognized when the error was caught and raised again", virtual(function(_, loop)
+    local task = loop:spawn(function()
+      local ok, err = pcall(sleep, 10)
+      error(ok or err) -- with a position before it
+    end)
+    loop:advance(1)
+    task:cancel()
+    loop:advance(0)
+    assert.is_true(task:cancelled())
+  end))
+
+  it("leaves no timer of its wait behind", virtual(function(_, loop)
+    local task = loop:spawn(function() Future(loop):await(100) end)
+    loop:advance(1)
+    task:cancel()
+    local before = loop:time()
+    loop:run()
+    assert.is_true(task:cancelled())
+    assert.equal(before, loop:time())
+  end))
 
   it("raises CANCELLED where it sleeps, and takes the timer away", virtual(function(_, loop)
     local went_on = false
@@ -388,7 +638,6 @@ describe("cancelling a task", function()
   end))
 
   it("can be caught, and cleaned up after", virtual(function(_, loop)
-    if not SUSPENDS_ANYWHERE then pending("pcall cannot be suspended in 5.1") end
     local cleaned = false
     local task = loop:spawn(function()
       local ok, err = pcall(sleep, 10)
@@ -405,7 +654,6 @@ describe("cancelling a task", function()
   end))
 
   it("that catches it and returns is a result", virtual(function(_, loop)
-    if not SUSPENDS_ANYWHERE then pending("pcall cannot be suspended in 5.1") end
     local task = loop:spawn(function()
       pcall(sleep, 10)
       return "went on"
@@ -516,8 +764,38 @@ describe("await()", function()
     assert.same({"x0", "x1", "x2"}, order)
   end))
 
-  it("wants a future", virtual(function(_, loop)
-    assert.matches("bad argument #1 to 'await'", error_of(loop, function() zmqloop.await(1) end))
+  it("that gives up, hundreds of times, leaves the others in order", virtual(function(_, loop)
+    local future, order, given_up = Future(loop), {}, 0
+    for i = 1, 200 do
+      loop:spawn(function()
+        if i % 10 == 0 then
+          local zero = future:await()
+          order[#order + 1] = i + zero
+        elseif not pcall(future.await, future, 1 + i % 3) then
+          given_up = given_up + 1
+        end
+      end)
+    end
+    loop:advance(10)
+    assert.equal(180, given_up)
+    assert.is_true(#future.callbacks <= 6 * 20)
+    future:set_result(0)
+    loop:advance(0)
+    local expected = {}
+    for i = 1, 20 do expected[i] = 10 * i end
+    assert.same(expected, order)
+  end))
+
+  it("wants a future, and a number of seconds", virtual(function(_, loop)
+    local function says(text, fn)
+      assert.matches(text, error_of(loop, fn))
+    end
+    says("bad argument #1 to 'await'", function() zmqloop.await(1) end)
+    says("bad argument #2 to 'await'", function() zmqloop.await(Future(loop), "1") end)
+    says("bad argument #1 to 'await'", function() Future(loop):await(0 / 0) end)
+    says("bad argument #1 to 'sleep'", function() sleep() end)
+    says("bad argument #1 to 'with_timeout'", function() with_timeout(nil, Future(loop)) end)
+    says("bad argument #2 to 'with_timeout'", function() with_timeout(1) end)
   end))
 end)
 
@@ -568,6 +846,20 @@ describe("gather()", function()
     assert.same({foo = 2, bar = 3}, loop:run_sync(function()
       return gather{foo = later(loop, 2, 2), bar = later(loop, 1, 3)}
     end))
+  end))
+
+  it("of a table with holes leaves nothing out", virtual(function(_, loop)
+    for holes = 1, 5 do
+      local map = {later(loop, 1, 1), [1.5] = later(loop, 1, 1.5)}
+      for i = 1, holes do
+        map["key" .. i] = later(loop, 1, i)
+        map[i + 2] = later(loop, 1, i + 2)
+      end
+      local results = loop:run_sync(function() return gather(map) end)
+      for key in pairs(map) do
+        assert.equal(type(key) == "string" and tonumber(key:match("%d")) or key, results[key])
+      end
+    end
   end))
 
   it("of nothing is nothing [92]", virtual(function(_, loop)

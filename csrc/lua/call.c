@@ -267,11 +267,11 @@ static zlua_calls *calls_of(lua_State *L) {
   return calls;
 }
 
-/* calling_loop() -> the loop and its callback, if the coroutine is one in which
- * a loop calls, and else nil */
+/* calling_loop(coroutine) -> the loop and its callback, if the coroutine is one
+ * in which a loop calls, and else nil */
 static int calling_loop(lua_State *L) {
   const zlua_calls *calls = calls_of(L);
-  if (calls->runner != L) {
+  if (!calls->runner || calls->runner != lua_tothread(L, 1)) {
     return 0;
   }
   const zlua_loop *loop = calls->loop;
@@ -281,14 +281,16 @@ static int calling_loop(lua_State *L) {
   return 2;
 }
 
-/* suspend_call() -> what resume_call() is to be given when the call, which is
- * about to yield, has ended; or nil: what is called does not wait for it */
+/* suspend_call(coroutine) -> what resume_call() is to be given when the call in
+ * the coroutine, which is about to yield, has ended; or nil: what is called
+ * does not wait for it */
 static int suspend_call(lua_State *L) {
   const zlua_calls *calls = calls_of(L);
-  if (calls->runner == L && calls->slot == (int)ZLUA_SLOT_CALL_RECV) {
+  const lua_State *runner = lua_tothread(L, 1);
+  if (calls->runner == runner && calls->slot == (int)ZLUA_SLOT_CALL_RECV) {
     return zlua_stream_suspend(L, calls->handle);
   }
-  if (calls->runner == L && calls->slot == (int)ZLUA_SLOT_CALL_HANDLER) {
+  if (calls->runner == runner && calls->slot == (int)ZLUA_SLOT_CALL_HANDLER) {
     return zlua_handler_suspend(L, calls->handle);
   }
   return 0;

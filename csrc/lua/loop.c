@@ -636,6 +636,20 @@ static int loop_on_error(lua_State *L) {
   return 0;
 }
 
+/* error_handler(loop) -> what on_error() was given: a function, "raise" or nil
+ */
+static int error_handler(lua_State *L) {
+  const zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "error_handler");
+  if (loop->raises) {
+    lua_pushliteral(L, "raise");
+  } else {
+    zlua_getuservalue(L, 1);
+    lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
+    lua_rawgeti(L, -1, ZLUA_LEFT_ON_ERROR);
+  }
+  return 1;
+}
+
 /* ---- for close(true) ---------------------------------------------------- */
 
 /* objects(loop) -> list of what is registered or active: what add_handler() was
@@ -690,13 +704,10 @@ static const luaL_Reg metamethods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"new_loop", new_loop},
-    {"open_loop", open_loop},
-    {"close_loop", loop_close},
-    {"loop_objects", loop_objects},
-    {"running_loop", running_loop},
-    {"calling", calling},
-    {NULL, NULL},
+    {"new_loop", new_loop},           {"open_loop", open_loop},
+    {"close_loop", loop_close},       {"loop_objects", loop_objects},
+    {"running_loop", running_loop},   {"calling", calling},
+    {"error_handler", error_handler}, {NULL, NULL},
 };
 
 /* [-0, +0] module table on the top. */

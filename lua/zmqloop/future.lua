@@ -16,14 +16,30 @@ Future.__name = "zmqloop.Future"
 
 -- ---- errors that nobody has looked at --------------------------------------------------------
 
--- Reports a failure through its loop, as the error of a callback.
+-- Hands a failure to whoever handles the errors of the loop's callbacks. Returns whether it has.
+local function handle(failure)
+  local loop = failure.loop
+  local handler = core.error_handler(loop)
+  if handler == "raise" then
+    return false
+  elseif handler then
+    return pcall(handler, failure.callback, failure.err, failure.traceback)
+  end
+  return pcall(loop.handle_callback_exception, loop, failure.callback, failure.err,
+    failure.traceback)
+end
+
+-- Reports a failure as the error of a callback: in the loop's next iteration, or, if it does not
+-- run and may never run again, now.
 local function report(failure)
-  if failure.seen or failure.loop:closed() then
+  local loop = failure.loop
+  if failure.seen then
     return
   end
   failure.seen = true
-  failure.loop:add_callback(core.callback_error, failure.loop, failure.callback, failure.err,
-    failure.traceback)
+  if (loop:running() or not handle(failure)) and not loop:closed() then
+    loop:add_callback(core.callback_error, loop, failure.callback, failure.err, failure.traceback)
+  end
 end
 
 local failure_class = {__gc = report}
@@ -51,32 +67,38 @@ end
 
 --- Makes a pending future. Its callbacks are called by `loop`, by default IOLoop.current().
 function Future.new(loop)
+  if loop ~= nil and type(loop) ~= "userdata" then
+    error(("bad argument #1 to 'Future' (IOLoop expected, got %s)"):format(type(loop)), 2)
+  end
   return setmetatable({
     loop = loop or IOLoop.current(),
     state = nil, -- "result", "error" or "cancelled" when done; nil: pending
     n = 0, -- how many results there are, in [1] to [n]; one error is in [1]
-    callbacks = nil, -- functions, and tasks that wait, in order
+    callbacks = nil, -- what to call when it is done, in threes: loop, function, task or false
+    vacant = nil, -- how many of these have no function any more
     failure = nil, -- who reports an error that nobody looks at
     on_cancel = nil, -- called with the future by cancel(): to cancel what it stands for
   }, Future)
 end
 
--- A task waits, or a function was added: it is called in the next iteration.
-local function notify(self, callback)
-  if type(callback) == "table" and callback.wake then
-    if not callback.loop:closed() then
-      callback.loop:add_callback(callback.wake, callback, self)
-    end
-  elseif not self.loop:closed() then
-    self.loop:add_callback(callback, self)
+-- Calls fn(future), or for a task that waits fn(task, future), in the next iteration of the loop.
+local function notify(self, loop, fn, task)
+  if not fn or loop:closed() then
+    return
+  elseif task then
+    loop:add_callback(fn, task, self)
+  else
+    loop:add_callback(fn, self)
   end
 end
 
 local function finish(self, state)
   local callbacks = self.callbacks
   self.state, self.callbacks = state, nil
-  for _, callback in ipairs(callbacks or {}) do
-    notify(self, callback)
+  if callbacks then
+    for i = 1, #callbacks, 3 do
+      notify(self, callbacks[i], callbacks[i + 1], callbacks[i + 2])
+    end
   end
 end
 
@@ -87,22 +109,33 @@ local function check_pending(self)
   return self.state == nil
 end
 
+local function succeed(self, ...)
+  local n = select("#", ...)
+  if n == 1 then
+    self[1] = ...
+  else
+    for i = 1, n do
+      self[i] = (select(i, ...))
+    end
+  end
+  self.n = n
+  finish(self, "result")
+end
+
 --- Finishes it with these results, nils included. Returns true, or false if it was cancelled
 -- meanwhile: then nobody wants them. Raises if it is done already.
 function Future:set_result(...)
   if not check_pending(self) then
     return false
   end
-  self.n = select("#", ...)
-  if self.n == 1 then
-    self[1] = ...
-  else
-    for i = 1, self.n do
-      self[i] = (select(i, ...))
-    end
-  end
-  finish(self, "result")
+  succeed(self, ...)
   return true
+end
+
+-- An error as text, whatever it is.
+local function describe(err)
+  local ok, text = pcall(tostring, err)
+  return ok and text or ("(error object is a %s value)"):format(type(err))
 end
 
 -- The error of a task comes with its function and the traceback of its coroutine.
@@ -112,7 +145,7 @@ local function fail(self, err, callback, traceback)
     loop = self.loop,
     callback = callback or self,
     err = err,
-    traceback = traceback or tostring(err),
+    traceback = traceback or describe(err),
     seen = false,
   })
   finish(self, "error")
@@ -191,26 +224,42 @@ function Future:add_done_callback(fn)
     error(("bad argument #1 to 'add_done_callback' (function or callable expected, got %s)"):format(
       type(fn)), 2)
   end
-  self:subscribe(fn)
+  self:subscribe(self.loop, fn, false)
 end
 
--- For tasks too, which are woken instead of called.
-function Future:subscribe(callback)
+-- Adds a subscription: the loop is to call fn(future), or for a task that waits fn(task, future).
+function Future:subscribe(loop, fn, task)
   if self.state then
-    notify(self, callback)
-  else
-    self.callbacks = self.callbacks or {}
-    self.callbacks[#self.callbacks + 1] = callback
+    return notify(self, loop, fn, task)
+  end
+  local callbacks = self.callbacks or {}
+  local last = #callbacks
+  callbacks[last + 1], callbacks[last + 2], callbacks[last + 3] = loop, fn, task
+  self.callbacks = callbacks
+  if task then
+    task.place = last + 3
   end
 end
 
--- Takes back the first subscription of that callback or task.
-function Future:unsubscribe(callback)
-  for i, other in ipairs(self.callbacks or {}) do
-    if rawequal(other, callback) then
-      table.remove(self.callbacks, i)
-      return
+-- Leaves out what was taken back.
+local function compact(self)
+  local callbacks = self.callbacks
+  self.callbacks, self.vacant = nil, 0
+  for i = 1, #callbacks, 3 do
+    if callbacks[i + 1] then
+      self:subscribe(callbacks[i], callbacks[i + 1], callbacks[i + 2])
     end
+  end
+end
+
+-- The task waits no longer. Its place stays until half of all are vacant: each of thousands that
+-- give up costs the same.
+function Future:unsubscribe(task)
+  local callbacks, place = self.callbacks, task.place
+  callbacks[place - 1], callbacks[place] = false, false
+  self.vacant = (self.vacant or 0) + 1
+  if 6 * self.vacant > #callbacks then
+    compact(self)
   end
 end
 
@@ -238,7 +287,9 @@ return setmetatable({
   Future = Future,
   CANCELLED = CANCELLED,
   is_future = is_future,
+  succeed = succeed,
   fail = fail,
+  describe = describe,
   finish = finish,
 }, {
   __index = function(_, name)

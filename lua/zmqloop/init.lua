@@ -22,6 +22,7 @@ return {
   as_completed = task.as_completed,
   with_timeout = task.with_timeout,
   shield = task.shield,
+  pcall = task.pcall,
   CANCELLED = task.CANCELLED,
   Event = locks.Event,
   Condition = locks.Condition,

@@ -18,8 +18,12 @@ local current
 
 -- ---- coroutines -----------------------------------------------------------------------------
 
--- What a task's coroutine yields: it waits; it has returned, and can take another function.
-local WAITS, RETURNED = {}, {}
+-- What a task's coroutine yields: it waits; it has returned, and can take another function; it only
+-- tries whether it can yield.
+local WAITS, RETURNED, TRIES = {}, {}, {}
+
+-- What it is resumed with. Anything else comes from somebody who has got hold of the coroutine.
+local WOKEN, FAILED = {}, {}
 
 -- Coroutines that have returned. Making one is most of what a short task costs.
 local idle, IDLE_MAX = {}, 256
@@ -38,17 +42,140 @@ local function take_coroutine()
   return coroutine.create(run)
 end
 
+-- ---- where a coroutine can yield ------------------------------------------------------------
+
+-- The level of the first C function in the way, but for those that can be yielded across and that
+-- in which a callback begins; and what debug.getinfo() says of it.
+local function find_c_function(passable)
+  for level = 3, math.huge do
+    local info = debug.getinfo(level, "Sf")
+    if not info then
+      return nil
+    elseif info.what == "C" and not passable[info.func] and debug.getinfo(level + 1, "f") then
+      return level - 1, info
+    end
+  end
+end
+
+local isyieldable = rawget(coroutine, "isyieldable") -- from 5.3 on, and in LuaJIT
+
+local IS_5_1 = _VERSION == "Lua 5.1" and not isyieldable
+
+local passable = IS_5_1 and {} or {[pcall] = true, [xpcall] = true}
+
+-- What keeps the coroutine from yielding here, and what to do.
+local function obstacle()
+  local level, info = find_c_function(passable)
+  if info and IS_5_1 and info.func == pcall then
+    return "inside pcall, which Lua 5.1 cannot suspend; use zmqloop.pcall"
+  end
+  local name = level and debug.getinfo(level, "n").name
+  return ("inside %s, which cannot be suspended; wait before or after it"):format(
+    name and "'" .. name .. "'" or "a function of C")
+end
+
+-- Whether the coroutine of the task can yield here; perhaps also why not. Before 5.3 only trying
+-- tells; in 5.1 that raises in what the stack does not show, which is metamethods and the iterators
+-- of `for`. A callback that has not yet left its loop cannot try.
+local function can_yield(task)
+  if isyieldable then
+    return isyieldable()
+  end
+  local tries = task.has_left or not task.is_callback
+  if (IS_5_1 or not tries) and find_c_function(passable) then
+    return false, obstacle()
+  elseif not tries then
+    return true
+  elseif IS_5_1 then
+    return coroutine.yield(TRIES)
+  end
+  return (pcall(coroutine.yield, TRIES))
+end
+
+-- ---- pcall ----------------------------------------------------------------------------------
+
+-- In 5.1 a protected function runs in a coroutine of its own, and yields are passed on. Weak: such
+-- a coroutine -> the one that it is a part of.
+local part_of = setmetatable({}, {__mode = "kv"})
+
+local function whole(co)
+  return part_of[co] or co
+end
+
+local function passed(co, ok, ...)
+  if not ok then
+    return false, (...)
+  elseif coroutine.status(co) == "dead" then
+    return true, ...
+  elseif ... == TRIES then
+    return passed(co, coroutine.resume(co, can_yield(current)))
+  end
+  return passed(co, coroutine.resume(co, coroutine.yield(...)))
+end
+
+--- pcall() that can be yielded across in all versions of Lua: in 5.1 its own, else the language's.
+local function protected_call(fn, ...)
+  local outer = coroutine.running()
+  if not outer then
+    return pcall(fn, ...)
+  end
+  -- A C function cannot begin a coroutine in 5.1.
+  local co = coroutine.create(function(...) return fn(...) end)
+  part_of[co] = whole(outer)
+  return passed(co, coroutine.resume(co, ...))
+end
+
+-- The coroutine that runs, as its task knows it.
+local running = coroutine.running
+if IS_5_1 then
+  running = function()
+    local co = coroutine.running()
+    return co and whole(co)
+  end
+end
+
 -- ---- one step -------------------------------------------------------------------------------
 
 local step
 
+-- Was it cancelled? Who catches the error and raises it again may have put a position before it.
+local function is_cancelled(err)
+  return type(err) == "string" and err:sub(-#CANCELLED) == CANCELLED
+end
+
+local close = rawget(coroutine, "close") -- from 5.4 on
+
+local function explain(err)
+  if err == nil then
+    return "(error object is a nil value)"
+  elseif IS_5_1 and type(err) == "string" and err:find("attempt to yield across", 1, true) then
+    return err .. "; in Lua 5.1 nothing can wait in a metamethod or in the iterator of a `for`"
+  end
+  return err
+end
+
+-- Closes a coroutine that an error has ended, with its variables, of which one may fail. Returns
+-- the last error, and the traceback of the first.
+local function close_failed(co, err)
+  err = explain(err)
+  local traceback = debug.traceback(co, future.describe(err))
+  if close then
+    local _, last = close(co)
+    if last ~= nil then
+      err = last
+    end
+  end
+  return err, traceback
+end
+
 local function failed(self, err)
-  local co = self.coroutine
+  local traceback
+  err, traceback = close_failed(self.coroutine, err)
   self.coroutine = nil
-  if err == CANCELLED and self.cancelling then
+  if is_cancelled(err) then
     future.finish(self, "cancelled")
   else
-    future.fail(self, err, self.fn, debug.traceback(co, tostring(err)))
+    future.fail(self, err, self.fn, traceback)
   end
 end
 
@@ -57,7 +184,7 @@ local function returned(self, ...)
     idle[#idle + 1] = self.coroutine
   end
   self.coroutine = nil
-  self:set_result(...)
+  future.succeed(self, ...)
 end
 
 -- ---- callbacks as tasks ------------------------------------------------------------------------
@@ -68,11 +195,12 @@ end
 
 -- The task that the running callback would be, or nil: what runs is no callback of a loop's.
 local function callback_task()
-  local loop, callback = core.calling_loop()
+  local co = running()
+  local loop, callback = core.calling_loop(co)
   return loop and setmetatable({
     loop = loop,
     fn = callback,
-    coroutine = coroutine.running(),
+    coroutine = co,
     is_callback = true,
     n = 0,
   }, Task)
@@ -81,7 +209,7 @@ end
 -- The callback of the task is about to wait.
 local function leave_loop(self)
   self.has_left = true
-  self.call = core.suspend_call()
+  self.call = core.suspend_call(self.coroutine)
 end
 
 -- Its errors go where those of other callbacks go.
@@ -91,12 +219,15 @@ local function callback_stepped(self, ok, err)
     return -- it waits again, or somebody else resumes it
   end
   self.coroutine = nil
-  if ok or (err == CANCELLED and self.cancelling) then
-    future.finish(self, ok and "result" or "cancelled")
+  if ok then
+    future.finish(self, "result")
   else
-    future.finish(self, "error")
-    self.loop:add_callback(core.callback_error, self.loop, self.fn, err,
-      debug.traceback(co, tostring(err)))
+    local traceback
+    err, traceback = close_failed(co, err)
+    future.finish(self, is_cancelled(err) and "cancelled" or "error")
+    if self.state == "error" then
+      self.loop:add_callback(core.callback_error, self.loop, self.fn, err, traceback)
+    end
   end
   if self.call then
     core.resume_call(self.call)
@@ -106,7 +237,9 @@ end
 -- What a resume has come back with.
 local function stepped(self, before, ok, what, ...)
   current = before
-  if self.is_callback then
+  if ok and what == TRIES then
+    step(self, true)
+  elseif self.is_callback then
     callback_stepped(self, ok, what)
   elseif not ok then
     failed(self, what)
@@ -136,22 +269,29 @@ end
 -- ---- waiting --------------------------------------------------------------------------------
 
 -- What the coroutine that waited gets from its resume.
-local function resumed(ok, ...)
-  if not ok then
+local function resumed(how, ...)
+  if how == WOKEN then
+    return ...
+  elseif how == FAILED then
     error((...), 0)
   end
-  return ...
+  error("a task that waits is resumed by its loop, not by coroutine.resume()", 0)
 end
 
 --- The task that runs now, or the callback of a loop, for functions that suspend it; raises where
--- there is none, and CANCELLED where it has cancelled itself.
+-- there is none or where it cannot be suspended, and CANCELLED where it has cancelled itself.
 local function current_task(method)
   local task = current
-  if not task or coroutine.running() ~= task.coroutine then
+  if not task or running() ~= task.coroutine then
     task = callback_task()
   end
   if not task then
-    error(("%s: only inside a task; start it with loop:spawn()"):format(method), 3)
+    error(("%s: only inside a task; start it with loop:spawn()%s"):format(method,
+      current and ", not as a coroutine inside of another task" or ""), 3)
+  end
+  local can, why = can_yield(task)
+  if not can then
+    error(("%s: cannot wait here, %s"):format(method, why or obstacle()), 3)
   elseif task.must_cancel then
     task.must_cancel = nil
     error(CANCELLED, 0)
@@ -173,27 +313,36 @@ end
 --- Resumes a suspended task at once; from a callback of its loop.
 local function wake_with(task, ...)
   task.undo = nil
-  step(task, true, ...)
+  step(task, WOKEN, ...)
 end
 
 --- The same with an error, raised where it waits.
 local function fail_with(task, err)
   task.undo = nil
-  step(task, false, err)
+  step(task, FAILED, err)
 end
 
 -- ---- awaiting futures -----------------------------------------------------------------------
 
--- Called by the loop when a future that it awaits is done.
-function Task:wake(awaited)
-  if self.awaits == awaited then
-    self.awaits = nil
-    if self.must_cancel then
-      self.must_cancel = nil
-      fail_with(self, CANCELLED)
-    else
-      wake_with(self)
-    end
+local function stop_timer(task)
+  if task.timer then
+    task.timer:cancel()
+    task.timer = nil
+  end
+end
+
+-- Called by the loop when a future that the task awaits is done.
+local function wake(task, awaited)
+  if task.awaits ~= awaited then
+    return
+  end
+  task.awaits = nil
+  stop_timer(task)
+  if task.must_cancel then
+    task.must_cancel = nil
+    fail_with(task, CANCELLED)
+  else
+    wake_with(task)
   end
 end
 
@@ -208,15 +357,18 @@ local function timed_out(seconds)
   return ("ETIMEDOUT: Operation timed out after %g seconds"):format(seconds)
 end
 
-local function expire(self, awaited, seconds, cancels)
-  if self.awaits == awaited and not awaited.state then -- else it is about to wake
-    self.awaits = nil
-    awaited:unsubscribe(self)
-    if cancels then
-      awaited:cancel()
-    end
-    fail_with(self, timed_out(seconds))
+local function expire(task, seconds, cancels)
+  local awaited = task.awaits
+  task.timer = nil
+  if awaited.state then
+    return -- it is about to wake
   end
+  task.awaits = nil
+  awaited:unsubscribe(task)
+  if cancels then
+    awaited:cancel()
+  end
+  fail_with(task, timed_out(seconds))
 end
 
 local function await(method, awaited, seconds, cancels)
@@ -224,20 +376,28 @@ local function await(method, awaited, seconds, cancels)
   if awaited == task then
     error(("%s: a task cannot wait for itself"):format(method), 3)
   end
-  local timer = seconds and task.loop:call_later(seconds, expire, task, awaited, seconds, cancels)
-  task.awaits = awaited
-  awaited:subscribe(task)
-  suspend(task, cancel_awaited)
-  if timer then
-    timer:cancel()
+  if seconds then
+    task.timer = task.loop:call_later(seconds, expire, task, seconds, cancels)
   end
+  task.awaits = awaited
+  awaited:subscribe(task.loop, wake, task)
+  suspend(task, cancel_awaited)
   return awaited:result()
+end
+
+-- Seconds, or nil for no limit.
+local function check_seconds(method, argument, value)
+  if value ~= nil and (type(value) ~= "number" or value ~= value) then
+    error(("bad argument #%d to '%s' (number of seconds expected, got %s)"):format(argument, method,
+      value ~= value and "NaN" or type(value)), 3)
+  end
 end
 
 --- Suspends the task that runs until the future is done; returns its results or raises its error.
 -- After `timeout` seconds raises "ETIMEDOUT: ..."; the future goes on. Cancelling the task cancels
 -- the future too. Only inside a task.
 function Future:await(timeout)
+  check_seconds("await", 1, timeout)
   return await("await", self, timeout, false)
 end
 
@@ -256,8 +416,8 @@ function IOLoop:spawn(fn, ...)
   if self:closed() then
     error("loop is closed", 2)
   end
-  -- Besides: awaits, the future it waits for; undo, which undoes its wait while it is suspended;
-  -- cancelling, cancel() was called; must_cancel, the error of that is still to be raised.
+  -- Besides: undo, which undoes its wait while it is suspended; awaits, the future it waits for,
+  -- and place, where that has it; timer, of its wait; must_cancel: CANCELLED is still to be raised.
   local task = setmetatable({
     loop = self,
     fn = fn,
@@ -267,6 +427,16 @@ function IOLoop:spawn(fn, ...)
   }, Task)
   self:add_callback(begin, task, fn, ...)
   return task
+end
+
+--- A task's outcome is that of its function.
+function Task.set_result()
+  error("set_result: the result of a task is what its function returns", 2)
+end
+
+--- The same; to end a task, cancel() it.
+function Task.set_error()
+  error("set_error: the error of a task is what its function raises; see cancel()", 2)
 end
 
 local function raise_cancelled(self)
@@ -283,7 +453,6 @@ function Task:cancel()
   if self.state then
     return false
   end
-  self.cancelling = true
   if not self.coroutine then -- not yet begun
     future.finish(self, "cancelled")
   elseif self.awaits then
@@ -312,11 +481,6 @@ end
 
 -- ---- for code in tasks ----------------------------------------------------------------------
 
-local function cancel_sleep(task)
-  task.timer:cancel()
-  task.timer = nil
-end
-
 local function end_sleep(task)
   task.timer = nil
   wake_with(task)
@@ -324,9 +488,13 @@ end
 
 --- Suspends the task that runs for so many seconds; 0 lets the loop run once. Only inside a task.
 local function sleep(seconds)
+  if seconds == nil then
+    error("bad argument #1 to 'sleep' (number of seconds expected, got nil)", 2)
+  end
+  check_seconds("sleep", 1, seconds)
   local task = current_task("sleep")
   task.timer = task.loop:call_later(seconds, end_sleep, task)
-  suspend(task, cancel_sleep)
+  suspend(task, stop_timer)
 end
 
 local function check_future(method, argument, value)
@@ -339,15 +507,17 @@ end
 --- Future:await() as a function.
 local function await_function(awaited, timeout)
   check_future("await", 1, awaited)
+  check_seconds("await", 2, timeout)
   return await("await", awaited, timeout, false)
 end
 
 --- Waits for the future at most so many seconds and returns its results; then cancels it and raises
 -- "ETIMEDOUT: ...". Only inside a task.
 local function with_timeout(seconds, awaited)
-  if type(seconds) ~= "number" then
-    error(("bad argument #1 to 'with_timeout' (number expected, got %s)"):format(type(seconds)), 2)
+  if seconds == nil then
+    error("bad argument #1 to 'with_timeout' (number of seconds expected, got nil)", 2)
   end
+  check_seconds("with_timeout", 1, seconds)
   check_future("with_timeout", 2, awaited)
   return await("with_timeout", awaited, seconds, true)
 end
@@ -383,7 +553,7 @@ local function check_futures(method, futures)
     list[i], keys[i] = item, i
   end
   for key, item in pairs(futures) do
-    if not (type(key) == "number" and list[key] ~= nil) then
+    if keys[key] ~= key then
       list[#list + 1], keys[#keys + 1] = item, key
     end
   end
@@ -464,11 +634,8 @@ function IOLoop:add_future(awaited, fn)
   if not core.is_callable(fn) then
     error(("bad argument #2 to 'add_future' (function or callable expected, got %s)"):format(
       type(fn)), 2)
-  elseif awaited.loop == self then
-    awaited:add_done_callback(fn)
-  else
-    awaited:add_done_callback(function() self:add_callback(fn, awaited) end)
   end
+  awaited:subscribe(self, fn, false)
 end
 
 --- Runs fn as a task and the loop until it has returned; returns its results and raises its errors.
@@ -478,10 +645,7 @@ end
 -- inside a running loop. Tornado: `IOLoop.run_sync`.
 function IOLoop:run_sync(fn, timeout)
   check_callable("run_sync", fn)
-  if timeout ~= nil and (type(timeout) ~= "number" or timeout ~= timeout) then
-    error(("bad argument #2 to 'run_sync' (number of seconds expected, got %s)"):format(
-      type(timeout)), 2)
-  end
+  check_seconds("run_sync", 2, timeout)
   if self:running() then
     error("IOLoop is already running", 2)
   end
@@ -524,6 +688,7 @@ return {
   as_completed = as_completed,
   with_timeout = with_timeout,
   shield = shield,
+  pcall = IS_5_1 and protected_call or pcall,
   spawn = function(fn, ...) return IOLoop.current():spawn(fn, ...) end,
 
   -- For what suspends tasks in its own ways.
