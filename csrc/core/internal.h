@@ -4,6 +4,7 @@
 #ifndef ZL_INTERNAL_H
 #define ZL_INTERNAL_H
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -420,11 +421,27 @@ void *zl__alloc(zl_loop *loop, size_t size);
 void *zl__resize(zl_loop *loop, void *ptr, size_t old_size, size_t new_size);
 void zl__free(zl_loop *loop, void *ptr, size_t size);
 void zl__loop_report(zl_loop *loop, uint64_t token, int events);
-bool zl__loop_spent(const zl_loop *loop);
-void zl__loop_handled(zl_loop *loop);
 bool zl__loop_forked(const zl_loop *loop);
 void zl__loop_enter(zl_loop *loop);
 void zl__loop_leave(zl_loop *loop);
+
+/* Must the step or run on the stack return before the next call out? */
+static inline bool zl__loop_spent(const zl_loop *loop) {
+  return loop->breaking || loop->events_left <= 0 ||
+         (loop->budget_ends != ZL_FOREVER &&
+          loop->clock(loop->clock_ud) >= loop->budget_ends);
+}
+
+/* To be called for each call out. */
+static inline void zl__loop_handled(zl_loop *loop) {
+  loop->called = true;
+  if (loop->handled < ZL_STEP_MORE - 1) {
+    loop->handled++;
+  }
+  if (loop->events_left != INT_MAX) {
+    loop->events_left--;
+  }
+}
 
 static inline void zl__stretch_add(zl_loop *loop, unsigned count) {
   unsigned stretch = atomic_load_explicit(&loop->stretch, memory_order_relaxed);

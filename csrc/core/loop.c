@@ -190,24 +190,6 @@ void zl__loop_leave(zl_loop *loop) {
   }
 }
 
-/* Must the step or run on the stack return before the next call out? */
-bool zl__loop_spent(const zl_loop *loop) {
-  return loop->breaking || loop->events_left <= 0 ||
-         (loop->budget_ends != ZL_FOREVER &&
-          zl_loop_time_ns(loop) >= loop->budget_ends);
-}
-
-/* To be called for each call out. */
-void zl__loop_handled(zl_loop *loop) {
-  loop->called = true;
-  if (loop->handled < ZL_STEP_MORE - 1) {
-    loop->handled++;
-  }
-  if (loop->events_left != INT_MAX) {
-    loop->events_left--;
-  }
-}
-
 /* Called by the poller while it waits: no call out happens here. */
 void zl__loop_report(zl_loop *loop, uint64_t token, int events) {
   uint32_t index = (uint32_t)(token >> 32);

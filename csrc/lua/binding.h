@@ -221,14 +221,14 @@ void zlua_push_traceback(lua_State *L);
 void zlua_make_calls(lua_State *L);
 zlua_calls *zlua_calls_of(lua_State *L);
 
-int zlua_call_callback(lua_State *L);
-int zlua_call_timer(lua_State *L);
-int zlua_call_handler(lua_State *L);
-int zlua_call_signal(lua_State *L);
-int zlua_call_recv(lua_State *L);
-int zlua_call_sent(lua_State *L);
-int zlua_call_closed(lua_State *L);
-int zlua_call_notice(lua_State *L);
+int zlua_call_callback(lua_State *L, void *handle);
+int zlua_call_timer(lua_State *L, void *handle);
+int zlua_call_handler(lua_State *L, void *handle);
+int zlua_call_signal(lua_State *L, void *handle);
+int zlua_call_recv(lua_State *L, void *handle);
+int zlua_call_sent(lua_State *L, void *handle);
+int zlua_call_closed(lua_State *L, void *handle);
+int zlua_call_notice(lua_State *L, void *handle);
 int zlua_call_finish(lua_State *L);
 int zlua_call_foreign(lua_State *L);
 

@@ -310,9 +310,9 @@ static int resume_call(lua_State *L) {
  */
 
 /* Pushes the next function to be called, and its arguments, given (active,
- * state, handle, loop) and what it has left above; returns how many values
- * that are, or 0 at the end. */
-typedef int (*next_fn)(lua_State *L);
+ * state, handle, loop) and, where it has left the stack as it was, what it has
+ * left above; returns how many values that are, or 0 at the end. */
+typedef int (*next_fn)(lua_State *L, void *handle);
 
 typedef struct call {
   next_fn next;
@@ -331,7 +331,7 @@ static const call calls_of_slots[] = {
     {zlua_call_notice, ZLUA_SLOT_CALL_NOTICE, false},
 };
 
-#if LUA_VERSION_NUM >= 502
+#if ZLUA_KEEPS_STACK
 
 #if LUA_VERSION_NUM >= 503
 static int after_yield(lua_State *L, int status, lua_KContext context) {
@@ -350,8 +350,9 @@ static int after_yield(lua_State *L) {
 /* (active, state, handle, loop) */
 static int call_all(lua_State *L) {
   const call *it = lua_touserdata(L, lua_upvalueindex(1));
+  void *handle = lua_touserdata(L, 3);
   int values;
-  while ((values = it->next(L)) > 0) {
+  while ((values = it->next(L, handle)) > 0) {
     lua_callk(L, values - 1, 0, 0, after_yield);
     if (!it->repeated) {
       break;
@@ -398,7 +399,7 @@ static const char call_repeatedly[] =
 static int next_of(lua_State *L) {
   const call *it = lua_touserdata(L, lua_upvalueindex(1));
   const zlua_calls *calls = lua_touserdata(L, lua_upvalueindex(2));
-  return calls->runner == L ? it->next(L) : 0;
+  return calls->runner == L ? it->next(L, lua_touserdata(L, 3)) : 0;
 }
 
 /* [-0, +1] */

@@ -63,6 +63,10 @@ static inline void zlua_setfuncs(lua_State *L, const luaL_Reg *list) {
   }
 }
 
+/* Can a C function be gone on with after a yield? Then one that calls several
+ * functions has its stack as it left it. */
+#define ZLUA_KEEPS_STACK (LUA_VERSION_NUM >= 502)
+
 /* Starts or continues a coroutine with `count` arguments; as lua_resume(). */
 static inline int zlua_resume(lua_State *co, lua_State *from, int count) {
 #if LUA_VERSION_NUM >= 504

@@ -161,8 +161,8 @@ static void on_socket(zl_socket *watch, int events, void *arg) {
 }
 
 /* (active, state, event, loop): fn(what was registered, events) */
-int zlua_call_handler(lua_State *L) {
-  const event *it = lua_touserdata(L, 3);
+int zlua_call_handler(lua_State *L, void *handle) {
+  const event *it = handle;
   lua_rawgeti(L, 1, it->handler->handle.anchor); /* 5: kept here */
   zlua_getuservalue(L, 5);                       /* 6 */
   lua_rawgeti(L, 6, HANDLER_CALLBACK);           /* 7 */

@@ -579,7 +579,8 @@ static int loop_add_callback(lua_State *L) {
 
 /* (active, state, nil, loop): takes the first callback off the queue and calls
  * it. An empty queue starts again at 1, so that the tables stay arrays. */
-int zlua_call_callback(lua_State *L) {
+int zlua_call_callback(lua_State *L, void *handle) {
+  (void)handle;
   zlua_loop *loop = zlua_test_object(L, 4, &zlua_class_loop);
   lua_Integer place = loop->first_callback++;
   zlua_getuservalue(L, 4);                /* 5 */

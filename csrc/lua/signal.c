@@ -93,8 +93,8 @@ static void push_signals(lua_State *L, int loop_index) {
 }
 
 /* (active, state, arrival, loop): fn(what was registered, count) */
-int zlua_call_signal(lua_State *L) {
-  const arrival *it = lua_touserdata(L, 3);
+int zlua_call_signal(lua_State *L, void *handle) {
+  const arrival *it = handle;
   push_signals(L, 4);                 /* 5 */
   lua_rawgeti(L, 5, it->number);      /* 6 */
   lua_rawgeti(L, 6, SIGNAL_CALLBACK); /* 7 */

@@ -214,6 +214,7 @@ enum { FEW_ARGUMENTS = LUA_MINSTACK - 10 };
 typedef struct turn {
   zlua_stream *stream;
   unsigned changes; /* of the loop, when the user's function was looked up */
+  bool begun;       /* what it needs is on the stack */
   bool pending;     /* a message that could not become Lua's is with the core */
 } turn;
 
@@ -247,6 +248,7 @@ static void begin_turn(lua_State *L, turn *it) {
   zlua_getuservalue(L, TURN_STREAM);
   lua_pushnil(L);
   it->changes = it->stream->handle.loop->changes - 1;
+  it->begun = true;
 }
 
 /* [-0, +0] What changes seldom is looked up again only when it may have. */
@@ -261,8 +263,8 @@ static void refresh_callback(lua_State *L, turn *it) {
 }
 
 /* (active, state, turn, loop): the next message until the turn is over. */
-int zlua_call_recv(lua_State *L) {
-  turn *it = lua_touserdata(L, TURN_HANDLE);
+int zlua_call_recv(lua_State *L, void *handle) {
+  turn *it = handle;
   zlua_stream *stream = it->stream;
   zmq_msg_t *frames;
   int count = stream->core ? zl_stream_peek(stream->core, &frames) : 0;
@@ -270,7 +272,7 @@ int zlua_call_recv(lua_State *L) {
   if (count <= 0) {
     return count < 0 ? zlua_raise(L, count) : 0;
   }
-  if (lua_gettop(L) < TURN_CALLBACK) {
+  if (!ZLUA_KEEPS_STACK || !it->begun) {
     begin_turn(L, it);
   }
   refresh_callback(L, it);
@@ -299,6 +301,7 @@ static void on_recv(zl_stream *core, void *arg) {
   (void)hold(it.stream);
   do {
     it.pending = true; /* unless the call gets to say otherwise */
+    it.begun = false;
   } while (!zlua_call(loop, ZLUA_SLOT_CALL_RECV, &it) && !it.pending &&
            it.stream->core && has_hands_free(it.stream));
   it.stream->converting = false;
@@ -324,8 +327,8 @@ static int push_status(lua_State *L, int status) {
 }
 
 /* (active, state, sent, loop): fn(frames, status) */
-int zlua_call_sent(lua_State *L) {
-  const sent *it = lua_touserdata(L, 3);
+int zlua_call_sent(lua_State *L, void *handle) {
+  const sent *it = handle;
   zlua_stream *stream = it->stream;
   lua_Integer token = (lua_Integer)it->token;
   (void)push_stream(L, stream, 1);    /* 5: kept here */
@@ -395,8 +398,8 @@ typedef struct notice {
 
 /* (active, state, notice, loop): on_drain's fn(), on_error's fn(message, name).
  * Without the latter a message that was refused is an error of the stream. */
-int zlua_call_notice(lua_State *L) {
-  const notice *it = lua_touserdata(L, 3);
+int zlua_call_notice(lua_State *L, void *handle) {
+  const notice *it = handle;
   (void)push_stream(L, it->stream, 1); /* 5 */
   zlua_getuservalue(L, 5);             /* 6 */
   lua_rawgeti(L, 6, it->field);        /* 7: function, or nil */
@@ -944,8 +947,8 @@ typedef struct closed {
 } closed;
 
 /* (active, state, closed, loop, close callback): fn(unsent) */
-int zlua_call_closed(lua_State *L) {
-  const closed *it = lua_touserdata(L, 3);
+int zlua_call_closed(lua_State *L, void *handle) {
+  const closed *it = handle;
   lua_rawgeti(L, 2, ZLUA_LEFT_CALLBACK);
   lua_pushinteger(L, (lua_Integer)it->unsent);
   return 2;

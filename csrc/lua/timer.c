@@ -100,8 +100,8 @@ static void release(lua_State *L, zlua_timer *timer, int active_index) {
 }
 
 /* (active, state, timer, loop) */
-int zlua_call_timer(lua_State *L) {
-  zlua_timer *timer = lua_touserdata(L, 3);
+int zlua_call_timer(lua_State *L, void *handle) {
+  zlua_timer *timer = handle;
   lua_rawgeti(L, 1, timer->anchor); /* 5: the handle, kept here */
   release(L, timer, 1);
   int count = push_call(L, 5); /* 6: callback, arguments */
