@@ -85,6 +85,8 @@ build = {
         "csrc/lua/socket.c",
         "csrc/lua/start.c",
         "csrc/lua/stream.c",
+        "csrc/lua/stream_recv.c",
+        "csrc/lua/stream_send.c",
         "csrc/lua/testing.c",
         "csrc/lua/timer.c",
         "csrc/lua/tracker.c",

@@ -1,0 +1,82 @@
+/* stream.h - what the files of class ZMQStream share.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ZLUA_STREAM_H
+#define ZLUA_STREAM_H
+
+#include "binding.h"
+
+struct zlua_stream {
+  zlua_handle handle;
+  zl_stream *core; /* NULL: closed */
+  zlua_socket *socket;
+  uint64_t tokens;  /* given so far */
+  bool with_stream; /* on_recv_stream: fn(stream, frames) */
+  bool unpack;      /* fn(frame1, frame2, ...) */
+  bool copy;        /* frames as strings, not as Frames */
+  bool converting;  /* a message is on its way from the core to Lua */
+  bool sent_with_stream;
+  bool has_recv;
+  bool has_sent;
+  bool has_error;
+  bool paused;
+  int suspended;   /* calls of on_recv's function that have yielded */
+  int concurrency; /* how many there may be while more messages come */
+  bool draining;
+  bool awaited;  /* the loop is to stop when the stream is closed */
+  bool kept;     /* alive by the loop, exactly while it is active */
+  size_t unsent; /* what closing it has told */
+  zlua_outbox outbox;
+};
+
+/* The uservalue. */
+enum {
+  STREAM_LOOP = 1,
+  STREAM_SOCKET,
+  STREAM_ON_RECV,
+  STREAM_ON_SEND,
+  STREAM_ON_CLOSE,
+  STREAM_ON_DRAIN,
+  STREAM_ON_ERROR,
+  STREAM_FOREIGN,  /* another library's socket, which is closed with it */
+  STREAM_WEAK,     /* {stream}, weakly */
+  STREAM_MESSAGES, /* token -> the frames of a message to be reported */
+  STREAM_CALLBACKS /* token -> its own callback, if it has one */
+};
+
+static inline bool zlua_stream_is_receiving(const zlua_stream *stream) {
+  return stream->has_recv && !stream->paused;
+}
+
+/* May messages be handed out now? */
+static inline bool zlua_stream_has_hands_free(const zlua_stream *stream) {
+  return zlua_stream_is_receiving(stream) &&
+         stream->suspended < stream->concurrency;
+}
+
+static inline bool zlua_stream_is_active(const zlua_stream *stream) {
+  return zlua_stream_is_receiving(stream) || stream->draining ||
+         zl_stream_busy(stream->core);
+}
+
+/* stream.c */
+zlua_stream *zlua_stream_check(lua_State *L, const char *method);
+void zlua_stream_set_kept(lua_State *L, zlua_stream *stream, int index,
+                          bool kept);
+bool zlua_stream_push(lua_State *L, const zlua_stream *stream,
+                      int active_index);
+bool zlua_stream_hold(const zlua_stream *stream);
+void zlua_stream_release(zlua_stream *stream, const zlua_loop *loop);
+void zlua_stream_set_field(lua_State *L, int field, int index);
+void zlua_stream_check_callback(lua_State *L, const char *method);
+
+/* stream_recv.c */
+extern const luaL_Reg zlua_stream_recv_methods[];
+
+/* stream_send.c */
+extern const luaL_Reg zlua_stream_send_methods[];
+void zlua_stream_on_sent(zl_stream *core, uint64_t token, int status,
+                         void *arg);
+void zlua_stream_on_empty(zl_stream *core, void *arg);
+
+#endif /* ZLUA_STREAM_H */

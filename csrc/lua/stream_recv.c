@@ -1,0 +1,302 @@
+/* stream_recv.c - class ZMQStream: receiving.
+ * SPDX-License-Identifier: MIT
+ *
+ * One protected call per turn, not per message: it takes messages from the core
+ * and calls the user's function until the turn is over. A message stays with
+ * the core until it has become Lua values, so an error before loses nothing; an
+ * error or a yield of the user's function ends the protected call, and another
+ * one goes on with the next message. While so many calls of the function as the
+ * user allows have yielded, the stream receives nothing.
+ */
+#include "stream.h"
+
+/* [-0, +1 or +count] pushes the strings, as a list or one by one. */
+static void push_strings(lua_State *L, zmq_msg_t *frames, int count,
+                         bool as_list) {
+  if (as_list) {
+    lua_createtable(L, count, 0);
+  }
+  for (int i = 0; i < count; i++) {
+    lua_pushlstring(L, zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i]));
+    if (as_list) {
+      lua_rawseti(L, -2, i + 1);
+    }
+  }
+}
+
+/* [-0, +n] pushes what the user's function gets. Returns how many, or -1 if a
+ * finalizer that ran meanwhile has closed the stream. */
+static int push_message(lua_State *L, const zlua_stream *stream,
+                        zmq_msg_t *frames, int count) {
+  bool as_list = !stream->unpack;
+  if (stream->copy) {
+    push_strings(L, frames, count, as_list);
+    return !stream->core ? -1 : as_list ? 1 : count;
+  }
+  zlua_new_frames(L, frames, count, as_list);
+  if (!stream->core) {
+    return -1;
+  }
+  zlua_open_frames(L, frames, count, as_list);
+  return as_list ? 1 : count;
+}
+
+/* With fewer, a stack too small for them is a matter of memory. */
+enum { MANY_FRAMES = 1000 };
+
+/* There is always room for so many. */
+enum { FEW_ARGUMENTS = LUA_MINSTACK - 10 };
+
+/* A turn of a stream, for the calls that serve it. */
+typedef struct turn {
+  zlua_stream *stream;
+  unsigned changes; /* of the loop, when the user's function was looked up */
+  bool begun;       /* what it needs is on the stack */
+  bool pending;     /* a message that could not become Lua's is with the core */
+} turn;
+
+/* For the frames as arguments. A message that no stack can hold, now or later,
+ * is let go: it would stand in the way of the others for ever. */
+static void make_room(lua_State *L, turn *it, int count) {
+  if (lua_checkstack(L, count + LUA_MINSTACK)) {
+    return;
+  }
+  if (count > MANY_FRAMES) {
+    it->pending = false;
+    zl_stream_pop(it->stream->core);
+  }
+  luaL_error(L, "a message of %d frames is too long to unpack", count);
+}
+
+/* What the stack of a turn has. */
+enum {
+  TURN_ACTIVE = 1,
+  TURN_STATE,
+  TURN_HANDLE,
+  TURN_LOOP,
+  TURN_STREAM, /* kept here */
+  TURN_USERVALUE,
+  TURN_CALLBACK /* the user's function */
+};
+
+/* [-0, +3] */
+static void begin_turn(lua_State *L, turn *it) {
+  (void)zlua_stream_push(L, it->stream, TURN_ACTIVE);
+  zlua_getuservalue(L, TURN_STREAM);
+  lua_pushnil(L);
+  it->changes = it->stream->handle.loop->changes - 1;
+  it->begun = true;
+}
+
+/* [-0, +0] What changes seldom is looked up again only when it may have. */
+static void refresh_callback(lua_State *L, turn *it) {
+  unsigned changes = it->stream->handle.loop->changes;
+  if (it->changes != changes) {
+    it->changes = changes;
+    lua_rawgeti(L, TURN_USERVALUE, STREAM_ON_RECV);
+    lua_replace(L, TURN_CALLBACK);
+    zlua_calling(L, TURN_STATE, TURN_CALLBACK);
+  }
+}
+
+/* (active, state, turn, loop): the next message until the turn is over. */
+int zlua_call_recv(lua_State *L, void *handle) {
+  turn *it = handle;
+  zlua_stream *stream = it->stream;
+  zmq_msg_t *frames;
+  int count = stream->core ? zl_stream_peek(stream->core, &frames) : 0;
+  it->pending = count != 0;
+  if (count <= 0) {
+    return count < 0 ? zlua_raise(L, count) : 0;
+  }
+  if (!ZLUA_KEEPS_STACK || !it->begun) {
+    begin_turn(L, it);
+  }
+  refresh_callback(L, it);
+  lua_pushvalue(L, TURN_CALLBACK);
+  if (stream->with_stream) {
+    lua_pushvalue(L, TURN_STREAM);
+  }
+  if (stream->unpack && count > FEW_ARGUMENTS) {
+    make_room(L, it, count);
+  }
+  stream->converting = true;
+  int arguments = push_message(L, stream, frames, count);
+  stream->converting = false;
+  it->pending = false;
+  if (arguments < 0) {
+    return 0;
+  }
+  zl_stream_pop(stream->core); /* before the call: large ones free memory */
+  return 1 + (stream->with_stream ? 1 : 0) + arguments;
+}
+
+static void on_recv(zl_stream *core, void *arg) {
+  turn it = {.stream = arg, .pending = true};
+  zlua_loop *loop = it.stream->handle.loop;
+  (void)core;
+  (void)zlua_stream_hold(it.stream);
+  do {
+    it.pending = true; /* unless the call gets to say otherwise */
+    it.begun = false;
+  } while (!zlua_call(loop, ZLUA_SLOT_CALL_RECV, &it) && !it.pending &&
+           it.stream->core && zlua_stream_has_hands_free(it.stream));
+  it.stream->converting = false;
+  lua_pop(loop->L, 1);
+}
+
+/* ---- who receives ---------------------------------------------------------
+ */
+
+/* [-0, +0] the stream is at index. */
+static void update_receiving(lua_State *L, zlua_stream *stream, int index) {
+  zl_stream_on_recv(stream->core,
+                    zlua_stream_has_hands_free(stream) ? on_recv : NULL,
+                    stream);
+  zlua_stream_set_kept(L, stream, index, zlua_stream_is_active(stream));
+}
+
+/* [-0, +1] pushes the stream of the turn: the call of its function yields. */
+int zlua_stream_suspend(lua_State *L, const void *handle) {
+  zlua_stream *stream = ((const turn *)handle)->stream;
+  const zlua_loop *loop = stream->handle.loop;
+  if (!stream->core) {
+    return 0;
+  }
+  lua_pushvalue(loop->L, loop->slots + ZLUA_SLOT_ACTIVE);
+  lua_xmove(loop->L, L, 1);
+  (void)zlua_stream_push(L, stream, lua_gettop(L));
+  stream->suspended++;
+  update_receiving(L, stream, -1);
+  return 1;
+}
+
+/* [-0, +0] such a call of the stream at 1 has ended. */
+void zlua_stream_resume(lua_State *L) {
+  zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "resume_call");
+  if (stream->core && stream->suspended > 0) {
+    stream->suspended--;
+    update_receiving(L, stream, 1);
+  }
+}
+
+/* How the user's function is to be called. */
+typedef struct recv_options {
+  bool copy;
+  bool unpack;
+  int concurrency;
+} recv_options;
+
+/* The options of on_recv: a flag, copy, or a table {copy=, unpack=,
+ * concurrency=}. */
+static recv_options check_recv_options(lua_State *L, const char *method,
+                                       int index) {
+  static const char *const names[] = {"concurrency", "copy", "unpack", NULL};
+  recv_options options = {.concurrency = 1};
+  if (!lua_istable(L, index)) {
+    options.copy = zlua_check_copy(L, method, 2, index);
+    return options;
+  }
+  zlua_check_options(L, method, 2, index, names);
+  lua_getfield(L, index, "copy");
+  options.copy = zlua_check_copy(L, method, 2, -1);
+  lua_getfield(L, index, "unpack");
+  options.unpack = lua_toboolean(L, -1);
+  lua_getfield(L, index, "concurrency");
+  if (!lua_isnil(L, -1)) {
+    options.concurrency =
+        (int)zlua_check_integer(L, method, 2, -1, 1, INT32_MAX);
+  }
+  return options;
+}
+
+static int set_on_recv(lua_State *L, const char *method, bool with_stream) {
+  zlua_stream *stream = zlua_stream_check(L, method);
+  lua_settop(L, 3);
+  zlua_stream_check_callback(L, method);
+  recv_options options = check_recv_options(L, method, 3);
+  zlua_stream_set_field(L, STREAM_ON_RECV, 2);
+  stream->has_recv = !lua_isnil(L, 2);
+  stream->paused = false;
+  stream->with_stream = with_stream;
+  stream->copy = options.copy;
+  stream->unpack = options.unpack;
+  stream->concurrency = options.concurrency;
+  stream->handle.loop->changes++;
+  update_receiving(L, stream, 1);
+  return 0;
+}
+
+static int stream_on_recv(lua_State *L) {
+  return set_on_recv(L, "on_recv", false);
+}
+
+static int stream_on_recv_stream(lua_State *L) {
+  return set_on_recv(L, "on_recv_stream", true);
+}
+
+static int stream_stop_on_recv(lua_State *L) {
+  lua_settop(L, 1);
+  return set_on_recv(L, "stop_on_recv", false);
+}
+
+/* pause() and resume() keep the callback, unlike on_recv(nil). */
+static int set_paused(lua_State *L, const char *method, bool paused) {
+  zlua_stream *stream = zlua_stream_check(L, method);
+  lua_settop(L, 1);
+  stream->paused = paused;
+  update_receiving(L, stream, 1);
+  return 0;
+}
+
+static int stream_pause(lua_State *L) {
+  return set_paused(L, "pause", true);
+}
+
+static int stream_resume(lua_State *L) {
+  return set_paused(L, "resume", false);
+}
+
+/* flush([events [, limit]]) -> how many messages were handled */
+static int stream_flush(lua_State *L) {
+  zlua_stream *stream = zlua_stream_check(L, "flush");
+  int events = ZL_READ | ZL_WRITE;
+  int limit = -1;
+  zlua_entry before;
+  if (lua_type(L, 2) == LUA_TNUMBER) {
+    /* zmq.POLLIN is READ; zmq.POLLOUT, 2, is meant by PyZMQ's users. */
+    int64_t mask = zlua_check_integer(L, "flush", 1, 2, 0, 7);
+    events = (mask & ZL_READ ? ZL_READ : 0) |
+             (mask & (ZL_WRITE | ZMQ_POLLOUT) ? ZL_WRITE : 0);
+  } else if (!lua_isnoneornil(L, 2)) {
+    events = zlua_check_events(L, "flush", 1, 2);
+  }
+  if (!lua_isnoneornil(L, 3)) {
+    limit = (int)zlua_check_integer(L, "flush", 2, 3, 0, INT32_MAX);
+  }
+  /* pause() and calls that have yielded hold messages back, they are not to be
+   * thrown away. And a finalizer may run in the middle of a message. */
+  if ((stream->has_recv && !zlua_stream_has_hands_free(stream)) ||
+      stream->converting) {
+    events &= ~ZL_READ;
+  }
+  lua_settop(L, 1);
+  zlua_loop *loop = stream->handle.loop;
+  zlua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, STREAM_LOOP);
+  zlua_enter(L, loop, lua_gettop(L), &before);
+  int count = zl_stream_flush(stream->core, events, limit);
+  (void)zlua_leave(L, loop, &before);
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+const luaL_Reg zlua_stream_recv_methods[] = {
+    {"on_recv", stream_on_recv},
+    {"on_recv_stream", stream_on_recv_stream},
+    {"stop_on_recv", stream_stop_on_recv},
+    {"pause", stream_pause},
+    {"resume", stream_resume},
+    {"flush", stream_flush},
+    {NULL, NULL},
+};

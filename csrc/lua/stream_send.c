@@ -1,0 +1,299 @@
+/* stream_send.c - class ZMQStream: sending, and reports of what was sent.
+ * SPDX-License-Identifier: MIT
+ *
+ * A message whose sender wants to know is kept, under its token, in the
+ * uservalue's tables until it is reported.
+ */
+#include "stream.h"
+
+#include <errno.h>
+
+/* ---- reports ------------------------------------------------------------ */
+
+typedef struct sent {
+  zlua_stream *stream;
+  uint64_t token;
+  int status;
+  bool to_stream; /* to the stream's on_send, not the message's own callback */
+} sent;
+
+/* [-0, +n] pushes true, or nil, message, name; returns how many. */
+static int push_status(lua_State *L, int status) {
+  if (status < 0) {
+    return zlua_fail(L, status);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* (active, state, sent, loop): fn(frames, status) */
+int zlua_call_sent(lua_State *L, void *handle) {
+  const sent *it = handle;
+  zlua_stream *stream = it->stream;
+  lua_Integer token = (lua_Integer)it->token;
+  (void)zlua_stream_push(L, stream, 1); /* 5: kept here */
+  zlua_getuservalue(L, 5);              /* 6 */
+  lua_rawgeti(L, 6, STREAM_MESSAGES);   /* 7 */
+  lua_pushinteger(L, token);
+  lua_rawget(L, 7); /* 8: frames */
+  if (it->to_stream) {
+    lua_pushinteger(L, token);
+    lua_pushnil(L);
+    lua_rawset(L, 7); /* messages[token] = nil */
+    lua_rawgeti(L, 6, STREAM_ON_SEND);
+  } else {
+    lua_rawgeti(L, 6, STREAM_CALLBACKS);
+    lua_pushinteger(L, token);
+    lua_rawget(L, -2);
+    lua_pushinteger(L, token);
+    lua_pushnil(L);
+    lua_rawset(L, -4); /* callbacks[token] = nil */
+  }
+  if (lua_isnil(L, -1)) {
+    return 0;
+  }
+  zlua_calling(L, 2, lua_gettop(L));
+  bool with_stream = it->to_stream && stream->sent_with_stream;
+  if (with_stream) {
+    lua_pushvalue(L, 5);
+  }
+  lua_pushvalue(L, 8);
+  return 2 + (with_stream ? 1 : 0) + push_status(L, it->status);
+}
+
+/* A token's last bit tells whether the message has a callback of its own. */
+static bool has_callback(uint64_t token) {
+  return token & 1;
+}
+
+void zlua_stream_on_sent(zl_stream *core, uint64_t token, int status,
+                         void *arg) {
+  sent it = {.stream = arg, .token = token, .status = status};
+  zlua_loop *loop = it.stream->handle.loop;
+  (void)core;
+  (void)zlua_stream_hold(it.stream);
+  if (has_callback(token)) {
+    (void)zlua_call(loop, ZLUA_SLOT_CALL_SENT, &it);
+  }
+  it.to_stream = true;
+  if (it.stream->core) {
+    (void)zlua_call(loop, ZLUA_SLOT_CALL_SENT, &it);
+  }
+  zlua_stream_release(it.stream, loop);
+}
+
+void zlua_stream_on_empty(zl_stream *core, void *arg) {
+  zlua_stream *stream = arg;
+  (void)core;
+  (void)zlua_stream_hold(stream);
+  zlua_stream_release(stream, stream->handle.loop);
+}
+
+static int set_on_send(lua_State *L, const char *method, bool with_stream) {
+  zlua_stream *stream = zlua_stream_check(L, method);
+  lua_settop(L, 2);
+  zlua_stream_check_callback(L, method);
+  zlua_stream_set_field(L, STREAM_ON_SEND, 2);
+  stream->has_sent = !lua_isnil(L, 2);
+  stream->sent_with_stream = with_stream;
+  return 0;
+}
+
+static int stream_on_send(lua_State *L) {
+  return set_on_send(L, "on_send", false);
+}
+
+static int stream_on_send_stream(lua_State *L) {
+  return set_on_send(L, "on_send_stream", true);
+}
+
+static int stream_stop_on_send(lua_State *L) {
+  lua_settop(L, 1);
+  return set_on_send(L, "stop_on_send", false);
+}
+
+/* ---- sending ------------------------------------------------------------ */
+
+/* Frames on the C stack; a message of more gets a buffer from Lua. */
+enum { FEW_FRAMES = 8 };
+
+/* [-0, +2] reads the argument at 3: nil, a function, or a table of options.
+ * Pushes what must stay, then the message's own callback, or nil. */
+static void check_send_options(lua_State *L, const char *method,
+                               zlua_send_options *options) {
+  static const char *const names[] = {"callback",   "copy",  "flags", "group",
+                                      "routing_id", "track", NULL};
+  if (lua_isnil(L, 3) || zlua_is_callable(L, 3)) {
+    lua_pushnil(L);
+    lua_pushvalue(L, 3);
+    return;
+  }
+  if (!lua_istable(L, 3)) {
+    zlua_type_error(L, method, 2, 3, "function, callable or options");
+  }
+  zlua_check_options(L, method, 2, 3, names);
+  zlua_read_send_options(L, method, 2, 3, options);
+  if (options->flags & ZMQ_SNDMORE) {
+    zlua_argument_error(L, method, 2,
+                        "a stream sends whole messages, by send_multipart, "
+                        "and knows no SNDMORE");
+  }
+  lua_getfield(L, 3, "callback");
+  if (!lua_isnil(L, -1) && !zlua_is_callable(L, -1)) {
+    zlua_argument_error(L, method, 2, "callback must be callable");
+  }
+}
+
+/* [-0, +0] uservalue[field][token] = the value at index. */
+static void keep(lua_State *L, int field, uint64_t token, int index) {
+  index = zlua_absindex(L, index);
+  zlua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, field);
+  lua_pushinteger(L, (lua_Integer)token);
+  lua_pushvalue(L, index);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+}
+
+/* [-0, +1] pushes the i-th part, from 1, of what is at 2: one, or a list. */
+static void push_part(lua_State *L, size_t i) {
+  if (lua_istable(L, 2)) {
+    lua_rawgeti(L, 2, (int)i);
+  } else {
+    lua_pushvalue(L, 2);
+  }
+}
+
+/* [-0, +1] the parts in a list of their own: what the sender does to his
+ * afterwards does not change what was sent. */
+static void push_parts(lua_State *L, size_t count) {
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 1; i <= count; i++) {
+    push_part(L, i);
+    lua_rawseti(L, -2, (int)i);
+  }
+}
+
+/* Keeps what the report will need, and returns its token; 0 if nobody wants to
+ * know. The message's own callback is at index. */
+static uint64_t prepare_report(lua_State *L, zlua_stream *stream, size_t count,
+                               int index) {
+  bool own = !lua_isnil(L, index);
+  if (!own && !stream->has_sent) {
+    return 0;
+  }
+  uint64_t token = (stream->tokens + 1) << 1 | (own ? 1 : 0);
+  push_parts(L, count);
+  keep(L, STREAM_MESSAGES, token, -1);
+  if (own) {
+    keep(L, STREAM_CALLBACKS, token, index);
+  }
+  stream->tokens++;
+  return token;
+}
+
+static void forget_report(lua_State *L, uint64_t token) {
+  lua_pushnil(L);
+  keep(L, STREAM_MESSAGES, token, -1);
+  if (has_callback(token)) {
+    keep(L, STREAM_CALLBACKS, token, -1);
+  }
+  lua_pop(L, 1);
+}
+
+/* Sends the strings at 2. The bytes are looked up when nothing will run any
+ * more that might change the list. */
+static int send_strings(lua_State *L, const zlua_stream *stream, size_t count,
+                        uint64_t token) {
+  zl_frame few[FEW_FRAMES];
+  zl_frame *frames = few;
+  if (count > FEW_FRAMES) {
+    frames = lua_newuserdata(L, count * sizeof *frames);
+  }
+  for (size_t i = 0; i < count; i++) {
+    push_part(L, i + 1);
+    if (lua_type(L, -1) != LUA_TSTRING) {
+      return -EINVAL; /* a finalizer has changed it */
+    }
+    frames[i].data = lua_tolstring(L, -1, &frames[i].size);
+    lua_pop(L, 1); /* the list keeps the string */
+  }
+  return zl_stream_send(stream->core, frames, count, token);
+}
+
+static int send_messages(lua_State *L, zlua_stream *stream, size_t count,
+                         const zlua_send_options *options, uint64_t token) {
+  zlua_outbox *outbox = &stream->outbox;
+  int rc = zlua_outbox_fill(L, outbox, 2, count, options);
+  if (rc == 0) {
+    rc = zl_stream_send_messages(stream->core, outbox->frames, count, token);
+  }
+  zlua_outbox_clear(outbox);
+  return rc;
+}
+
+/* Sends the part or list at 2, which has been checked, with the options at 3.
+ * -> true or a tracker | nil, message, name */
+static int send_message(lua_State *L, zlua_stream *stream, const char *method,
+                        zlua_message message) {
+  zlua_send_options options = {0};
+  uint64_t token = 0;
+  int rc = 0;
+  lua_settop(L, 3);
+  lua_pushboolean(L, 1); /* 4: the answer */
+  if (!lua_isnil(L, 3)) {
+    check_send_options(L, method, &options); /* 5, 6: its own callback */
+  } else {
+    lua_settop(L, 6);
+  }
+  bool as_messages = message.has_frames || zlua_needs_message(&options);
+  if (stream->has_sent || !lua_isnil(L, 3) || as_messages) {
+    /* A full queue is an ordinary answer, and costs nothing. */
+    rc = zl_stream_may_send(stream->core, message.bytes);
+    if (rc < 0) {
+      return zlua_fail(L, rc);
+    }
+    token = prepare_report(L, stream, message.count, 6);
+  }
+  if (options.track) {
+    options.tracking = zlua_new_tracker(L);
+    lua_replace(L, 4);
+  }
+  rc = as_messages ? send_messages(L, stream, message.count, &options, token)
+                   : send_strings(L, stream, message.count, token);
+  if (rc < 0 && token != 0) {
+    forget_report(L, token);
+  }
+  if (rc < 0) {
+    return zlua_fail_send(L, rc, &options);
+  }
+  if (rc == ZL_QUEUED || token != 0) {
+    zlua_stream_set_kept(L, stream, 1, true);
+  }
+  lua_settop(L, 4);
+  return 1;
+}
+
+/* send(data [, options | callback]) */
+static int stream_send(lua_State *L) {
+  zlua_stream *stream = zlua_stream_check(L, "send");
+  return send_message(L, stream, "send", zlua_check_part(L, "send", 2));
+}
+
+/* send_multipart(list [, options | callback]): all frames are checked before
+ * anything is sent. */
+static int stream_send_multipart(lua_State *L) {
+  zlua_stream *stream = zlua_stream_check(L, "send_multipart");
+  zlua_message message = zlua_check_message(L, "send_multipart", 2);
+  return send_message(L, stream, "send_multipart", message);
+}
+
+const luaL_Reg zlua_stream_send_methods[] = {
+    {"on_send", stream_on_send},
+    {"on_send_stream", stream_on_send_stream},
+    {"stop_on_send", stream_stop_on_send},
+    {"send", stream_send},
+    {"send_string", stream_send},
+    {"send_multipart", stream_send_multipart},
+    {NULL, NULL},
+};
