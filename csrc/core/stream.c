@@ -632,11 +632,11 @@ static void discard(zl_stream *stream) {
 }
 
 /* Returns the number of messages received. */
-static int flush_received(zl_stream *stream, int limit) {
+static int flush_received(zl_stream *stream, int limit, bool discards) {
   stream->left = limit;
   if (stream->on_recv) {
     stream->on_recv(stream, stream->on_recv_arg);
-  } else {
+  } else if (discards) {
     discard(stream);
   }
   end_if_lost(stream);
@@ -655,12 +655,14 @@ static int flush_queued(zl_stream *stream, int limit) {
 /* Alternates, since callbacks queue replies and replies let peers go on. */
 static int flush_all(zl_stream *stream, int events, int limit) {
   zl_loop *loop = loop_of(stream);
+  /* Not what is behind a message whose callback has stopped receiving. */
+  bool discards = !stream->on_recv;
   int total = 0;
   int handled;
   do {
     handled = 0;
     if ((events & ZL_READ) && !over(stream)) {
-      handled += flush_received(stream, limit - total);
+      handled += flush_received(stream, limit - total, discards);
     }
     if ((events & ZL_WRITE) && !over(stream)) {
       handled += flush_queued(stream, limit - total - handled);

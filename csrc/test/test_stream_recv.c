@@ -494,6 +494,38 @@ static void test_stream_flush_without_callback_discards(void) {
   end();
 }
 
+static void recv_once(zl_stream *stream, void *arg) {
+  zmq_msg_t *frames;
+  if (zl_stream_peek(stream, &frames) > 0) {
+    zl_stream_pop(stream);
+    (*(int *)arg)++;
+  }
+  zl_stream_on_recv(stream, NULL, NULL);
+}
+
+static void test_stream_flush_keeps_what_its_callback_leaves(void) {
+  inbox in;
+  int received = 0;
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  join_sockets(INPROC, pull, push);
+  zl_stream *stream = new_stream(pull);
+  zl_stream_on_recv(stream, recv_once, &received);
+  for (int i = 0; i < 3; i++) {
+    send_text(push, "m", 0);
+  }
+  CHECK_INT(zl_stream_flush(stream, ZL_READ | ZL_WRITE, -1), 1);
+  CHECK_INT(received, 1);
+  memset(&in, 0, sizeof in);
+  zl_stream_on_recv(stream, inbox_recv, &in);
+  run_until(&in.messages, 2);
+  zl_stream_close(stream);
+  close_socket(pull);
+  close_socket(push);
+  end();
+}
+
 static void test_stream_flush_sends_exactly(void) {
   char text[8];
   reports r;
@@ -561,6 +593,7 @@ static const zl_test tests[] = {
     TEST(test_stream_storm_starves_nobody),
     TEST(test_stream_flush_receives_exactly),
     TEST(test_stream_flush_without_callback_discards),
+    TEST(test_stream_flush_keeps_what_its_callback_leaves),
     TEST(test_stream_flush_sends_exactly),
     TEST(test_stream_flush_sends_the_replies),
 };

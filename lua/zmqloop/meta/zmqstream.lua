@@ -115,9 +115,9 @@ function ZMQStream:send_string(text, options) end
 function ZMQStream:send_multipart(frames, options) end
 
 ---Delivers what can be received and sends what is queued, without waiting and
----without the loop; replies that callbacks queue meanwhile are sent too. Without
----a receive callback messages are read and thrown away; while paused they stay
----where they are. PyZMQ: `ZMQStream.flush`, with an exact limit.
+---without the loop; replies that callbacks queue meanwhile are sent too. If there
+---is no receive callback when it begins, messages are read and thrown away; while
+---paused they stay where they are. PyZMQ: `ZMQStream.flush`, with an exact limit.
 ---@param events? integer zmq.POLLIN, zmq.POLLOUT or their sum, which is the default
 ---@param limit? integer messages at most; nil: no limit, 0: none
 ---@return integer handled how many messages were received or sent
