@@ -25,6 +25,24 @@ describe("a virtual clock", function()
     assert.equal(2.5, loop:time())
   end))
 
+  -- 8.3 * 1e9 is 8300000000.000001, and 0.1 seconds 83 times 8.3.
+  it("reaches times to the nanosecond as they are written", test(function(t)
+    for _, seconds in ipairs{0.01, 0.29, 1.1, 8.3, 1000.7} do
+      local loop = virtual_loop(t)
+      local times = {}
+      local function note() times[#times + 1] = loop:time() end
+      loop:call_at(seconds, note)
+      loop:call_later(seconds, note)
+      loop:advance(seconds)
+      assert.same({seconds, seconds}, times)
+    end
+    local fresh = virtual_loop(t)
+    local called = false
+    fresh:call_later(8.3, function() called = true end)
+    for _ = 1, 83 do fresh:advance(0.1) end
+    assert.is_true(called)
+  end))
+
   it("calls what becomes due on the way, each at its time", test(function(t)
     local loop = virtual_loop(t)
     local seen = {}

@@ -239,6 +239,23 @@ describe("PeriodicCallback", function()
     end
   end))
 
+  it("is on its grid to the nanosecond, whatever the period", test(function(t)
+    for _, case in ipairs{{10, 0.01}, {100, 0.1}, {0.3, 0.0003}, {70, 0.07}} do
+      local milliseconds, period = case[1], case[2]
+      local loop = t:keep(IOLoop{impl = helper.backend, clock = "virtual"})
+      loop:on_error("raise")
+      local calls = 0
+      local periodic = PeriodicCallback(function()
+        calls = calls + 1
+        assert.equal(("%.9f"):format(calls * period), ("%.9f"):format(loop:time()))
+      end, milliseconds, loop)
+      periodic:start()
+      loop:advance(100 * period)
+      periodic:stop()
+      assert.equal(100, calls, ("%g ms"):format(milliseconds))
+    end
+  end))
+
   it("shows its type", test(function(t)
     assert.matches("^PeriodicCallback", tostring(PeriodicCallback(noop, 1, t.loop)))
   end))
@@ -285,6 +302,73 @@ describe("PeriodicCallback with a body that yields", function()
       assert.same({10, 40, 70, 100}, begun)
       assert.equal(3, ended)
     end))
+
+  it("waits as a task does, and does not overlap [57]", test(function(t)
+    local loop = virtual_loop(t)
+    local begun, ended = {}, 0
+    local periodic = PeriodicCallback(function()
+      begun[#begun + 1] = loop:time()
+      zmqloop.sleep(5)
+      loop:spawn(zmqloop.sleep, 20):await()
+      ended = ended + 1
+    end, 10000, loop)
+    periodic:start()
+    loop:advance(100)
+    periodic:stop()
+    assert.same({10, 40, 70, 100}, begun)
+    assert.equal(3, ended)
+  end))
+
+  it("has an error behind a wait reported as its own, and is called again", test(function(t)
+    local loop = virtual_loop(t)
+    local seen = {}
+    loop:on_error(function(...) seen[#seen + 1] = {...} end)
+    local function body()
+      zmqloop.sleep(5)
+      error("too late", 0)
+    end
+    local periodic = PeriodicCallback(body, 10000, loop)
+    periodic:start()
+    loop:advance(40)
+    periodic:stop()
+    assert.equal(3, #seen)
+    assert.same({body, "too late"}, {seen[1][1], seen[1][2]})
+    assert.matches("periodic_spec%.lua:%d+: in .-callback", seen[1][3])
+  end))
+
+  it("may wait, and then yield to someone who resumes it", test(function(t)
+    local loop = virtual_loop(t)
+    local begun, ended = 0, 0
+    local periodic = PeriodicCallback(function()
+      begun = begun + 1
+      zmqloop.sleep(1)
+      pause(loop, 15)
+      ended = ended + 1
+    end, 10000, loop)
+    periodic:start()
+    loop:advance(29)
+    assert.same({1, 1}, {begun, ended})
+    periodic:stop()
+  end))
+
+  -- 0.03 - 0.02 is less than 0.01: the next point must not be the present one.
+  it("lets time pass while it is suspended, whatever the period", test(function(t)
+    local loop = virtual_loop(t)
+    local calls = 0
+    local periodic
+    periodic = PeriodicCallback(function()
+      calls = calls + 1
+      pause(loop, 0.025)
+      if calls == 3 then periodic:stop() end
+    end, 10, loop)
+    periodic:start()
+    for _ = 1, 100 do
+      if not periodic:is_running() then break end
+      loop:step(1)
+    end
+    assert.is_false(periodic:is_running())
+    assert.equal(3, calls)
+  end))
 
   it("calls each period while it is shorter than that", test(function(t)
     assert.same({10, 20, 30, 40}, (starts(t, 9, 45)))

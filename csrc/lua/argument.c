@@ -95,30 +95,22 @@ static lua_Number check_time(lua_State *L, const char *method, int argument,
   return seconds;
 }
 
+/* The least number of nanoseconds that is not below the time in seconds when it
+ * is told as such: 8.3 is 8300000000, though their product is more. */
 static int64_t nanoseconds(lua_Number seconds) {
-  double ns = ceil((double)seconds * NS_PER_SECOND);
-  if (ns >= LARGEST_NS) {
-    return ZL_FOREVER;
+  double product = (double)seconds * NS_PER_SECOND;
+  if (product >= LARGEST_NS || product <= -LARGEST_NS) {
+    return product > 0 ? ZL_FOREVER : -ZL_FOREVER;
   }
-  return ns <= -LARGEST_NS ? -ZL_FOREVER : (int64_t)ns;
+  int64_t ns = (int64_t)floor(product);
+  return (double)ns / NS_PER_SECOND < (double)seconds ? ns + 1 : ns;
 }
 
-/* A delay in seconds as nanoseconds, rounded up; infinite is ZL_FOREVER. */
+/* A time in seconds, a delay or one of the loop's, as nanoseconds, rounded up;
+ * infinite is ZL_FOREVER. */
 int64_t zlua_check_seconds(lua_State *L, const char *method, int argument,
                            int index) {
   return nanoseconds(check_time(L, method, argument, index));
-}
-
-/* A time in seconds as nanoseconds, such that the loop's time in seconds is not
- * below it when the nanoseconds are reached: the product may round down. */
-int64_t zlua_check_deadline(lua_State *L, const char *method, int argument,
-                            int index) {
-  lua_Number seconds = check_time(L, method, argument, index);
-  int64_t ns = nanoseconds(seconds);
-  if (ns < ZL_FOREVER && (lua_Number)ns / NS_PER_SECOND < seconds) {
-    ns++;
-  }
-  return ns;
 }
 
 /* A mask: a number, or "r", "w" and "rw" (5.1 has no bit operators). */

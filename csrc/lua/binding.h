@@ -71,8 +71,6 @@ int64_t zlua_check_integer(lua_State *L, const char *method, int argument,
                            int index, int64_t minimum, int64_t maximum);
 int64_t zlua_check_seconds(lua_State *L, const char *method, int argument,
                            int index);
-int64_t zlua_check_deadline(lua_State *L, const char *method, int argument,
-                            int index);
 int zlua_check_events(lua_State *L, const char *method, int argument,
                       int index);
 int zlua_fail(lua_State *L, int rc);

@@ -371,6 +371,19 @@ static void check_unregistered(lua_State *L, zlua_handler *handler) {
   }
 }
 
+/* check_watch(method, fd|object|socket, events) -> the events as a number.
+ * Raises in the name of a method with the latter two as arguments. */
+static int check_watch(lua_State *L) {
+  const char *method = luaL_checkstring(L, 1);
+  if (zlua_test_object(L, 2, &zlua_class_socket)) {
+    (void)zlua_check_socket(L, 2, method, 1);
+  } else {
+    (void)zlua_check_descriptor(L, method, 2);
+  }
+  lua_pushinteger(L, zlua_check_events(L, method, 2, 3));
+  return 1;
+}
+
 /* add_handler(fd|object|socket, fn, events) -> true | nil, message, name */
 static int add_handler(lua_State *L) {
   zlua_loop *loop = zlua_check_loop(L, 1, "add_handler", 0);
@@ -478,6 +491,8 @@ static const luaL_Reg loop_methods[] = {
 void zlua_open_handler(lua_State *L) {
   zlua_new_class(L, &zlua_class_handler, no_methods, metamethods);
   lua_pop(L, 1);
+  lua_pushcfunction(L, check_watch);
+  lua_setfield(L, -2, "check_watch");
   lua_getfield(L, -1, "IOLoop");
   zlua_setfuncs(L, loop_methods);
   lua_pop(L, 1);

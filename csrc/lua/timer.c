@@ -159,7 +159,7 @@ static int new_timer(lua_State *L, const zlua_loop *loop, int64_t deadline) {
 
 static int add_at(lua_State *L, const char *method) {
   zlua_loop *loop = zlua_check_loop(L, 1, method, 0);
-  int64_t deadline = zlua_check_deadline(L, method, 1, 2);
+  int64_t deadline = zlua_check_seconds(L, method, 1, 2);
   zlua_check_callable(L, method, 2, 3);
   return new_timer(L, loop, deadline);
 }
@@ -218,6 +218,16 @@ static int timer_remaining(lua_State *L) {
   return 1;
 }
 
+/* [-0, +0] the timer at 1, of the loop at 2. */
+static void restart(lua_State *L, zlua_timer *timer, int64_t deadline) {
+  if (!is_active(timer)) {
+    start(L, timer, 1, 2, deadline);
+  } else {
+    /* There is room for it: this cannot fail. */
+    (void)zl_timer_start_at(zl_timer_in(&timer->core), deadline, 0);
+  }
+}
+
 /* again(delay): also after it has fired or was cancelled. */
 static int timer_again(lua_State *L) {
   zlua_timer *timer = check_self(L, "again");
@@ -225,13 +235,21 @@ static int timer_again(lua_State *L) {
   lua_settop(L, 1);
   zlua_push_loop(L, timer->serial); /* 2 */
   const zlua_loop *loop = zlua_check_loop(L, 2, "again", 0);
-  if (!is_active(timer)) {
-    start(L, timer, 1, 2, after(loop, delay));
-  } else {
-    (void)zl_timer_start(zl_timer_in(&timer->core), delay, 0); /* has room */
-  }
+  restart(L, timer, after(loop, delay));
   lua_settop(L, 1);
   return 1;
+}
+
+/* again_at(timeout, when): for what keeps to a grid; a delay would be rounded
+ * up. */
+static int again_at(lua_State *L) {
+  zlua_timer *timer = check_self(L, "again_at");
+  int64_t deadline = zlua_check_seconds(L, "again_at", 1, 2);
+  lua_settop(L, 1);
+  zlua_push_loop(L, timer->serial); /* 2 */
+  (void)zlua_check_loop(L, 2, "again_at", 0);
+  restart(L, timer, deadline);
+  return 0;
 }
 
 static int timer_tostring(lua_State *L) {
@@ -268,6 +286,8 @@ static const luaL_Reg loop_methods[] = {
 void zlua_open_timer(lua_State *L) {
   zlua_new_class(L, &zlua_class_timer, methods, metamethods);
   lua_pop(L, 1);
+  lua_pushcfunction(L, again_at);
+  lua_setfield(L, -2, "again_at");
   lua_getfield(L, -1, "IOLoop");
   for (const luaL_Reg *method = loop_methods; method->name; method++) {
     zlua_getregistry(L, &zlua_class_timer); /* the metatable */

@@ -30,10 +30,11 @@ local function check_open(self)
 end
 
 --- Watches a descriptor, a socket or an object with a descriptor for events: READ, WRITE, or their
--- sum. Registering it again replaces the events; none unregister it. Raises what add_handler()
--- raises; returns true, or nil, message, name.
+-- sum, or "r", "w" or "rw"; "rw" unless given. Registering it again replaces the events; none
+-- unregister it. Returns true, or nil, message, name as add_handler().
 function ZMQPoller:register(object, events)
   check_open(self)
+  events = core.check_watch("register", object, events or "rw")
   if self.registered[object] then
     return self:modify(object, events)
   elseif events == 0 then
@@ -41,16 +42,25 @@ function ZMQPoller:register(object, events)
   end
   local ok, message, name = self.loop:add_handler(object, function(found, what)
     self.ready[#self.ready + 1] = {found, what}
-  end, events or "rw")
+  end, events)
   if ok then
     self.registered[object] = true
   end
   return ok, message, name
 end
 
---- Replaces the events of what is registered; none unregister it.
-function ZMQPoller:modify(object, events)
+-- What was not registered is misuse.
+local function check_registered(self, method, object)
   check_open(self)
+  if object == nil or not self.registered[object] then
+    error(("bad argument #1 to '%s' (not registered)"):format(method), 3)
+  end
+end
+
+--- Replaces the events of what is registered; none unregister it. Raises if it is not registered.
+function ZMQPoller:modify(object, events)
+  check_registered(self, "modify", object)
+  events = core.check_watch("modify", object, events)
   if events == 0 then
     self:unregister(object)
     return true
@@ -60,10 +70,7 @@ end
 
 --- Ends the watch. Raises if the object is not registered.
 function ZMQPoller:unregister(object)
-  check_open(self)
-  if not self.registered[object] then
-    error("bad argument #1 to 'unregister' (not registered)", 2)
-  end
+  check_registered(self, "unregister", object)
   self.registered[object] = nil
   self.loop:remove_handler(object)
 end
@@ -72,7 +79,10 @@ end
 -- Returns a list of {what was registered, events}; empty when the time is up.
 function ZMQPoller:poll(seconds)
   check_open(self)
-  if seconds == nil or seconds < 0 then
+  if seconds ~= nil and type(seconds) ~= "number" then
+    error(("bad argument #1 to 'poll' (number of seconds expected, got %s)"):format(type(seconds)),
+      2)
+  elseif seconds == nil or seconds < 0 then
     seconds = math.huge
   end
   self.ready = {}
