@@ -10,7 +10,8 @@ from cases import OVERVIEW
 matplotlib.use('svg')
 matplotlib.rcParams.update({
     'svg.fonttype': 'none', 'svg.hashsalt': 'zmqloop', 'font.size': 9,
-    'font.family': ['DejaVu Sans'], 'axes.spines.top': False, 'axes.spines.right': False,
+    'font.family': 'sans-serif', 'font.sans-serif': ['DejaVu Sans', 'Verdana', 'sans-serif'],
+    'axes.spines.top': False, 'axes.spines.right': False,
     'axes.titlesize': 9, 'xtick.color': '#555555', 'axes.edgecolor': '#999999'})
 
 from matplotlib import pyplot  # noqa: E402: after its settings

@@ -74,6 +74,33 @@ static int on_subscription(zloop_t *loop, zsock_t *reader, void *socket) {
   return zloop_poller(loop, &item, on_writable, socket);
 }
 
+/* ---- periodic ----------------------------------------------------------- */
+
+static double *ticks;
+
+static int on_tick(zloop_t *loop, int timer, void *arg) {
+  (void)loop, (void)timer, (void)arg;
+  ticks[b.seen++] = bench_seconds();
+  return b.seen < b.counted ? 0 : -1;
+}
+
+static void periodic(void) {
+  zloop_t *loop = zloop_new();
+  ticks = zmalloc(b.counted * sizeof *ticks);
+  double start = bench_seconds();
+  zloop_timer(loop, 1, 0, on_tick, NULL);
+  bench_begin(&b);
+  zloop_start(loop);
+  bench_end(&b);
+  bench_add_ticks(&b, ticks, b.counted, start, 1e-3);
+  b.seen = 0; /* they were no messages */
+  bench_report(&b);
+  zloop_destroy(&loop);
+  free(ticks);
+}
+
+/* ---- which --------------------------------------------------------------- */
+
 static const struct {
   const char *name;
   int type;
@@ -104,6 +131,10 @@ static zsock_t *open_reader(zloop_t *loop, int type, const char *endpoint,
 
 int main(int argc, char **argv) {
   bench_parse(&b, argc, argv);
+  if (streq(b.workload, "periodic")) {
+    periodic();
+    return 0;
+  }
   size_t w = 0, count = sizeof workloads / sizeof *workloads;
   while (w < count && !streq(workloads[w].name, b.workload))
     w++;
