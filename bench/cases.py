@@ -124,7 +124,7 @@ def pub():
 
 
 def idle():
-    for workload, alone in ((Workload('echo', 'req', 'ipc', False), 20000), (SINK, 4000000)):
+    for workload, alone in ((Workload('echo', 'req', 'ipc', False), 20000), (SINK, 2000000)):
         lines, targets = [], []
         for peer in (*BOTH, 'zloop', 'ZMQStream'):
             name = NAMES.get(peer, peer)
@@ -176,7 +176,7 @@ def loop_lines(task, count=TIMERS):
 def timers():
     both = [('zmqloop ' + version, peer) for version, peer in LUV.items()]
     yield Table('timers', '100,000 one-shot timers over a second: create, cancel 90 %, run',
-                loop_lines('timers'), [CREATE, CANCEL, BYTES, RUN_CPU, *USED], 'libuv',
+                loop_lines('timers'), [CREATE, CANCEL, BYTES, RUN_CPU, PEAK], 'libuv',
                 [Target(line, (figure,), 4, peer) for line, peer in both
                  for figure in (CREATE, CANCEL)] +
                 [Target(line, (BYTES,), 200) for line, _ in both])

@@ -17,6 +17,7 @@ matplotlib.rcParams.update({
 from matplotlib import pyplot  # noqa: E402: after its settings
 
 OURS, BASE, OTHER, TARGET = '#1f77b4', '#555555', '#bbbbbb', '#d62728'
+ON_WHITE = {'facecolor': 'white', 'edgecolor': 'none', 'alpha': 0.8, 'pad': 0.5}
 ROW_INCHES, PANEL_INCHES = 0.26, 3.2
 
 
@@ -66,12 +67,12 @@ def draw_panel(axes, table, figure, runs):
         if figure.ratio and ratios:
             text += ' (%s)' % report.ratio_form(statistics.median(ratios))
         axes.annotate(text, (max(values), row), (4, 0), textcoords='offset points', va='center',
-                      fontsize=8)
+                      fontsize=8, zorder=3, bbox=ON_WHITE)
     for target in table.targets:
         value = figure in target.figures and wanted_value(target, figure, runs)
         if value:
             row = [line.name for line in table.lines].index(target.line)
-            axes.plot([value, value], [row - 0.45, row + 0.45], color=TARGET, linewidth=1.5)
+            axes.plot([value, value], [row - 0.45, row + 0.45], color=TARGET, linewidth=1.5, zorder=2)
     axes.set_title('%s, %s is better' % (figure.title, 'less' if figure.less else 'more'))
     axes.set_xlim(0, axes.get_xlim()[1] * 1.25)
     axes.xaxis.set_major_locator(pyplot.MaxNLocator(4))

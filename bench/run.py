@@ -64,7 +64,7 @@ def path_of(table):
 
 def save(table, runs, repetitions):
     os.makedirs(RESULTS, exist_ok=True)
-    about = '%s; %s; %s; %d repetitions' % (
+    about = '%s; %s; %s; repetitions: %d' % (
         time.strftime('%Y-%m-%d'), system.machine(),
         ', '.join([*system.versions(), *system.lua_versions().values()]), repetitions)
     with open(path_of(table), 'w') as f:
@@ -104,7 +104,7 @@ def draw(chart):
 def arguments():
     parser = argparse.ArgumentParser(prog='scripts/bench')
     parser.add_argument('cases', metavar='CASE', nargs='*', help=', '.join(cases.CASES))
-    parser.add_argument('--repetitions', type=int, default=7)
+    parser.add_argument('--repetitions', type=int, default=5)
     parser.add_argument('--scale', type=float, default=1.0, help='of the numbers of messages')
     parser.add_argument('--quick', action='store_true',
                         help='only prove that everything runs and arrives')
