@@ -41,23 +41,40 @@ int zl_loop_add_callback(zl_loop *loop, zl_callback_fn fn, void *arg) {
   return 0;
 }
 
+/* Takes the first of those collected, which is about to be called. */
+static zl__callback take(zl_loop *loop) {
+  zl__callbacks *q = &loop->callbacks;
+  zl__callback first = q->ring[q->head];
+  q->head = (q->head + 1) & (q->capacity - 1);
+  q->count--;
+  q->collected--;
+  loop->stats.total.callbacks++;
+  zl__loop_handled(loop);
+  return first;
+}
+
 /* Runs those collected. Returns false if the budget ended it before. */
 bool zl__callbacks_run(zl_loop *loop) {
-  zl__callbacks *q = &loop->callbacks;
-  while (q->collected > 0) {
+  while (loop->callbacks.collected > 0) {
     if (zl__loop_spent(loop)) {
       return false;
     }
-    zl__callback next = q->ring[q->head];
-    q->head = (q->head + 1) & (q->capacity - 1);
-    q->count--;
-    q->collected--;
-    loop->stats.total.callbacks++;
-    zl__loop_handled(loop);
+    zl__callback next = take(loop);
     next.fn(loop, next.arg);
     zl__stats_called(loop);
   }
   return true;
+}
+
+/* Posts are called while no callbacks are collected. */
+int zl_loop_next_callback(zl_loop *loop, zl_callback_fn fn, void **arg) {
+  const zl__callbacks *q = &loop->callbacks;
+  if (q->collected == 0 || q->ring[q->head].fn != fn || zl__loop_spent(loop)) {
+    return 0;
+  }
+  zl__stats_called(loop);
+  *arg = take(loop).arg;
+  return 1;
 }
 
 void zl__callbacks_free(zl_loop *loop) {

@@ -132,7 +132,7 @@ struct zl_timer {
  * the entry comes to the top: re-arming an idle timeout costs one store. */
 typedef struct zl__heap_entry {
   int64_t key;
-  zl_timer *timer;
+  zl_timer *timer; /* NULL: it has left */
 } zl__heap_entry;
 
 /* entries[0, count) is the heap. entries[due, capacity) are the timers to be
@@ -140,12 +140,14 @@ typedef struct zl__heap_entry {
 typedef struct zl__heap {
   zl__heap_entry *entries;
   uint32_t count;
+  uint32_t gone; /* of them, those without a timer */
   uint32_t due;
   uint32_t capacity;
   uint32_t collected; /* of entries[due, capacity), those not NULL */
 } zl__heap;
 
 int64_t zl__timers_next(zl_loop *loop);
+bool zl__timers_alive(const zl_loop *loop);
 void zl__timers_collect(zl_loop *loop, int64_t now);
 bool zl__timers_run(zl_loop *loop);
 void zl__timers_free(zl_loop *loop);

@@ -555,8 +555,7 @@ int zl_loop_running(const zl_loop *loop) {
 /* ---- questions ---------------------------------------------------------- */
 
 int zl_loop_alive(const zl_loop *loop) {
-  if (loop->callbacks.count > 0 || loop->heap.count > 0 ||
-      loop->heap.collected > 0 || !zl__mailbox_empty(&loop->mailbox)) {
+  if (loop->callbacks.count > 0 || zl__timers_alive(loop) || !zl__mailbox_empty(&loop->mailbox)) {
     return 1;
   }
   const zl__link *head = &loop->handles;

@@ -3,8 +3,9 @@
  *
  * The heap is an array of 16-byte entries, so that four children share a cache
  * line: three to five times as fast as a heap of pointers at 100,000 timers. A
- * timer knows its index, so cancelling is O(log n) and leaves nothing behind.
- * A wheel would be faster at cancelling only, and has ticks.
+ * timer knows its index. A cancelled one leaves its entry behind, without a
+ * timer, which costs no walk through the heap; when more than half of the
+ * entries are such, they are all swept out at once.
  *
  * Due timers are first collected, then called: one that is started meanwhile,
  * with no delay too, waits for the next iteration, and one that is cancelled
@@ -27,14 +28,26 @@ _Static_assert(sizeof(zl_timer) <= sizeof(zl_timer_memory), "a timer fits");
 
 enum { ARITY = 4, FIRST_CAPACITY = 16 };
 
-static bool earlier(const zl__heap_entry *a, const zl__heap_entry *b) {
-  return a->key < b->key ||
-         (a->key == b->key && a->timer->rank < b->timer->rank);
+/* Do timers know their indices while the heap is changed? Where many entries
+ * move, numbering all of them afterwards is cheaper than to look for the timer
+ * of each: most are not in the processor's cache. */
+typedef enum numbering { NUMBERED, NUMBERED_LATER } numbering;
+
+/* An entry that has lost its timer is before those of its key. */
+static uint64_t rank_of(const zl__heap_entry *entry) {
+  return entry->timer ? entry->timer->rank : 0;
 }
 
-static void place(zl__heap *heap, uint32_t index, zl__heap_entry entry) {
+static inline bool earlier(const zl__heap_entry *a, const zl__heap_entry *b) {
+  return a->key == b->key ? rank_of(a) < rank_of(b) : a->key < b->key;
+}
+
+static inline void place(zl__heap *heap, uint32_t index, zl__heap_entry entry,
+                         numbering numbers) {
   heap->entries[index] = entry;
-  entry.timer->index = index;
+  if (numbers == NUMBERED && entry.timer) {
+    entry.timer->index = index;
+  }
 }
 
 static void sift_up(zl__heap *heap, uint32_t index) {
@@ -44,13 +57,14 @@ static void sift_up(zl__heap *heap, uint32_t index) {
     if (!earlier(&entry, &heap->entries[parent])) {
       break;
     }
-    place(heap, index, heap->entries[parent]);
+    place(heap, index, heap->entries[parent], NUMBERED);
     index = parent;
   }
-  place(heap, index, entry);
+  place(heap, index, entry, NUMBERED);
 }
 
-static void sift_down(zl__heap *heap, uint32_t index) {
+static inline void sift_down(zl__heap *heap, uint32_t index,
+                             numbering numbers) {
   zl__heap_entry entry = heap->entries[index];
   for (;;) {
     uint64_t first = (uint64_t)index * ARITY + 1;
@@ -67,10 +81,42 @@ static void sift_down(zl__heap *heap, uint32_t index) {
     if (!earlier(&heap->entries[best], &entry)) {
       break;
     }
-    place(heap, index, heap->entries[best]);
+    place(heap, index, heap->entries[best], numbers);
     index = best;
   }
-  place(heap, index, entry);
+  place(heap, index, entry, numbers);
+}
+
+static void number_all(zl__heap *heap) {
+  for (uint32_t i = 0; i < heap->count; i++) {
+    if (heap->entries[i].timer) {
+      heap->entries[i].timer->index = i;
+    }
+  }
+}
+
+static void drop_gone(zl__heap *heap) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < heap->count; i++) {
+    if (heap->entries[i].timer) {
+      heap->entries[kept++] = heap->entries[i];
+    }
+  }
+  heap->count = kept;
+  heap->gone = 0;
+}
+
+/* Makes a heap of entries in any order. */
+static void order(zl__heap *heap) {
+  for (uint32_t i = (heap->count + ARITY - 2) / ARITY; i > 0; i--) {
+    sift_down(heap, i - 1, NUMBERED_LATER);
+  }
+}
+
+static void sweep(zl__heap *heap) {
+  drop_gone(heap);
+  order(heap);
+  number_all(heap);
 }
 
 /* ---- room --------------------------------------------------------------- */
@@ -121,29 +167,47 @@ static void insert(zl__heap *heap, zl_timer *timer) {
   sift_up(heap, heap->count - 1);
 }
 
-static void take_out(zl__heap *heap, zl_timer *timer) {
-  uint32_t index = timer->index;
-  timer->place = ZL__TIMER_AT_REST;
+static void pop(zl__heap *heap) {
   heap->count--;
-  if (index == heap->count) {
-    return;
+  if (heap->count > 0) {
+    heap->entries[0] = heap->entries[heap->count];
+    sift_down(heap, 0, NUMBERED);
   }
-  place(heap, index, heap->entries[heap->count]);
-  sift_up(heap, index);
-  sift_down(heap, heap->entries[index].timer->index);
 }
 
-/* Gives the timer at the top its real key if it was moved later. Returns false
- * if it had been: the top may be another one now. */
+/* Brings a timer to the top with its real key: one may have been moved later,
+ * or have left. Returns false if it is not there yet. */
 static bool settle_top(zl__heap *heap) {
   zl__heap_entry *top = &heap->entries[0];
+  if (!top->timer) {
+    heap->gone--;
+    pop(heap);
+    return false;
+  }
   if (top->key == top->timer->deadline) {
     return true;
   }
   top->key = top->timer->deadline;
   top->timer->rank = top->timer->start;
-  sift_down(heap, 0);
+  sift_down(heap, 0, NUMBERED);
   return false;
+}
+
+/* Those at the end just go. */
+static void leave_heap(zl__heap *heap, zl_timer *timer) {
+  timer->place = ZL__TIMER_AT_REST;
+  heap->entries[timer->index].timer = NULL;
+  heap->gone++;
+  if (timer->index < heap->count - 1) {
+    sift_up(heap, timer->index);
+  }
+  while (heap->count > 0 && !heap->entries[heap->count - 1].timer) {
+    heap->count--;
+    heap->gone--;
+  }
+  if (heap->gone > heap->count / 2) {
+    sweep(heap);
+  }
 }
 
 static void leave_due(zl_timer *timer) {
@@ -156,7 +220,7 @@ static void leave_due(zl_timer *timer) {
 
 static void put_to_rest(zl_timer *timer) {
   if (timer->place == ZL__TIMER_IN_HEAP) {
-    take_out(&timer->loop->heap, timer);
+    leave_heap(&timer->loop->heap, timer);
   }
   leave_due(timer);
   timer->deadline = ZL_FOREVER;
@@ -222,7 +286,7 @@ int zl_timer_start_at(zl_timer *timer, int64_t deadline_ns, int64_t period_ns) {
     loop->heap.entries[timer->index].key = deadline_ns;
     timer->rank = timer->start;
     sift_up(&loop->heap, timer->index);
-    sift_down(&loop->heap, timer->index);
+    sift_down(&loop->heap, timer->index, NUMBERED);
   }
   return 0;
 }
@@ -244,6 +308,10 @@ zl_loop *zl_timer_loop(const zl_timer *timer) {
   return timer->loop;
 }
 
+void *zl_timer_arg(const zl_timer *timer) {
+  return timer->arg;
+}
+
 int zl_timer_active(const zl_timer *timer) {
   return timer->place != ZL__TIMER_AT_REST;
 }
@@ -262,6 +330,99 @@ void zl_timer_close(zl_timer *timer) {
   }
 }
 
+/* ---- sorting ------------------------------------------------------------ */
+
+/* Below it an insertion sort is faster. */
+enum { SHORT = 24 };
+
+static void sort_short(zl__heap_entry *entries, uint32_t count) {
+  for (uint32_t i = 1; i < count; i++) {
+    zl__heap_entry entry = entries[i];
+    uint32_t at = i;
+    for (; at > 0 && earlier(&entry, &entries[at - 1]); at--) {
+      entries[at] = entries[at - 1];
+    }
+    entries[at] = entry;
+  }
+}
+
+static void swap(zl__heap_entry *a, zl__heap_entry *b) {
+  zl__heap_entry entry = *a;
+  *a = *b;
+  *b = entry;
+}
+
+static void reverse(zl__heap_entry *first, zl__heap_entry *last) {
+  for (; first < last; first++, last--) {
+    swap(first, last);
+  }
+}
+
+/* Brings the median of first, middle and last to the end. */
+static void choose_pivot(zl__heap_entry *entries, uint32_t count) {
+  zl__heap_entry *a = &entries[0];
+  zl__heap_entry *b = &entries[count / 2];
+  zl__heap_entry *c = &entries[count - 1];
+  if (earlier(b, a)) {
+    swap(a, b);
+  }
+  if (earlier(b, c)) {
+    swap(b, c);
+  }
+  if (earlier(c, a)) {
+    swap(a, c);
+  }
+}
+
+/* Returns where the pivot came to be. Always swaps, since a processor cannot
+ * guess the outcome of the comparison. */
+static uint32_t partition(zl__heap_entry *entries, uint32_t count) {
+  zl__heap_entry pivot = entries[count - 1];
+  uint32_t before = 0;
+  for (uint32_t i = 0; i < count - 1; i++) {
+    zl__heap_entry entry = entries[i];
+    entries[i] = entries[before];
+    entries[before] = entry;
+    before += earlier(&entry, &pivot);
+  }
+  swap(&entries[before], &entries[count - 1]);
+  return before;
+}
+
+static void sort_by_heap(zl__heap_entry *entries, uint32_t count) {
+  zl__heap heap = {.entries = entries, .count = count};
+  order(&heap);
+  while (heap.count > 1) {
+    heap.count--;
+    swap(&entries[0], &entries[heap.count]);
+    sift_down(&heap, 0, NUMBERED_LATER);
+  }
+  reverse(entries, entries + count - 1);
+}
+
+/* Quicksort in place; what its pivots divide badly goes to the heap. */
+static void sort(zl__heap_entry *entries, uint32_t count) {
+  uint32_t bad = 0;
+  while (count > SHORT) {
+    choose_pivot(entries, count);
+    uint32_t before = partition(entries, count);
+    uint32_t after = count - before - 1;
+    if ((before < count / 8 || after < count / 8) && ++bad > 4) {
+      sort_by_heap(entries, count);
+      return;
+    }
+    if (before < after) {
+      sort(entries, before);
+      entries += before + 1;
+      count = after;
+    } else {
+      sort(entries + before + 1, after);
+      count = before;
+    }
+  }
+  sort_short(entries, count);
+}
+
 /* ---- firing ------------------------------------------------------------- */
 
 /* The earliest deadline, or ZL_FOREVER. */
@@ -275,28 +436,83 @@ int64_t zl__timers_next(zl_loop *loop) {
   return ZL_FOREVER;
 }
 
-static void reverse(zl__heap_entry *first, zl__heap_entry *last) {
-  for (; first < last; first++, last--) {
-    zl__heap_entry entry = *first;
-    *first = *last;
-    *last = entry;
-  }
+bool zl__timers_alive(const zl_loop *loop) {
+  return loop->heap.count > loop->heap.gone || loop->heap.collected > 0;
 }
 
-/* Moves the timers due at `now` to the end of the array, by deadline, then
- * start. They come there last first, as the heap makes room. */
-void zl__timers_collect(zl_loop *loop, int64_t now) {
-  zl__heap *heap = &loop->heap;
+/* Does some entry from index downwards make it `most` that are due? `found` is
+ * how many were found so far; returns how many are. */
+static uint32_t count_due(const zl__heap *heap, uint64_t index, int64_t now,
+                          uint32_t found, uint32_t most) {
+  if (index >= heap->count || heap->entries[index].key > now) {
+    return found;
+  }
+  found++;
+  for (uint64_t child = 1; child <= ARITY && found < most; child++) {
+    found = count_due(heap, index * ARITY + child, now, found, most);
+  }
+  return found;
+}
+
+/* One after the other, which comes to the end of the array last first, as the
+ * heap makes room. */
+static void take_few(zl__heap *heap, int64_t now) {
   while (heap->count > 0 && heap->entries[0].key <= now) {
     if (settle_top(heap)) {
-      zl_timer *timer = heap->entries[0].timer;
-      take_out(heap, timer);
+      zl__heap_entry top = heap->entries[0];
+      pop(heap);
       heap->due--;
-      heap->entries[heap->due] = (zl__heap_entry){.timer = timer};
-      heap->collected++;
+      heap->entries[heap->due] = top;
     }
   }
   reverse(heap->entries + heap->due, heap->entries + heap->capacity - 1);
+}
+
+/* Is it due, now that its key is the real one? */
+static bool settle(zl__heap_entry *entry, int64_t now) {
+  if (entry->key <= now) {
+    entry->key = entry->timer->deadline;
+    entry->timer->rank = entry->timer->start;
+  }
+  return entry->key <= now;
+}
+
+/* In three passes, and sorted: the heap would look at a timer, which is most
+ * likely not in the processor's cache, for each step of each of them. */
+static void take_many(zl__heap *heap, int64_t now) {
+  drop_gone(heap);
+  uint32_t end = heap->count;
+  for (uint32_t i = 0; i < end;) {
+    if (settle(&heap->entries[i], now)) {
+      end--;
+      zl__heap_entry due = heap->entries[i];
+      heap->entries[i] = heap->entries[end];
+      heap->entries[end] = due;
+    } else {
+      i++;
+    }
+  }
+  uint32_t count = heap->count - end;
+  heap->due = heap->capacity - count;
+  memmove(heap->entries + heap->due, heap->entries + end,
+          count * sizeof *heap->entries);
+  heap->count = end;
+  order(heap);
+  number_all(heap);
+  sort(heap->entries + heap->due, count);
+}
+
+/* Moves the timers due at `now` to the end of the array, by deadline, then
+ * start. */
+void zl__timers_collect(zl_loop *loop, int64_t now) {
+  zl__heap *heap = &loop->heap;
+  uint32_t many = heap->count / 16 + 16;
+  if (count_due(heap, 0, now, 0, many) < many) {
+    take_few(heap, now);
+  } else {
+    take_many(heap, now);
+  }
+  heap->collected = heap->capacity - heap->due;
   for (uint32_t i = heap->due; i < heap->capacity; i++) {
     heap->entries[i].timer->index = i;
     heap->entries[i].timer->place = ZL__TIMER_DUE;
@@ -329,27 +545,56 @@ static int64_t now_of(const zl_loop *loop) {
                                             : zl_loop_time_ns(loop);
 }
 
+/* Tells the processor of a timer that will be called soon, and of what its
+ * owner is likely to have before it. */
+static void announce(const zl__heap *heap, uint64_t index) {
+#ifdef __GNUC__
+  if (index < heap->capacity && heap->entries[index].timer) {
+    const char *timer = (const char *)heap->entries[index].timer;
+    __builtin_prefetch(timer);
+    __builtin_prefetch(timer - 64);
+  }
+#endif
+}
+
+/* Takes the first of those collected, which is about to be called. */
+static zl_timer *take_due(zl_loop *loop, uint64_t *missed) {
+  zl_timer *timer = first_due(&loop->heap);
+  announce(&loop->heap, (uint64_t)loop->heap.due + 4);
+  int64_t now = now_of(loop);
+  zl__stats_timer(loop, now, timer->deadline);
+  leave_due(timer);
+  if (timer->period > 0) {
+    *missed = rearm(timer, now);
+  } else {
+    *missed = 0;
+    timer->deadline = ZL_FOREVER;
+  }
+  zl__loop_handled(loop);
+  return timer;
+}
+
 /* Calls those collected. Returns false if the budget ended it before. */
 bool zl__timers_run(zl_loop *loop) {
-  zl_timer *timer;
-  while ((timer = first_due(&loop->heap))) {
+  while (first_due(&loop->heap)) {
     if (zl__loop_spent(loop)) {
       return false;
     }
-    uint64_t missed = 0;
-    int64_t now = now_of(loop);
-    zl__stats_timer(loop, now, timer->deadline);
-    leave_due(timer);
-    if (timer->period > 0) {
-      missed = rearm(timer, now);
-    } else {
-      timer->deadline = ZL_FOREVER;
-    }
-    zl__loop_handled(loop);
+    uint64_t missed;
+    zl_timer *timer = take_due(loop, &missed);
     timer->fn(timer, missed, timer->arg);
     zl__stats_called(loop);
   }
   return true;
+}
+
+zl_timer *zl_timer_next(zl_loop *loop, zl_timer_fn fn, uint64_t *missed) {
+  const zl_timer *next = first_due(&loop->heap);
+  if (!next || next->fn != fn || zl__loop_spent(loop)) {
+    return NULL;
+  }
+  zl__stats_called(loop);
+  return take_due(loop, missed);
 }
 
 /* Those in the caller's memory outlive the loop, at rest. */
@@ -379,22 +624,35 @@ static const char *verify_due(const zl__heap *heap) {
   return NULL;
 }
 
+static const char *verify_entry(const zl__heap_entry *entry, uint32_t index) {
+  if (entry->timer->index != index) {
+    return "a timer knows its place in the heap";
+  }
+  if (entry->key > entry->timer->deadline) {
+    return "a timer's key is not after its deadline";
+  }
+  if (entry->timer->place != ZL__TIMER_IN_HEAP) {
+    return "a timer in the heap is not collected";
+  }
+  return NULL;
+}
+
 const char *zl__timers_verify(const zl_loop *loop) {
   const zl__heap *heap = &loop->heap;
+  uint32_t gone = 0;
   for (uint32_t i = 0; i < heap->count; i++) {
     const zl__heap_entry *entry = &heap->entries[i];
-    if (entry->timer->index != i) {
-      return "a timer knows its place in the heap";
-    }
-    if (entry->key > entry->timer->deadline) {
-      return "a timer's key is not after its deadline";
-    }
     if (i > 0 && earlier(entry, &heap->entries[(i - 1) / ARITY])) {
-      return "no timer in the heap is before its parent";
+      return "no entry of the heap is before its parent";
     }
-    if (entry->timer->place != ZL__TIMER_IN_HEAP) {
-      return "a timer in the heap is not collected";
+    gone += entry->timer == NULL;
+    const char *broken = entry->timer ? verify_entry(entry, i) : NULL;
+    if (broken) {
+      return broken;
     }
+  }
+  if (gone != heap->gone) {
+    return "the entries without a timer are counted";
   }
   return verify_due(heap);
 }

@@ -225,6 +225,10 @@ typedef void (*zl_callback_fn)(zl_loop *loop, void *arg);
  * What is pending when the loop is closed is forgotten. */
 ZL_API int zl_loop_add_callback(zl_loop *loop, zl_callback_fn fn, void *arg);
 
+/* As zl_timer_next(): takes the next callback of this iteration, if it is fn.
+ * Returns 1 with *arg set, or 0. Only from inside fn, in a call by the loop. */
+ZL_API int zl_loop_next_callback(zl_loop *loop, zl_callback_fn fn, void **arg);
+
 /* Like zl_loop_add_callback(), from any thread: first in first out per thread,
  * one wake-up for many. drop(arg) is called instead of fn, on the loop's
  * thread, when the loop is closed first; it may be NULL. The loop must outlive
@@ -329,11 +333,22 @@ ZL_API int zl_timer_start(zl_timer *timer, int64_t delay_ns, int64_t period_ns);
 /* zl_timer_start() with the period of the last start. */
 ZL_API int zl_timer_again(zl_timer *timer, int64_t delay_ns);
 
+/* For a callback that serves several timers in one call, such as a binding that
+ * has a price to pay for each entry into its language: takes the next timer
+ * that is due in this iteration, if fn is its callback. The caller does with it
+ * what fn would. *missed is as for fn. Returns NULL when there is none, or when
+ * the step's budget is used up or zl_loop_break() was called: fn will be called
+ * for it. Only from inside fn, in a call by the loop. */
+ZL_API zl_timer *zl_timer_next(zl_loop *loop, zl_timer_fn fn, uint64_t *missed);
+
 /* Puts the timer to rest; it can be started again. */
 ZL_API void zl_timer_cancel(zl_timer *timer);
 
 /* The loop it was made for. */
 ZL_API zl_loop *zl_timer_loop(const zl_timer *timer);
+
+/* The arg it was made with. */
+ZL_API void *zl_timer_arg(const zl_timer *timer);
 
 /* Nonzero when started and not yet fired (or periodic) and not cancelled. */
 ZL_API int zl_timer_active(const zl_timer *timer);

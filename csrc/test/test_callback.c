@@ -116,6 +116,40 @@ static void on_fd_letter(zl_fd *watch, int events, void *arg) {
   zl_fd_close(watch);
 }
 
+static void on_batch(zl_loop *loop, void *arg) {
+  note('(');
+  do {
+    note(*(const char *)arg);
+    if (*(const char *)arg == 'b') {
+      CHECK_INT(zl_loop_add_callback(loop, on_batch, arg), 0);
+    }
+  } while (zl_loop_next_callback(loop, on_batch, &arg));
+  note(')');
+}
+
+static void test_callback_next_takes_those_of_its_function(void) {
+  static const char letters[] = "abcde";
+  zl_loop *loop = fresh_loop();
+  for (int i = 0; i < 5; i++) {
+    if (i == 3) {
+      add(loop, "+");
+    }
+    CHECK_INT(
+        zl_loop_add_callback(loop, on_batch, (void *)(uintptr_t)&letters[i]),
+        0);
+  }
+  CHECK_INT(zl_loop_step(loop, 0, &(zl_budget){.events = 2}), 2 | ZL_STEP_MORE);
+  CHECK(!strcmp(calls, "(ab)"));
+  CHECK_INT(zl_loop_step(loop, 0, NULL), 4 | ZL_STEP_MORE);
+  CHECK(!strcmp(calls, "(ab)(c)+(de)"));
+  CHECK(zl_loop_step(loop, 0, &(zl_budget){.events = 1}) > 0);
+  CHECK(!strcmp(calls, "(ab)(c)+(de)(b)"));
+  zl_stats stats;
+  zl_loop_stats(loop, &stats);
+  CHECK_INT(stats.callbacks, 7);
+  close_loop(loop);
+}
+
 static void test_callback_before_timer_before_descriptor(void) {
   zl_loop *loop = fresh_loop();
   int ends[2];
@@ -423,6 +457,7 @@ static const zl_test tests[] = {
     TEST(test_callback_first_in_first_out),
     TEST(test_callback_added_inside_waits_for_the_next_iteration),
     TEST(test_callback_thousands_of_them),
+    TEST(test_callback_next_takes_those_of_its_function),
     TEST(test_callback_before_timer_before_descriptor),
     TEST(test_callback_stop_before_run_is_used_up),
     TEST(test_callback_stop_twice_is_stop_once),

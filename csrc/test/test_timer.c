@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/alloc.h"
 #include "support/clock.h"
 #include "test.h"
 
@@ -410,6 +411,210 @@ static void test_timer_a_hundred_thousand(void) {
   close_loop(loop);
 }
 
+/* What has been called last: the next one may not be before it. */
+static struct {
+  int64_t deadline[CROWD];
+  int last;
+  int fired;
+} crowded;
+
+static void on_crowded(zl_timer *timer, uint64_t missed, void *arg) {
+  int i = (int)((zl_timer **)arg - crowd);
+  int last = crowded.last;
+  CHECK(timer == crowd[i]);
+  CHECK_INT(missed, 0);
+  CHECK(last < 0 || crowded.deadline[last] < crowded.deadline[i] ||
+        (crowded.deadline[last] == crowded.deadline[i] && last < i));
+  crowded.last = i;
+  crowded.fired++;
+}
+
+/* Deadlines of many timers that are due together. */
+static int64_t pattern_deadline(int pattern, int i, int count) {
+  switch (pattern) {
+  case 0: return i;
+  case 1: return count - i;
+  case 2: return 7;
+  case 3: return i % 10;
+  case 4: return i < count / 2 ? i : count - i; /* up and down */
+  case 5: return (int64_t)i * 7919 % count;
+  case 6: return i % 2 ? i : 0;
+  default: /* bad for a median of three */
+    return i % 2 ? count / 2 + i / 2 : i / 2 * (i / 2 % 2 ? 1 : -1);
+  }
+}
+
+static void check_crowd(int pattern, int count, int later) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  crowded.last = -1;
+  crowded.fired = 0;
+  for (int i = 0; i < count; i++) {
+    crowded.deadline[i] = 10 + count + pattern_deadline(pattern, i, count);
+    CHECK_INT(zl_timer_new(loop, on_crowded, &crowd[i], &crowd[i]), 0);
+  }
+  for (int i = 0; i < count; i++) {
+    int64_t first = crowded.deadline[i] - (later ? i % 5 : 0);
+    CHECK_INT(zl_timer_start_at(crowd[i], first, 0), 0);
+  }
+  for (int i = 0; later && i < count; i++) { /* with the keys of before */
+    CHECK_INT(zl_timer_start_at(crowd[i], crowded.deadline[i], 0), 0);
+  }
+  for (int i = 0; i < count; i++) {
+    if (i % 7 == 3) {
+      zl_timer_cancel(crowd[i]);
+    }
+  }
+  verify_loop(loop);
+  clock.now = 10 + count + count / 2;
+  CHECK(zl_loop_step(loop, 0, NULL) >= 0);
+  verify_loop(loop);
+  clock.now = 100 + 3 * count;
+  CHECK(zl_loop_step(loop, 0, NULL) >= 0);
+  CHECK_INT(crowded.fired, count - (count + 3) / 7);
+  close_loop(loop);
+}
+
+static void test_timer_crowds_in_any_order(void) {
+  static const int counts[] = {1, 15, 40, 1000, 5000};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    for (int pattern = 0; pattern < 8; pattern++) {
+      check_crowd(pattern, counts[i], 0);
+      check_crowd(pattern, counts[i], 1);
+    }
+  }
+}
+
+static void test_timer_cancelled_ones_leave_no_room_taken(void) {
+  test_alloc memory = {.bytes = 0};
+  zl_config config = {
+      .size = sizeof config, .alloc = test_alloc_fn, .alloc_ud = &memory};
+  zl_loop *loop;
+  CHECK_INT(zl_loop_new(&config, &loop), 0);
+  for (int i = 0; i < 100; i++) {
+    CHECK_INT(zl_timer_new(loop, on_crowd, NULL, &crowd[i]), 0);
+    CHECK_INT(zl_timer_start(crowd[i], (3600 - i) * SECONDS, 0), 0);
+  }
+  size_t before = memory.bytes;
+  for (int i = 0; i < CROWD; i++) {
+    zl_timer *timer = crowd[i % 97];
+    zl_timer_cancel(timer);
+    CHECK_INT(zl_timer_start(timer, (3600 + i % 7) * SECONDS, 0), 0);
+  }
+  verify_loop(loop);
+  CHECK(memory.bytes <= 2 * before);
+  close_loop(loop);
+}
+
+/* ---- several in one call --------------------------------------------------
+ */
+
+static struct {
+  record record;
+  zl_timer *other; /* of another function */
+  zl_timer *cancelled;
+  int calls;
+  int breaks_after; /* so many; 0: never */
+  int64_t slow;     /* time that passes in each */
+  virtual_clock clock;
+} batch;
+
+static void on_other(zl_timer *timer, uint64_t missed, void *arg) {
+  (void)timer;
+  (void)missed;
+  (void)arg;
+  note(&batch.record, '+');
+}
+
+static void on_batch(zl_timer *timer, uint64_t missed, void *arg) {
+  zl_loop *loop = zl_timer_loop(timer);
+  (void)arg;
+  batch.calls++;
+  note(&batch.record, '(');
+  while (timer) {
+    note(&batch.record, *(char *)zl_timer_arg(timer));
+    CHECK(!zl_timer_active(timer) || missed == 2);
+    if (batch.cancelled) {
+      zl_timer_cancel(batch.cancelled);
+    }
+    if (batch.breaks_after > 0 && --batch.breaks_after == 0) {
+      zl_loop_break(loop);
+    }
+    batch.clock.now += batch.slow;
+    timer = zl_timer_next(loop, on_batch, &missed);
+  }
+  note(&batch.record, ')');
+}
+
+/* Timers a to e at 1 to 5, and one of another function. */
+static zl_loop *batch_loop(int64_t other_deadline, zl_timer **timers) {
+  static char letters[] = "abcde";
+  memset(&batch, 0, sizeof batch);
+  zl_loop *loop = virtual_loop(&batch.clock);
+  for (int i = 0; i < 5; i++) {
+    CHECK_INT(zl_timer_new(loop, on_batch, &letters[i], &timers[i]), 0);
+    CHECK_INT(zl_timer_start_at(timers[i], 10 * i, 0), 0);
+  }
+  CHECK_INT(zl_timer_new(loop, on_other, NULL, &batch.other), 0);
+  CHECK_INT(zl_timer_start_at(batch.other, other_deadline, 0), 0);
+  batch.clock.now = 50;
+  return loop;
+}
+
+static const char *step_batch(zl_loop *loop, const zl_budget *budget) {
+  batch.record.count = 0;
+  batch.record.calls[0] = '\0';
+  (void)zl_loop_step(loop, 0, budget);
+  verify_loop(loop);
+  return batch.record.calls;
+}
+
+static void test_timer_next_takes_those_of_its_function(void) {
+  zl_timer *timers[5];
+  zl_loop *loop = batch_loop(25, timers);
+  CHECK(!strcmp(step_batch(loop, NULL), "(abc)+(de)"));
+  zl_stats stats;
+  zl_loop_stats(loop, &stats);
+  CHECK_INT(stats.timers, 6);
+  close_loop(loop);
+}
+
+static void test_timer_next_skips_what_was_cancelled_meanwhile(void) {
+  zl_timer *timers[5];
+  zl_loop *loop = batch_loop(100, timers);
+  batch.cancelled = timers[2];
+  CHECK(!strcmp(step_batch(loop, NULL), "(abde)"));
+  close_loop(loop);
+}
+
+static void test_timer_next_rearms_periodic_ones(void) {
+  zl_timer *timers[5];
+  zl_loop *loop = batch_loop(100, timers);
+  CHECK_INT(zl_timer_start_at(timers[1], 10, 15), 0);
+  CHECK(!strcmp(step_batch(loop, NULL), "(abcde)"));
+  CHECK_INT(zl_timer_deadline_ns(timers[1]), 55);
+  close_loop(loop);
+}
+
+static void test_timer_next_keeps_to_the_budget(void) {
+  zl_timer *timers[5];
+  zl_loop *loop = batch_loop(100, timers);
+  CHECK(!strcmp(step_batch(loop, &(zl_budget){.events = 2}), "(ab)"));
+  batch.slow = 1;
+  CHECK(!strcmp(step_batch(loop, &(zl_budget){.time_ns = 2}), "(cd)"));
+  CHECK(!strcmp(step_batch(loop, NULL), "(e)"));
+  close_loop(loop);
+}
+
+static void test_timer_next_ends_at_a_break(void) {
+  zl_timer *timers[5];
+  zl_loop *loop = batch_loop(100, timers);
+  batch.breaks_after = 3;
+  CHECK(!strcmp(step_batch(loop, NULL), "(abc)"));
+  CHECK(!strcmp(step_batch(loop, NULL), "(de)"));
+  close_loop(loop);
+}
+
 /* ---- the real clock ----------------------------------------------------- */
 
 typedef struct punctual {
@@ -733,6 +938,13 @@ static const zl_test tests[] = {
     TEST(test_timer_cancel_and_close_of_nothing),
     TEST(test_timer_only_one_removed_then_run),
     TEST(test_timer_a_hundred_thousand),
+    TEST(test_timer_crowds_in_any_order),
+    TEST(test_timer_cancelled_ones_leave_no_room_taken),
+    TEST(test_timer_next_takes_those_of_its_function),
+    TEST(test_timer_next_skips_what_was_cancelled_meanwhile),
+    TEST(test_timer_next_rearms_periodic_ones),
+    TEST(test_timer_next_keeps_to_the_budget),
+    TEST(test_timer_next_ends_at_a_break),
     TEST(test_timer_is_never_early),
     TEST(test_timer_agrees_with_a_sorted_array),
     TEST(test_timer_in_memory_of_the_caller),
