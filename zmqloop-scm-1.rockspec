@@ -66,6 +66,7 @@ build = {
         "csrc/lua/argument.c",
         "csrc/lua/blocked.c",
         "csrc/lua/call.c",
+        "csrc/lua/callback.c",
         "csrc/lua/context.c",
         "csrc/lua/curve.c",
         "csrc/lua/exit.c",

@@ -555,7 +555,8 @@ int zl_loop_running(const zl_loop *loop) {
 /* ---- questions ---------------------------------------------------------- */
 
 int zl_loop_alive(const zl_loop *loop) {
-  if (loop->callbacks.count > 0 || zl__timers_alive(loop) || !zl__mailbox_empty(&loop->mailbox)) {
+  if (loop->callbacks.count > 0 || zl__timers_alive(loop) ||
+      !zl__mailbox_empty(&loop->mailbox)) {
     return 1;
   }
   const zl__link *head = &loop->handles;

@@ -104,9 +104,8 @@ void zlua_timer_push_callback(lua_State *L, int index);
 
 /* The uservalue of a loop. */
 enum {
-  ZLUA_LOOP_ACTIVE = 1, /* active handles, by anchor; [0]: the zlua_loop */
-  ZLUA_LOOP_CALLBACKS,  /* pending callbacks, a queue from first to last */
-  ZLUA_LOOP_ARGUMENTS,  /* {n, ...} of those that have some, same places */
+  ZLUA_LOOP_ACTIVE = 1, /* active handles, by anchor; [0]: the loop */
+  ZLUA_LOOP_CALLBACKS,  /* packed ones, a queue from first to last */
   ZLUA_LOOP_HANDLERS,   /* descriptor number and registered object -> handler */
   ZLUA_LOOP_SIGNALS,    /* number -> handler of the signal */
   ZLUA_LOOP_CLOCK,      /* the coroutine of the user's clock, if there is one */
@@ -169,9 +168,15 @@ struct zlua_loop {
 
 zlua_loop *zlua_check_loop(lua_State *L, int index, const char *method,
                            int argument);
+void zlua_push_actives(lua_State *L);
 void zlua_push_loop(lua_State *L, int serial);
-void zlua_push_loops(lua_State *L);
 void zlua_push_active(lua_State *L, int loop_index);
+
+/* ---- callbacks: callback.c --------------------------------------------------
+ */
+
+void zlua_pack(lua_State *L, int first, int count);
+int zlua_unpack(lua_State *L);
 
 /* ---- protected calls: call.c -----------------------------------------------
  */
@@ -209,6 +214,7 @@ void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
                 zlua_entry *before);
 int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before);
 bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle);
+bool zlua_may_repeat(const zlua_loop *loop);
 void zlua_on_slowest(zl_loop *core, int64_t took_ns, void *arg);
 void zlua_raise_later(zlua_loop *loop);
 void zlua_calling(lua_State *L, int state_index, int callback_index);
@@ -219,8 +225,8 @@ void zlua_push_traceback(lua_State *L);
 void zlua_make_calls(lua_State *L);
 zlua_calls *zlua_calls_of(lua_State *L);
 
-int zlua_call_callback(lua_State *L, void *handle);
-int zlua_call_timer(lua_State *L, void *handle);
+int zlua_call_callback(lua_State *L, void *is_taken);
+int zlua_call_timer(lua_State *L, void *taken);
 int zlua_call_handler(lua_State *L, void *handle);
 int zlua_call_signal(lua_State *L, void *handle);
 int zlua_call_recv(lua_State *L, void *handle);
@@ -443,6 +449,7 @@ void zlua_open_poller(lua_State *L);
 void zlua_open_proxy(lua_State *L);
 void zlua_open_curve(lua_State *L);
 void zlua_open_loop(lua_State *L);
+void zlua_open_callback(lua_State *L);
 void zlua_open_timer(lua_State *L);
 void zlua_open_handler(lua_State *L);
 void zlua_open_blocked(lua_State *L);

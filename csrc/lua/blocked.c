@@ -122,14 +122,18 @@ static void on_blocked(zl_loop *core, void *arg) {
 static int push_blocked_loops(lua_State *L) {
   int count = 0;
   lua_newtable(L);
-  zlua_push_loops(L);
+  zlua_push_actives(L);
   lua_pushnil(L);
   while (lua_next(L, -2)) {
-    zlua_loop *loop = zlua_test_object(L, -1, &zlua_class_loop);
-    if (loop && loop->blocked.L) {
-      unhook(loop);
-      lua_pushvalue(L, -1);
-      lua_rawseti(L, -5, ++count);
+    if (lua_istable(L, -1)) { /* else it is the last number */
+      lua_rawgeti(L, -1, 0);
+      zlua_loop *loop = lua_touserdata(L, -1);
+      if (loop->blocked.L) {
+        unhook(loop);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -6, ++count);
+      }
+      lua_pop(L, 1);
     }
     lua_pop(L, 1);
   }

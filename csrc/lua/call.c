@@ -259,6 +259,12 @@ bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
   return status == 0;
 }
 
+/* May what is called repeatedly go on? A hook that waits for the end of it does
+ * so in vain in a long batch. */
+bool zlua_may_repeat(const zlua_loop *loop) {
+  return lua_gethookmask(loop->L) == 0;
+}
+
 /* [-0, +0] the calls of this state. */
 static zlua_calls *calls_of(lua_State *L) {
   zlua_getregistry(L, &calls_key);
@@ -318,17 +324,18 @@ typedef struct call {
   next_fn next;
   zlua_slot slot;
   bool repeated; /* until the end, not once */
+  bool may_end;  /* before it: the core makes another call for the rest */
 } call;
 
 static const call calls_of_slots[] = {
-    {zlua_call_callback, ZLUA_SLOT_CALL_CALLBACK, false},
-    {zlua_call_timer, ZLUA_SLOT_CALL_TIMER, false},
-    {zlua_call_handler, ZLUA_SLOT_CALL_HANDLER, false},
-    {zlua_call_signal, ZLUA_SLOT_CALL_SIGNAL, false},
-    {zlua_call_recv, ZLUA_SLOT_CALL_RECV, true},
-    {zlua_call_sent, ZLUA_SLOT_CALL_SENT, false},
-    {zlua_call_closed, ZLUA_SLOT_CALL_CLOSED, false},
-    {zlua_call_notice, ZLUA_SLOT_CALL_NOTICE, false},
+    {zlua_call_callback, ZLUA_SLOT_CALL_CALLBACK, true, true},
+    {zlua_call_timer, ZLUA_SLOT_CALL_TIMER, true, true},
+    {zlua_call_handler, ZLUA_SLOT_CALL_HANDLER, false, false},
+    {zlua_call_signal, ZLUA_SLOT_CALL_SIGNAL, false, false},
+    {zlua_call_recv, ZLUA_SLOT_CALL_RECV, true, false},
+    {zlua_call_sent, ZLUA_SLOT_CALL_SENT, false, false},
+    {zlua_call_closed, ZLUA_SLOT_CALL_CLOSED, false, false},
+    {zlua_call_notice, ZLUA_SLOT_CALL_NOTICE, false, false},
 };
 
 #if ZLUA_KEEPS_STACK
@@ -382,11 +389,16 @@ static const char call_once[] =
 
 static const char call_repeatedly[] =
     "local next = ...\n"
+    "local function last(fn, ...)\n"
+    "  return fn(...)\n"
+    "end\n"
     "local function call(active, state, handle, loop, fn, ...)\n"
-    "  if fn ~= nil then\n"
+    "  if fn then\n"
     "    fn(...)\n"
     "    return call(active, state, handle, loop,\n"
     "      next(active, state, handle, loop))\n"
+    "  elseif fn == false then\n"
+    "    return last(...)\n"
     "  end\n"
     "end\n"
     "return function(active, state, handle, loop)\n"
@@ -395,11 +407,18 @@ static const char call_repeatedly[] =
     "end\n";
 
 /* After a yield the handle, on the stack of whom the call came from, is gone.
- */
+ * Where a C function may be the last one, it is marked as that by `false`: as a
+ * tail call it finds no function of ours whose position error() would tell. */
 static int next_of(lua_State *L) {
   const call *it = lua_touserdata(L, lua_upvalueindex(1));
   const zlua_calls *calls = lua_touserdata(L, lua_upvalueindex(2));
-  return calls->runner == L ? it->next(L, lua_touserdata(L, 3)) : 0;
+  int values = calls->runner == L ? it->next(L, lua_touserdata(L, 3)) : 0;
+  if (it->may_end && values > 0 && lua_iscfunction(L, -values)) {
+    lua_pushboolean(L, 0);
+    lua_insert(L, -values - 1);
+    values++;
+  }
+  return values;
 }
 
 /* [-0, +1] */

@@ -9,9 +9,11 @@
 const zlua_class zlua_class_loop = {.name = "IOLoop",
                                     .size = sizeof(zlua_loop)};
 
-/* The keys in the registry of the running loop and of the table of loops. */
+/* The keys in the registry of the running loop, and of the table that finds the
+ * table of active handles by the loop's serial number. Its values are weak; [0]
+ * is the last number. */
 static const char running_key;
-static const char loops_key;
+static const char actives_key;
 
 /* The open loop at index, which is the argument, or self (argument 0). */
 zlua_loop *zlua_check_loop(lua_State *L, int index, const char *method,
@@ -138,12 +140,12 @@ static void detach_all(zlua_loop *loop) {
 
 /* [-0, +0] gives the loop at index its tables. In the state table the places of
  * errors have to be there from the start: filling them must not allocate. */
-static void make_tables(lua_State *L, zlua_loop *loop, int index) {
+static void make_tables(lua_State *L, int index) {
   zlua_getuservalue(L, index);
   for (int i = ZLUA_LOOP_ACTIVE; i <= ZLUA_LOOP_STATE; i++) {
     lua_createtable(L, i == ZLUA_LOOP_STATE ? ZLUA_LEFT_BLOCKED : 0, 0);
     if (i == ZLUA_LOOP_ACTIVE) {
-      lua_pushlightuserdata(L, loop);
+      lua_pushvalue(L, index);
       lua_rawseti(L, -2, 0);
     }
     lua_rawseti(L, -2, i);
@@ -151,32 +153,33 @@ static void make_tables(lua_State *L, zlua_loop *loop, int index) {
   lua_pop(L, 1);
 }
 
-/* [-0, +0] enters the loop at index into the table of loops, whose values are
- * weak and whose [0] is the last serial number. */
+/* [-0, +0] gives the loop at index its number. */
 static void enlist(lua_State *L, zlua_loop *loop, int index) {
-  zlua_getregistry(L, &loops_key);
+  zlua_push_actives(L);
   lua_rawgeti(L, -1, 0);
   loop->serial = (int)lua_tointeger(L, -1) + 1;
   lua_pushinteger(L, loop->serial);
   lua_rawseti(L, -3, 0);
-  lua_pushvalue(L, index);
+  zlua_push_active(L, index);
   lua_rawseti(L, -3, loop->serial);
   lua_pop(L, 2);
 }
 
-/* [-0, +1] pushes the table of loops, whose [0] is no loop. */
-void zlua_push_loops(lua_State *L) {
-  zlua_getregistry(L, &loops_key);
+/* [-0, +1] */
+void zlua_push_actives(lua_State *L) {
+  zlua_getregistry(L, &actives_key);
 }
 
 /* [-0, +1] pushes the loop of that number, which may be closed. */
 void zlua_push_loop(lua_State *L, int serial) {
-  zlua_getregistry(L, &loops_key);
+  zlua_push_actives(L);
   lua_rawgeti(L, -1, serial);
-  lua_remove(L, -2);
   if (lua_isnil(L, -1)) {
     luaL_error(L, "loop is closed");
   }
+  lua_rawgeti(L, -1, 0); /* actives, active, loop */
+  lua_insert(L, -3);
+  lua_pop(L, 2);
 }
 
 /* new_loop(class) -> loop, not yet open */
@@ -187,7 +190,7 @@ static int new_loop(lua_State *L) {
   loop->calls = zlua_calls_of(L);
   loop->first_callback = 1;
   loop->next_callback = 1;
-  make_tables(L, loop, 2);
+  make_tables(L, 2);
   enlist(L, loop, 2);
   zlua_set_own_metatable(L, &zlua_class_loop, 1);
   return 1;
@@ -523,96 +526,6 @@ static int calling(lua_State *L) {
   return 0;
 }
 
-/* ---- callbacks ---------------------------------------------------------- */
-
-static void call_next(zl_loop *core, void *arg) {
-  (void)core;
-  (void)zlua_call(arg, ZLUA_SLOT_CALL_CALLBACK, NULL);
-}
-
-/* [-0, +n] pushes a table of the values from index `first` to the top: {...,
- * n = how many}, since they may be nil. */
-static void pack(lua_State *L, int first) {
-  int count = lua_gettop(L) - first + 1;
-  lua_createtable(L, count, 1);
-  lua_insert(L, first);
-  for (int i = count; i >= 1; i--) {
-    lua_rawseti(L, first, i);
-  }
-  lua_pushinteger(L, count);
-  lua_setfield(L, first, "n");
-}
-
-/* add_callback(fn, ...): fn(...) in the next iteration. A closed loop forgets
- * it, as it has forgotten what was pending. */
-static int loop_add_callback(lua_State *L) {
-  zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "add_callback");
-  zlua_check_callable(L, "add_callback", 1, 2);
-  if (!loop->core) {
-    return 0;
-  }
-  lua_Integer place = loop->next_callback;
-  bool has_arguments = lua_gettop(L) > 2;
-  if (has_arguments) {
-    pack(L, 3);
-  }
-  zlua_getuservalue(L, 1); /* loop, fn, [arguments,] uservalue */
-  lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
-  lua_pushvalue(L, 2);
-  lua_rawseti(L, -2, (int)place); /* callbacks[place] = fn */
-  if (has_arguments) {
-    lua_rawgeti(L, -2, ZLUA_LOOP_ARGUMENTS);
-    lua_pushvalue(L, 3);
-    lua_rawseti(L, -2, (int)place);
-  }
-  int rc = zl_loop_add_callback(loop->core, call_next, loop);
-  if (rc < 0 && has_arguments) {
-    lua_pushnil(L);
-    lua_rawseti(L, -2, (int)place); /* else the next one would get them */
-  }
-  if (rc < 0) {
-    return zlua_raise(L, rc);
-  }
-  loop->next_callback = place + 1;
-  return 0;
-}
-
-/* (active, state, nil, loop): takes the first callback off the queue and calls
- * it. An empty queue starts again at 1, so that the tables stay arrays. */
-int zlua_call_callback(lua_State *L, void *handle) {
-  (void)handle;
-  zlua_loop *loop = zlua_test_object(L, 4, &zlua_class_loop);
-  lua_Integer place = loop->first_callback++;
-  zlua_getuservalue(L, 4);                /* 5 */
-  lua_rawgeti(L, 5, ZLUA_LOOP_CALLBACKS); /* 6 */
-  lua_rawgeti(L, 5, ZLUA_LOOP_ARGUMENTS); /* 7 */
-  if (loop->first_callback == loop->next_callback) {
-    loop->first_callback = 1;
-    loop->next_callback = 1;
-  }
-  lua_rawgeti(L, 6, (int)place); /* 8: fn */
-  zlua_calling(L, 2, 8);
-  lua_pushnil(L);
-  lua_rawseti(L, 6, (int)place);
-  lua_rawgeti(L, 7, (int)place); /* 9: arguments, or nil */
-  int count = 0;
-  if (lua_istable(L, 9)) {
-    lua_pushnil(L);
-    lua_rawseti(L, 7, (int)place);
-    lua_getfield(L, 9, "n");
-    count = (int)lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    luaL_checkstack(L, count + 1, "too many arguments");
-    lua_pushvalue(L, 8);
-    for (int i = 1; i <= count; i++) {
-      lua_rawgeti(L, 9, i);
-    }
-  } else {
-    lua_pushvalue(L, 8);
-  }
-  return 1 + count;
-}
-
 /* ---- errors ------------------------------------------------------------- */
 
 /* on_error(fn | "raise" | nil): what becomes of the errors of callbacks. */
@@ -689,7 +602,6 @@ static const luaL_Reg methods[] = {
     {"running", loop_running},
     {"closed", loop_closed},
     {"time", loop_time},
-    {"add_callback", loop_add_callback},
     {"on_error", loop_on_error},
     {"fd", loop_fd},
     {"timeout", loop_timeout},
@@ -723,5 +635,5 @@ void zlua_open_loop(lua_State *L) {
   lua_pushliteral(L, "v");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
-  zlua_setregistry(L, &loops_key);
+  zlua_setregistry(L, &actives_key);
 }

@@ -308,6 +308,7 @@ int luaopen_zmqloop_core(lua_State *L) {
   zlua_open_proxy(L);
   zlua_open_curve(L);
   zlua_open_loop(L);
+  zlua_open_callback(L);
   zlua_open_timer(L);
   zlua_open_handler(L);
   zlua_open_blocked(L);

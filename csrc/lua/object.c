@@ -65,12 +65,10 @@ void zlua_set_own_metatable(lua_State *L, const zlua_class *class,
  * libraries are read no further than they are long. */
 void *zlua_test_object(lua_State *L, int index, const zlua_class *class) {
   const zlua_class *found;
-  void *object;
-  if (lua_type(L, index) != LUA_TUSERDATA ||
-      zlua_rawlen(L, index) != class->size) {
-    return NULL;
+  void *object = lua_touserdata(L, index);
+  if (!object || zlua_rawlen(L, index) != class->size) {
+    return NULL; /* a light one has the length 0 */
   }
-  object = lua_touserdata(L, index);
   memcpy(&found, object, sizeof found); /* NOLINT: the pointer is meant */
   return found == class ? object : NULL;
 }

@@ -2,10 +2,13 @@
  * SPDX-License-Identifier: MIT
  *
  * Timers are many, so they are small: the core's timer is inside the userdata,
- * whose uservalue is the callback. A pending one costs that, an entry in the
- * heap and a place among the loop's active handles. A handle that nobody holds
- * is collected with its callback once it has fired, and one that is held can be
- * started again, if its loop still exists.
+ * whose uservalue is the packed callback. A pending one costs that, an entry in
+ * the heap and a place among the loop's active handles. A handle that nobody
+ * holds is collected with its callback once it has fired, and one that is held
+ * can be started again, if its loop still exists.
+ *
+ * Those that are due in an iteration are called in one call from the core,
+ * until one yields or raises an error: then the core makes another one.
  *
  * There is no finalizer: the core knows a timer only while it is active, and
  * then the loop reaches it, so Lua frees it after it has called the loop's.
@@ -34,77 +37,102 @@ static bool is_active(zlua_timer *timer) {
   return zl_timer_active(zl_timer_in(&timer->core));
 }
 
+/* Upvalues of the functions here. */
+enum {
+  METATABLE = lua_upvalueindex(1), /* of timers */
+  ACTIVES = lua_upvalueindex(2),   /* zlua_push_actives() */
+  LAST_CELL = lua_upvalueindex(3)  /* set_callback()'s, weak */
+};
+
 /* ---- the callback ---------------------------------------------------------
  *
- * The uservalue: a function, or a table {number of arguments, callback,
- * arguments...}.
+ * Before 5.3 a uservalue is a table: one that holds just the function, a cell,
+ * then. Timers that are made one after the other with the same function share
+ * it.
  */
 
-enum { CALL_COUNT = 1, CALL_CALLBACK, CALL_ARGUMENTS };
-
-/* Before 5.3 a uservalue is a table. */
 #define TABLES_ONLY (LUA_VERSION_NUM < 503)
 
-/* [-0, +0] the callback and `count` arguments are at `first` and after it. */
-static void set_call(lua_State *L, int index, int first, int count) {
-  if (count == 0 && !TABLES_ONLY && lua_isfunction(L, first)) {
-    lua_pushvalue(L, first);
-  } else {
-    lua_createtable(L, count + CALL_CALLBACK, 0);
-    lua_pushinteger(L, count);
-    lua_rawseti(L, -2, CALL_COUNT);
-    for (int i = 0; i <= count; i++) {
-      lua_pushvalue(L, first + i);
-      lua_rawseti(L, -2, CALL_CALLBACK + i);
+/* [-1, +1] replaces the function at the top by its cell. */
+static void replace_by_cell(lua_State *L) {
+  lua_rawgeti(L, LAST_CELL, 1);
+  if (lua_istable(L, -1)) {
+    lua_rawgeti(L, -1, 1); /* function, cell, its function */
+    bool is_same = lua_rawequal(L, -1, -3);
+    lua_pop(L, 1);
+    if (is_same) {
+      lua_replace(L, -2);
+      return;
     }
   }
-  zlua_setuservalue(L, index);
-}
-
-/* [-0, +(1 + n)] pushes the callback and its n arguments; returns n. */
-static int push_call(lua_State *L, int index) {
-  zlua_getuservalue(L, index);
-  if (!TABLES_ONLY && lua_isfunction(L, -1)) {
-    return 0;
-  }
-  int call = lua_gettop(L);
-  lua_rawgeti(L, call, CALL_COUNT);
-  int count = (int)lua_tointeger(L, -1);
   lua_pop(L, 1);
-  luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments");
-  for (int i = 0; i <= count; i++) {
-    lua_rawgeti(L, call, CALL_CALLBACK + i);
-  }
-  lua_remove(L, call);
-  return count;
+  lua_createtable(L, 1, 0);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, 1); /* cell */
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, LAST_CELL, 1);
 }
 
-/* [-0, +1] the callback alone. */
-void zlua_timer_push_callback(lua_State *L, int index) {
-  lua_pop(L, push_call(L, index));
+/* [-0, +0] the callback and `count` arguments are at `first` and after it. */
+static void set_callback(lua_State *L, int index, int first, int count) {
+  zlua_pack(L, first, count);
+  if (TABLES_ONLY && lua_isfunction(L, -1)) {
+    replace_by_cell(L);
+  }
+  zlua_setuservalue(L, index);
 }
 
 /* ---- starting and firing --------------------------------------------------
  */
 
+static zlua_loop *loop_of(zlua_timer *timer) {
+  return zl_loop_data(zl_timer_loop(zl_timer_in(&timer->core)));
+}
+
 static void on_timer(zl_timer *core, uint64_t missed, void *arg) {
+  zlua_timer *timer = arg;
+  (void)core;
   (void)missed;
-  (void)zlua_call(zl_loop_data(zl_timer_loop(core)), ZLUA_SLOT_CALL_TIMER, arg);
+  (void)zlua_call(loop_of(timer), ZLUA_SLOT_CALL_TIMER, &timer);
 }
 
 /* [-0, +0] the loop lets go of the handle. */
 static void release(lua_State *L, zlua_timer *timer, int active_index) {
-  zlua_loop *loop = zl_loop_data(zl_timer_loop(zl_timer_in(&timer->core)));
-  zlua_let_go(L, loop, active_index, timer->anchor);
+  zlua_let_go(L, loop_of(timer), active_index, timer->anchor);
   timer->anchor = 0;
 }
 
-/* (active, state, timer, loop) */
-int zlua_call_timer(lua_State *L, void *handle) {
-  zlua_timer *timer = handle;
+/* The next timer to be called: the one the core has taken, or that it takes
+ * now.
+ */
+static zlua_timer *take_next(zlua_timer **taken, const zlua_loop *loop) {
+  zlua_timer *timer = *taken;
+  *taken = NULL;
+  if (!timer && zlua_may_repeat(loop)) {
+    uint64_t missed;
+    zl_timer *core = zl_timer_next(loop->core, on_timer, &missed);
+    timer = core ? zl_timer_arg(core) : NULL;
+  }
+  return timer;
+}
+
+/* [-0, +1] the callback alone, of the timer at index. */
+void zlua_timer_push_callback(lua_State *L, int index) {
+  zlua_getuservalue(L, index);
+  lua_pop(L, zlua_unpack(L));
+}
+
+/* (active, state, taken, loop) */
+int zlua_call_timer(lua_State *L, void *taken) {
+  zlua_timer *timer = take_next(taken, lua_touserdata(L, 4));
+  if (!timer) {
+    return 0;
+  }
+  lua_settop(L, 4);
   lua_rawgeti(L, 1, timer->anchor); /* 5: the handle, kept here */
   release(L, timer, 1);
-  int count = push_call(L, 5); /* 6: callback, arguments */
+  zlua_getuservalue(L, 5);
+  int count = zlua_unpack(L);
   zlua_calling(L, 2, 6);
   return 1 + count;
 }
@@ -114,35 +142,32 @@ static void cancel(lua_State *L, zlua_timer *timer) {
   if (!is_active(timer)) {
     return;
   }
-  int top = lua_gettop(L);
   zl_timer_cancel(zl_timer_in(&timer->core));
-  zlua_push_loop(L, timer->serial);
-  zlua_push_active(L, top + 1);
-  release(L, timer, top + 2);
-  lua_settop(L, top);
+  lua_rawgeti(L, ACTIVES, timer->serial);
+  if (lua_istable(L, -1)) { /* else it is being collected, with the loop */
+    release(L, timer, lua_gettop(L));
+  }
+  lua_pop(L, 1);
 }
 
 /* [-0, +0] starts the timer at index, which is at rest. Raises when out of
  * memory, and leaves it at rest. */
-static void start(lua_State *L, zlua_timer *timer, int index, int loop_index,
+static void start(lua_State *L, zlua_timer *timer, int index,
                   int64_t deadline) {
-  zl_timer *core = zl_timer_in(&timer->core);
-  int top = lua_gettop(L);
-  zlua_getuservalue(L, loop_index);
-  lua_rawgeti(L, top + 1, ZLUA_LOOP_ACTIVE);
+  int active = lua_gettop(L) + 1;
+  lua_rawgeti(L, ACTIVES, timer->serial);
   if (!timer->anchor) { /* else a call of it has failed for want of memory */
-    zlua_loop *loop = zl_loop_data(zl_timer_loop(core));
-    timer->anchor = zlua_keep(L, loop, top + 2, index);
+    timer->anchor = zlua_keep(L, loop_of(timer), active, index);
   }
-  int rc = zl_timer_start_at(core, deadline, 0);
+  int rc = zl_timer_start_at(zl_timer_in(&timer->core), deadline, 0);
   if (rc < 0) {
-    release(L, timer, top + 2);
+    release(L, timer, active);
     zlua_raise(L, rc);
   }
-  lua_settop(L, top);
+  lua_pop(L, 1);
 }
 
-/* (loop, when, fn, ...) -> handle. The upvalue is the metatable of timers. */
+/* (loop, when, fn, ...) -> handle */
 static int new_timer(lua_State *L, const zlua_loop *loop, int64_t deadline) {
   int top = lua_gettop(L);
   zlua_timer *timer = zlua_newuserdata(L, sizeof *timer);
@@ -150,10 +175,10 @@ static int new_timer(lua_State *L, const zlua_loop *loop, int64_t deadline) {
   timer->anchor = 0;
   timer->serial = loop->serial;
   (void)zl_timer_init(&timer->core, loop->core, on_timer, timer);
-  set_call(L, top + 1, 3, top - 3);
-  lua_pushvalue(L, lua_upvalueindex(1));
+  set_callback(L, top + 1, 3, top - 3);
+  lua_pushvalue(L, METATABLE);
   lua_setmetatable(L, top + 1);
-  start(L, timer, top + 1, 1, deadline);
+  start(L, timer, top + 1, deadline);
   return 1;
 }
 
@@ -218,10 +243,21 @@ static int timer_remaining(lua_State *L) {
   return 1;
 }
 
-/* [-0, +0] the timer at 1, of the loop at 2. */
+/* The loop of the timer, which may be at rest and the loop closed; then it
+ * raises. */
+static const zlua_loop *check_loop(lua_State *L, zlua_timer *timer,
+                                   const char *method) {
+  if (is_active(timer)) {
+    return loop_of(timer);
+  }
+  zlua_push_loop(L, timer->serial);
+  return zlua_check_loop(L, lua_gettop(L), method, 0);
+}
+
+/* [-0, +0] the timer at 1. */
 static void restart(lua_State *L, zlua_timer *timer, int64_t deadline) {
   if (!is_active(timer)) {
-    start(L, timer, 1, 2, deadline);
+    start(L, timer, 1, deadline);
   } else {
     /* There is room for it: this cannot fail. */
     (void)zl_timer_start_at(zl_timer_in(&timer->core), deadline, 0);
@@ -233,9 +269,7 @@ static int timer_again(lua_State *L) {
   zlua_timer *timer = check_self(L, "again");
   int64_t delay = zlua_check_seconds(L, "again", 1, 2);
   lua_settop(L, 1);
-  zlua_push_loop(L, timer->serial); /* 2 */
-  const zlua_loop *loop = zlua_check_loop(L, 2, "again", 0);
-  restart(L, timer, after(loop, delay));
+  restart(L, timer, after(check_loop(L, timer, "again"), delay));
   lua_settop(L, 1);
   return 1;
 }
@@ -246,8 +280,7 @@ static int again_at(lua_State *L) {
   zlua_timer *timer = check_self(L, "again_at");
   int64_t deadline = zlua_check_seconds(L, "again_at", 1, 2);
   lua_settop(L, 1);
-  zlua_push_loop(L, timer->serial); /* 2 */
-  (void)zlua_check_loop(L, 2, "again_at", 0);
+  (void)check_loop(L, timer, "again_at");
   restart(L, timer, deadline);
   return 0;
 }
@@ -274,6 +307,11 @@ static const luaL_Reg metamethods[] = {
     {NULL, NULL},
 };
 
+static const luaL_Reg functions[] = {
+    {"again_at", again_at},
+    {NULL, NULL},
+};
+
 static const luaL_Reg loop_methods[] = {
     {"add_timeout", add_timeout},
     {"call_at", call_at},
@@ -282,17 +320,42 @@ static const luaL_Reg loop_methods[] = {
     {NULL, NULL},
 };
 
+/* [-0, +0] sets the functions in the table at the top. The metatable is at
+ * `upvalues`, the other upvalues are after it. */
+static void set_closures(lua_State *L, const luaL_Reg *list, int upvalues) {
+  for (; list->name; list++) {
+    for (int i = 0; i < 3; i++) {
+      lua_pushvalue(L, upvalues + i);
+    }
+    lua_pushcclosure(L, list->func, 3);
+    lua_setfield(L, -2, list->name);
+  }
+}
+
+/* [-0, +1] a table whose values are weak. */
+static void new_weak_table(lua_State *L) {
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+}
+
 /* [-0, +0] module table on the top. */
 void zlua_open_timer(lua_State *L) {
-  zlua_new_class(L, &zlua_class_timer, methods, metamethods);
-  lua_pop(L, 1);
-  lua_pushcfunction(L, again_at);
-  lua_setfield(L, -2, "again_at");
-  lua_getfield(L, -1, "IOLoop");
-  for (const luaL_Reg *method = loop_methods; method->name; method++) {
-    zlua_getregistry(L, &zlua_class_timer); /* the metatable */
-    lua_pushcclosure(L, method->func, 1);
-    lua_setfield(L, -2, method->name);
-  }
-  lua_pop(L, 1);
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  int module = lua_gettop(L);
+  zlua_new_class(L, &zlua_class_timer, none, none); /* methods */
+  zlua_getregistry(L, &zlua_class_timer);           /* metatable */
+  zlua_push_actives(L);
+  new_weak_table(L);
+  lua_pushvalue(L, module + 1);
+  set_closures(L, methods, module + 2);
+  lua_pushvalue(L, module + 2);
+  set_closures(L, metamethods, module + 2);
+  lua_pushvalue(L, module);
+  set_closures(L, functions, module + 2);
+  lua_getfield(L, module, "IOLoop");
+  set_closures(L, loop_methods, module + 2);
+  lua_settop(L, module);
 }

@@ -1,0 +1,128 @@
+/* callback.c - callbacks with their arguments, and add_callback().
+ * SPDX-License-Identifier: MIT
+ *
+ * A packed callback is one Lua value: the function, if there are no arguments,
+ * else a table {number of arguments, callback, arguments...}, since arguments
+ * may be nil; or, for those who need a table, {callback}.
+ *
+ * The callbacks of an iteration are called in one call from the core, until one
+ * yields or raises an error: then the core makes another one.
+ */
+#include "binding.h"
+
+enum { PACKED_COUNT = 1, PACKED_CALLBACK, PACKED_ARGUMENTS };
+
+/* [-0, +1] packs the callback and `count` arguments, at `first` and after it.
+ */
+void zlua_pack(lua_State *L, int first, int count) {
+  if (count == 0 && lua_isfunction(L, first)) {
+    lua_pushvalue(L, first);
+    return;
+  }
+  lua_createtable(L, count + PACKED_CALLBACK, 0);
+  lua_pushinteger(L, count);
+  lua_rawseti(L, -2, PACKED_COUNT);
+  for (int i = 0; i <= count; i++) {
+    lua_pushvalue(L, first + i);
+    lua_rawseti(L, -2, PACKED_CALLBACK + i);
+  }
+}
+
+/* [-1, +(1 + n)] replaces the packed callback at the top by the callback and
+ * its n arguments; returns n. */
+int zlua_unpack(lua_State *L) {
+  if (lua_isfunction(L, -1)) {
+    return 0;
+  }
+  int packed = lua_gettop(L);
+  lua_rawgeti(L, packed, PACKED_COUNT);
+  if (lua_isfunction(L, -1)) {
+    lua_replace(L, packed);
+    return 0;
+  }
+  int count = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments");
+  for (int i = 0; i <= count; i++) {
+    lua_rawgeti(L, packed, PACKED_CALLBACK + i);
+  }
+  lua_remove(L, packed);
+  return count;
+}
+
+static void call_callbacks(zl_loop *core, void *arg) {
+  bool is_taken = true;
+  (void)core;
+  (void)zlua_call(arg, ZLUA_SLOT_CALL_CALLBACK, &is_taken);
+}
+
+/* (loop, fn, ...): fn(...) in the next iteration. A closed loop forgets it, as
+ * it has forgotten what was pending. */
+static int add_callback(lua_State *L) {
+  zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "add_callback");
+  zlua_check_callable(L, "add_callback", 1, 2);
+  if (!loop->core) {
+    return 0;
+  }
+  int top = lua_gettop(L);
+  zlua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
+  zlua_pack(L, 2, top - 2);
+  lua_rawseti(L, -2, (int)loop->next_callback);
+  int rc = zl_loop_add_callback(loop->core, call_callbacks, loop);
+  if (rc < 0) {
+    return zlua_raise(L, rc);
+  }
+  loop->next_callback++;
+  return 0;
+}
+
+/* [-0, +1] takes the first callback off the queue at index. An empty queue
+ * starts again at 1, so that the table stays an array. */
+static void push_first(lua_State *L, zlua_loop *loop, int index) {
+  int place = (int)loop->first_callback;
+  loop->first_callback++;
+  if (loop->first_callback == loop->next_callback) {
+    loop->first_callback = 1;
+    loop->next_callback = 1;
+  }
+  lua_rawgeti(L, index, place);
+  lua_pushnil(L);
+  lua_rawseti(L, index, place);
+}
+
+/* Takes the next callback off the core's queue, unless that has been done. */
+static bool take_next(bool *is_taken, const zlua_loop *loop) {
+  void *arg;
+  if (*is_taken) {
+    *is_taken = false;
+    return true;
+  }
+  return zlua_may_repeat(loop) &&
+         zl_loop_next_callback(loop->core, call_callbacks, &arg);
+}
+
+/* (active, state, is_taken, loop) */
+int zlua_call_callback(lua_State *L, void *is_taken) {
+  enum { LOOP = 4, CALLBACKS = 6 };
+  zlua_loop *loop = lua_touserdata(L, LOOP);
+  if (!take_next(is_taken, loop)) {
+    return 0;
+  }
+  if (lua_gettop(L) == LOOP) {
+    zlua_getuservalue(L, LOOP);
+    lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
+  }
+  push_first(L, loop, CALLBACKS);
+  int count = zlua_unpack(L);
+  zlua_calling(L, 2, CALLBACKS + 1);
+  return 1 + count;
+}
+
+/* [-0, +0] module table on the top. */
+void zlua_open_callback(lua_State *L) {
+  lua_getfield(L, -1, "IOLoop");
+  lua_pushcfunction(L, add_callback);
+  lua_setfield(L, -2, "add_callback");
+  lua_pop(L, 1);
+}
