@@ -72,7 +72,7 @@ def draw_panel(axes, table, figure, runs):
         value = figure in target.figures and wanted_value(target, figure, runs)
         if value:
             row = [line.name for line in table.lines].index(target.line)
-            axes.plot([value, value], [row - 0.45, row + 0.45], color=TARGET, linewidth=1.5, zorder=2)
+            axes.vlines(value, row - 0.45, row + 0.45, color=TARGET, linewidth=1.5, zorder=2)
     axes.set_title('%s, %s is better' % (figure.title, 'less' if figure.less else 'more'))
     axes.set_xlim(0, axes.get_xlim()[1] * 1.25)
     axes.xaxis.set_major_locator(pyplot.MaxNLocator(4))
@@ -97,9 +97,10 @@ def chart(table, runs):
 # ---- the overview: a mark for each peer ----------------------------------------------------------
 
 MARKS = {'zmqloop 5.4': ('o', OURS), 'zmqloop luajit': ('D', '#17406d'),
-         'czmq zloop': ('s', '#ff7f0e'), 'luv 5.4': ('s', '#ff7f0e'), 'luv luajit': ('D', '#a65628'),
-         'cqueues': ('^', '#2ca02c'), 'PyZMQ ZMQStream': ('v', '#d62728'), 'tornado': ('v', '#d62728'),
-         'PyZMQ asyncio': ('P', '#9467bd'), 'asyncio': ('P', '#9467bd')}
+         'czmq zloop': ('s', '#ff7f0e'), 'PyZMQ ZMQStream': ('v', '#d62728'),
+         'PyZMQ asyncio': ('P', '#9467bd'), 'luv 5.4': ('s', '#ff7f0e'),
+         'luv luajit': ('D', '#a65628'), 'cqueues': ('^', '#2ca02c'),
+         'asyncio': ('P', '#9467bd'), 'tornado': ('v', '#d62728')}
 
 
 def median_ratios(row, peers, results):

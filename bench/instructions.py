@@ -188,7 +188,7 @@ def arguments():
                         help=', '.join(CASES) + ' or all')
     parser.add_argument('--write', action='store_true', help='to bench/instructions.txt')
     parser.add_argument('--check', action='store_true',
-                        help='fail if they are not within %d %% of those' % (TOLERANCE * 100))
+                        help='fail if one is more than %d %%%% away from those' % (TOLERANCE * 100))
     options = parser.parse_args()
     if 'all' in options.cases:
         options.cases = list(CASES)

@@ -104,7 +104,7 @@ def draw(chart):
 def arguments():
     parser = argparse.ArgumentParser(prog='scripts/bench')
     parser.add_argument('cases', metavar='CASE', nargs='*', help=', '.join(cases.CASES))
-    parser.add_argument('--repetitions', type=int, default=5)
+    parser.add_argument('--repetitions', type=int, default=5, help='5 by default')
     parser.add_argument('--scale', type=float, default=1.0, help='of the numbers of messages')
     parser.add_argument('--quick', action='store_true',
                         help='only prove that everything runs and arrives')

@@ -1,4 +1,4 @@
-"""What figures depend on: the machine, and the versions of what runs. SPDX-License-Identifier: MIT"""
+"""What figures depend on: the machine, versions of what runs. SPDX-License-Identifier: MIT"""
 import os
 import re
 import subprocess

@@ -112,7 +112,8 @@ class Run:
         missed = missed_periods(ticks, period)
         periods = len(ticks) - 1 + missed
         self.figures.update(
-            jitter_p50_us=percentile(jitter, 0.5) * 1e6, jitter_p99_us=percentile(jitter, 0.99) * 1e6,
+            jitter_p50_us=percentile(jitter, 0.5) * 1e6,
+            jitter_p99_us=percentile(jitter, 0.99) * 1e6,
             drift_ms=(ticks[-1] - ticks[0] - periods * period) * 1e3, missed=missed,
             first_late_us=(ticks[0] - start - period) * 1e6)
 
