@@ -13,7 +13,14 @@ local Model = {}
 Model.__index = Model
 
 local function new_model()
-  return setmetatable({now = 0, starts = 0, callbacks = {}, timers = {}, stopping = false}, Model)
+  return setmetatable({
+    now = 0,
+    starts = 0,
+    callbacks = {},
+    timers = {},
+    handler = nil, -- of the one descriptor, which is always ready
+    stopping = false,
+  }, Model)
 end
 
 function Model:add_callback(fn) self.callbacks[#self.callbacks + 1] = fn end
@@ -33,6 +40,8 @@ end
 
 function Model.cancel(_, timer) timer.active, timer.due = false, false end
 function Model:again(timer, delay) self:start_timer(timer, delay) end
+function Model:watch(fn) self.handler = self.handler or fn end
+function Model:close() self.handler = nil end
 function Model:stop() self.stopping = true end
 function Model:advance(seconds) self.now = self.now + seconds end
 function Model:time() return self.now end
@@ -71,13 +80,16 @@ function Model:iterate()
       timer.fn()
     end
   end
-  if not self.stopping and #self.callbacks == 0 then
+  if self.stopping then return end
+  if self.handler then
+    self.handler()
+  elseif #self.callbacks == 0 then
     self.now = math.max(self.now, self:next_deadline() or self.now)
   end
 end
 
 function Model:run()
-  while not self.stopping and (#self.callbacks > 0 or self:next_deadline()) do
+  while not self.stopping and (#self.callbacks > 0 or self.handler or self:next_deadline()) do
     self:iterate()
   end
   self.stopping = false
@@ -91,7 +103,16 @@ Real.__index = Real
 local function new_real(backend)
   local loop = zmqloop.IOLoop{impl = backend, clock = "virtual"}
   loop:on_error(function() end)
-  return setmetatable({loop = loop, began = 0}, Real)
+  local path = os.tmpname()
+  os.remove(path)
+  assert(os.execute("mkfifo " .. path))
+  return setmetatable({
+    loop = loop,
+    began = 0,
+    path = path,
+    file = nil, -- the fifo, always ready to be written to, while it is watched
+    closes = 0,
+  }, Real)
 end
 
 -- Time begins anew for each program, at a whole second: sums stay exact.
@@ -104,6 +125,23 @@ function Real:add_callback(fn) self.loop:add_callback(fn) end
 function Real:call_later(delay, fn) return self.loop:call_later(delay, fn) end
 function Real:cancel(timer) self.loop:remove_timeout(timer) end
 function Real.again(_, timer, delay) timer:again(delay) end
+function Real:watch(fn)
+  if not self.file then
+    self.file = assert(io.open(self.path, "r+"))
+    assert(self.loop:add_handler(self.file, fn, "w"))
+  end
+end
+
+-- Before or behind the back of the loop; the next one gets the number again.
+function Real:close()
+  local file = self.file
+  self.file, self.closes = nil, self.closes + 1
+  if not file then return end
+  if self.closes % 2 == 0 then file:close() end
+  self.loop:remove_handler(file)
+  if self.closes % 2 == 1 then file:close() end
+end
+
 function Real:stop() self.loop:stop() end
 function Real:advance(seconds) self.loop:advance(seconds) end
 function Real:time() return self.loop:time() - self.began end
@@ -120,7 +158,8 @@ local function generator(seed)
 end
 
 local KINDS = {"callback", "callback", "timer", "timer", "timer", "cancel", "again", "raise",
-  "stop", "advance"}
+  "stop", "advance", "watch", "close"}
+local CALLING = {callback = true, timer = true, watch = true}
 
 -- A list of operations, each of which may bring others along, which its call does.
 local function program(random, depth)
@@ -131,8 +170,7 @@ local function program(random, depth)
       kind = kind,
       which = random(8),
       delay = random(4) / 2, -- halves are exact, and equal deadlines frequent
-      body = (kind == "callback" or kind == "timer") and depth < 3
-        and program(random, depth + 1) or {},
+      body = CALLING[kind] and depth < 3 and program(random, depth + 1) or {},
     }
   end
   return operations
@@ -163,6 +201,17 @@ local function trace_of(loop, operations)
     if #timers > 0 then loop:again(timers[1 + operation.which % #timers], operation.delay) end
   end
   function act.stop() loop:stop() end
+  function act.close() loop:close() end
+
+  -- The handler closes itself after some calls: else nothing ends.
+  function act.watch(operation, id)
+    local call, left = call_of(operation, id), 1 + operation.which % 3
+    loop:watch(function()
+      left = left - 1
+      if left == 0 then loop:close() end
+      call()
+    end)
+  end
 
   function perform(list, parent)
     for i, operation in ipairs(list) do
@@ -189,7 +238,7 @@ end
 
 -- The model has no one to catch errors.
 local function protect(model)
-  for _, name in ipairs{"add_callback", "call_later"} do
+  for _, name in ipairs{"add_callback", "call_later", "watch"} do
     local method = Model[name]
     model[name] = function(self, ...)
       local arguments = {...}
@@ -218,7 +267,10 @@ describe("the loop", function()
       end
       called = called + select(2, expected:gsub("@", ""))
     end
-    for _, real in ipairs(loops) do real.loop:close() end
+    for _, real in ipairs(loops) do
+      real.loop:close()
+      os.remove(real.path)
+    end
     assert.is_true(called > PROGRAMS, "the programs did something")
   end)
 end)
