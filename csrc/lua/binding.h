@@ -133,9 +133,12 @@ typedef struct zlua_blocked {
   int64_t threshold_ns;
 } zlua_blocked;
 
-/* The innermost call of a Lua state into which a core has called. */
+/* The innermost call of a Lua state into which a core has called. The first
+ * field is what jit.lua reads. */
 typedef struct zlua_calls {
-  lua_State *runner; /* the coroutine it runs in; NULL: there is none */
+  double serial;     /* of the call; 0: there is none */
+  double last;       /* serial given */
+  lua_State *runner; /* the coroutine it runs in */
   zlua_loop *loop;
   int slot;                       /* zlua_slot */
   void *handle;                   /* what its function was given */

@@ -233,7 +233,10 @@ bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
   }
   zlua_calls *calls = loop->calls;
   const zlua_calls before = *calls;
-  *calls = (zlua_calls){.runner = runner,
+  double serial = before.last + 1;
+  *calls = (zlua_calls){.serial = serial,
+                        .last = serial,
+                        .runner = runner,
                         .loop = loop,
                         .slot = (int)slot,
                         .handle = handle,
@@ -243,7 +246,9 @@ bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
   run_on(calls, runner);
   int status = zlua_resume(runner, L, 4);
   run_on(calls, L);
+  serial = calls->last;
   *calls = before;
+  calls->last = serial;
   if (status == 0) {
     pop_runner(loop, runner);
   } else {
@@ -624,17 +629,28 @@ zlua_calls *zlua_calls_of(lua_State *L) {
   return calls_of(L);
 }
 
+/* set_receiver(function): what serves the turns of streams from now on, given
+ * (active, state, turn, loop). */
+static int set_receiver(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  zlua_getregistry(L, &functions_key);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, 2, ZLUA_SLOT_CALL_RECV);
+  return 0;
+}
+
 /* [-0, +0] makes what calls need, once per state. Module table on the top. */
 void zlua_make_calls(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"callback_error", callback_error},
-      {"calling_loop", calling_loop},
-      {"suspend_call", suspend_call},
-      {"resume_call", resume_call},
-      {NULL, NULL},
+      {"callback_error", callback_error}, {"calling_loop", calling_loop},
+      {"suspend_call", suspend_call},     {"resume_call", resume_call},
+      {"set_receiver", set_receiver},     {NULL, NULL},
   };
   zlua_calls *calls = lua_newuserdata(L, sizeof *calls);
   *calls = (zlua_calls){0};
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "calls"); /* module.calls */
   zlua_setregistry(L, &calls_key);
   make_functions(L);
   zlua_setfuncs(L, functions);

@@ -678,6 +678,7 @@ void zlua_open_stream(lua_State *L) {
   zlua_setfuncs(L, zlua_stream_send_methods);
   lua_setfield(L, -2, "ZMQStream");
   zlua_setfuncs(L, functions);
+  zlua_setfuncs(L, zlua_stream_jit_functions);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "v");
   lua_setfield(L, -2, "__mode");

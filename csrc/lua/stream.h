@@ -59,6 +59,18 @@ static inline bool zlua_stream_is_active(const zlua_stream *stream) {
          zl_stream_busy(stream->core);
 }
 
+/* A turn of a stream, for the calls that serve it. The first two fields are
+ * what jit.lua reads: they are as declared there. */
+typedef struct zlua_turn {
+  const void *data; /* of the frame that was asked for last */
+  int size;
+  bool begun;       /* what is looked up once is on the stack */
+  bool pending;     /* a message that could not become Lua's is with the core */
+  unsigned changes; /* of the loop, when the user's function was looked up */
+  zlua_stream *stream;
+  zmq_msg_t *frames; /* of the message at hand */
+} zlua_turn;
+
 /* stream.c */
 zlua_stream *zlua_stream_check(lua_State *L, const char *method);
 void zlua_stream_set_kept(lua_State *L, zlua_stream *stream, int index,
@@ -78,5 +90,8 @@ extern const luaL_Reg zlua_stream_send_methods[];
 void zlua_stream_on_sent(zl_stream *core, uint64_t token, int status,
                          void *arg);
 void zlua_stream_on_empty(zl_stream *core, void *arg);
+
+/* stream_jit.c */
+extern const luaL_Reg zlua_stream_jit_functions[];
 
 #endif /* ZLUA_STREAM_H */

@@ -47,17 +47,9 @@ enum { MANY_FRAMES = 1000 };
 /* There is always room for so many. */
 enum { FEW_ARGUMENTS = LUA_MINSTACK - 10 };
 
-/* A turn of a stream, for the calls that serve it. */
-typedef struct turn {
-  zlua_stream *stream;
-  unsigned changes; /* of the loop, when the user's function was looked up */
-  bool begun;       /* what it needs is on the stack */
-  bool pending;     /* a message that could not become Lua's is with the core */
-} turn;
-
 /* For the frames as arguments. A message that no stack can hold, now or later,
  * is let go: it would stand in the way of the others for ever. */
-static void make_room(lua_State *L, turn *it, int count) {
+static void make_room(lua_State *L, zlua_turn *it, int count) {
   if (lua_checkstack(L, count + LUA_MINSTACK)) {
     return;
   }
@@ -80,7 +72,7 @@ enum {
 };
 
 /* [-0, +3] */
-static void begin_turn(lua_State *L, turn *it) {
+static void begin_turn(lua_State *L, zlua_turn *it) {
   (void)zlua_stream_push(L, it->stream, TURN_ACTIVE);
   zlua_getuservalue(L, TURN_STREAM);
   lua_pushnil(L);
@@ -89,7 +81,7 @@ static void begin_turn(lua_State *L, turn *it) {
 }
 
 /* [-0, +0] What changes seldom is looked up again only when it may have. */
-static void refresh_callback(lua_State *L, turn *it) {
+static void refresh_callback(lua_State *L, zlua_turn *it) {
   unsigned changes = it->stream->handle.loop->changes;
   if (it->changes != changes) {
     it->changes = changes;
@@ -101,7 +93,7 @@ static void refresh_callback(lua_State *L, turn *it) {
 
 /* (active, state, turn, loop): the next message until the turn is over. */
 int zlua_call_recv(lua_State *L, void *handle) {
-  turn *it = handle;
+  zlua_turn *it = handle;
   zlua_stream *stream = it->stream;
   zmq_msg_t *frames;
   int count = stream->core ? zl_stream_peek(stream->core, &frames) : 0;
@@ -132,7 +124,7 @@ int zlua_call_recv(lua_State *L, void *handle) {
 }
 
 static void on_recv(zl_stream *core, void *arg) {
-  turn it = {.stream = arg, .pending = true};
+  zlua_turn it = {.stream = arg, .pending = true};
   zlua_loop *loop = it.stream->handle.loop;
   (void)core;
   (void)zlua_stream_hold(it.stream);
@@ -158,7 +150,7 @@ static void update_receiving(lua_State *L, zlua_stream *stream, int index) {
 
 /* [-0, +1] pushes the stream of the turn: the call of its function yields. */
 int zlua_stream_suspend(lua_State *L, const void *handle) {
-  zlua_stream *stream = ((const turn *)handle)->stream;
+  zlua_stream *stream = ((const zlua_turn *)handle)->stream;
   const zlua_loop *loop = stream->handle.loop;
   if (!stream->core) {
     return 0;

@@ -7,6 +7,10 @@ local ioloop = require("zmqloop.ioloop")
 local ZMQStream = core.ZMQStream
 ZMQStream.__index = ZMQStream
 
+-- Where LuaJIT compiles, and has its foreign function interface.
+local jit = rawget(_G, "jit")
+local compiled = jit and jit.status() and pcall(require, "ffi") and require("zmqloop.jit")
+
 -- ---- making ----------------------------------------------------------------------------------
 
 -- A pointer of LuaJIT's ffi: what lzmq.ffi has for a handle.
@@ -85,10 +89,16 @@ end
 -- made it, after the stream. Other code may go on using such a socket in the same thread.
 function ZMQStream.new(socket, io_loop)
   io_loop = io_loop or ioloop.IOLoop.current()
+  local stream, message, name
   if core.is_socket(socket) then
-    return core.new_stream(ZMQStream, io_loop, socket)
+    stream, message, name = core.new_stream(ZMQStream, io_loop, socket)
+  else
+    stream, message, name = new_foreign(socket, io_loop)
   end
-  return new_foreign(socket, io_loop)
+  if stream and compiled then
+    compiled.attach(stream)
+  end
+  return stream, message, name
 end
 
 setmetatable(ZMQStream, {

@@ -1,0 +1,175 @@
+/* stream_jit.c - class ZMQStream: what LuaJIT's compiled code calls.
+ * SPDX-License-Identifier: MIT
+ *
+ * A call from C into Lua is interpreted, and so is one of a lua_CFunction. In
+ * LuaJIT the loop over the messages of a turn, and what sends, is therefore Lua
+ * (lua/zmqloop/jit.lua), which calls the functions here by its foreign function
+ * interface. They must not enter Lua: no lua_State is at hand, and compiled
+ * code keeps its own in registers. So where a user's clock would be asked, the
+ * turn is served as in other Luas.
+ */
+#include "stream.h"
+
+#include <limits.h>
+
+/* ---- receiving ---------------------------------------------------------- */
+
+/* What next_message() answers besides the number of frames. */
+enum { TURN_OVER = 0, ASK_AGAIN = -1, NOT_HERE = -2 };
+
+/* The number of frames of the next message, whose first is shown; or that the
+ * turn is over; that the user's function has to be asked for again; or that
+ * this message is one for the other road. */
+static int next_message(zlua_turn *turn) {
+  zlua_stream *stream = turn->stream;
+  turn->pending = false;
+  if (!stream->core) {
+    return TURN_OVER;
+  }
+  if (turn->changes != stream->handle.loop->changes) {
+    return ASK_AGAIN;
+  }
+  int count = zl_stream_peek(stream->core, &turn->frames);
+  if (count == 0) {
+    return TURN_OVER;
+  }
+  turn->pending = true;
+  if (count < 0 || zmq_msg_size(turn->frames) > INT_MAX) {
+    return NOT_HERE;
+  }
+  turn->data = zmq_msg_data(turn->frames);
+  turn->size = (int)zmq_msg_size(turn->frames);
+  stream->converting = true;
+  return count;
+}
+
+/* Shows the frame, from 0, of the message at hand. Returns 0 if it is too long
+ * for this road. */
+static int show_frame(zlua_turn *turn, int i) {
+  size_t size = zmq_msg_size(&turn->frames[i]);
+  turn->data = zmq_msg_data(&turn->frames[i]);
+  turn->size = size > INT_MAX ? 0 : (int)size;
+  return size <= INT_MAX;
+}
+
+/* The message has become Lua's. Returns 0 if a finalizer that ran meanwhile has
+ * closed the stream. */
+static int take_message(zlua_turn *turn) {
+  zlua_stream *stream = turn->stream;
+  stream->converting = false;
+  turn->pending = false;
+  if (!stream->core) {
+    return 0;
+  }
+  zl_stream_pop(stream->core);
+  return 1;
+}
+
+/* The message at hand is left to the other road. */
+static void leave_message(zlua_turn *turn) {
+  turn->stream->converting = false;
+}
+
+/* receiver(active, state, turn) -> the user's function, with_stream, unpack,
+ * stream; or nothing, where the other road is to be taken */
+static int receiver(lua_State *L) {
+  zlua_turn *turn = lua_touserdata(L, 3);
+  const zlua_stream *stream = turn->stream;
+  zlua_loop *loop = stream->handle.loop;
+  if (!stream->core || !stream->copy || loop->clock) {
+    return 0;
+  }
+  turn->changes = loop->changes;
+  (void)zlua_stream_push(L, stream, 1);
+  zlua_getuservalue(L, -1);
+  lua_rawgeti(L, -1, STREAM_ON_RECV);
+  zlua_calling(L, 2, lua_gettop(L));
+  lua_pushboolean(L, stream->with_stream);
+  lua_pushboolean(L, stream->unpack);
+  lua_pushvalue(L, -5);
+  return 4;
+}
+
+/* ---- sending ------------------------------------------------------------ */
+
+enum { NOT_SENT = -1, SENT = 0, QUEUED = 1 };
+
+/* Sends the frames, if nobody wants a report. QUEUED: keep_stream() has to be
+ * told. NOT_SENT: nothing was done, and the other road tells why. */
+static int send_message(const zlua_stream *stream, const zl_frame *frames,
+                        size_t count) {
+  if (!stream->core || stream->has_sent) {
+    return NOT_SENT;
+  }
+  int rc = zl_stream_send(stream->core, frames, count, 0);
+  return rc < 0 ? NOT_SENT : rc == ZL_QUEUED ? QUEUED : SENT;
+}
+
+static int send_frame(zlua_stream *stream, const char *data, size_t size) {
+  const zl_frame frame = {.data = data, .size = size};
+  return send_message(stream, &frame, 1);
+}
+
+/* As many as jit.lua has room for. */
+enum { FEW_FRAMES = 8 };
+
+static int send_frames(zlua_stream *stream, const char *const *data,
+                       const size_t *sizes, int count) {
+  zl_frame frames[FEW_FRAMES];
+  for (int i = 0; i < count && i < FEW_FRAMES; i++) {
+    frames[i] = (zl_frame){.data = data[i], .size = sizes[i]};
+  }
+  return send_message(stream, frames, (size_t)count);
+}
+
+/* keep_stream(stream): something is queued. */
+static int keep_stream(lua_State *L) {
+  zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "send");
+  if (stream->core) {
+    zlua_stream_set_kept(L, stream, 1, true);
+  }
+  return 0;
+}
+
+/* ---- for jit.lua --------------------------------------------------------- */
+
+/* As declared in jit.lua. */
+typedef struct jit_functions {
+  int (*next_message)(zlua_turn *turn);
+  int (*show_frame)(zlua_turn *turn, int i);
+  int (*take_message)(zlua_turn *turn);
+  void (*leave_message)(zlua_turn *turn);
+  int (*send_frame)(zlua_stream *stream, const char *data, size_t size);
+  int (*send_frames)(zlua_stream *stream, const char *const *data,
+                     const size_t *sizes, int count);
+} jit_functions;
+
+/* jit_functions() -> userdata that holds them */
+static int push_jit_functions(lua_State *L) {
+  jit_functions *functions = lua_newuserdata(L, sizeof *functions);
+  *functions = (jit_functions){
+      .next_message = next_message,
+      .show_frame = show_frame,
+      .take_message = take_message,
+      .leave_message = leave_message,
+      .send_frame = send_frame,
+      .send_frames = send_frames,
+  };
+  return 1;
+}
+
+/* next_call(active, state, turn, loop) -> the user's function and what it is to
+ * be called with, for a message of the other road */
+static int next_call(lua_State *L) {
+  zlua_turn *turn = lua_touserdata(L, 3);
+  turn->begun = false;
+  return zlua_call_recv(L, turn);
+}
+
+const luaL_Reg zlua_stream_jit_functions[] = {
+    {"jit_functions", push_jit_functions},
+    {"receiver", receiver},
+    {"next_call", next_call},
+    {"keep_stream", keep_stream},
+    {NULL, NULL},
+};

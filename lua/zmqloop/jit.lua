@@ -1,0 +1,209 @@
+--- zmqloop.jit: the roads of LuaJIT's compiled code through streams.
+-- Calls between C and Lua are interpreted; calls of C by the foreign function interface are
+-- compiled. So here the loop over the messages of a turn is Lua, which the compiler joins with the
+-- user's callback, and so is what sends. csrc/lua/stream_jit.c has the other half, and what it
+-- cannot do here takes the road of the other Luas.
+local core = require("zmqloop.core")
+local ffi = require("ffi")
+
+local cast, to_string = ffi.cast, ffi.string
+local raw_send, raw_send_multipart = core.ZMQStream.send, core.ZMQStream.send_multipart
+
+-- As in C: csrc/lua/stream.h, binding.h, stream_jit.c and zmqloop.h.
+local turn_pointer = ffi.typeof("struct { const void *data; int size; } *")
+local calls_pointer = ffi.typeof("const struct { double serial; } *")
+local functions_pointer = ffi.typeof([[const struct {
+  int (*next_message)(void *turn);
+  int (*show_frame)(void *turn, int i);
+  int (*take_message)(void *turn);
+  void (*leave_message)(void *turn);
+  int (*send_frame)(void *stream, const char *data, size_t size);
+  int (*send_frames)(void *stream, const char *const *data, const size_t *sizes, int count);
+} *]])
+
+local functions_userdata = core.jit_functions() -- holds them
+local functions = cast(functions_pointer, functions_userdata)
+local calls = cast(calls_pointer, core.calls)
+local next_message, show_frame = functions.next_message, functions.show_frame
+local take_message, leave_message = functions.take_message, functions.leave_message
+local send_frame, send_frames = functions.send_frame, functions.send_frames
+
+-- Answers of next_message() besides the number of frames, and one of our own.
+local TURN_OVER, ASK_AGAIN, NOT_HERE, YIELDED = 0, -1, -2, -3
+
+-- ---- receiving -------------------------------------------------------------------------------
+
+-- A call that has yielded is gone on with when its turn is long over: then there is another call of
+-- the core, or none.
+
+-- The frames of the message at hand, or nil: one is too long for this road.
+local function list_frames(turn, count)
+  local frames = {to_string(turn.data, turn.size)}
+  for i = 2, count do
+    if show_frame(turn, i - 1) == 0 then
+      leave_message(turn)
+      return nil
+    end
+    frames[i] = to_string(turn.data, turn.size)
+  end
+  return frames
+end
+
+-- Each of these calls fn for one message after the other, and returns what ended that: an answer,
+-- or the number of frames of a message that is not for it.
+
+local function receive_lists(turn, serial, fn)
+  local count = next_message(turn)
+  while count > 0 do
+    local frames = list_frames(turn, count)
+    if not frames then
+      return count
+    elseif take_message(turn) == 0 then
+      return TURN_OVER
+    end
+    fn(frames)
+    if calls.serial ~= serial then
+      return YIELDED
+    end
+    count = next_message(turn)
+  end
+  return count
+end
+
+local function receive_lists_with_stream(turn, serial, fn, stream)
+  local count = next_message(turn)
+  while count > 0 do
+    local frames = list_frames(turn, count)
+    if not frames then
+      return count
+    elseif take_message(turn) == 0 then
+      return TURN_OVER
+    end
+    fn(stream, frames)
+    if calls.serial ~= serial then
+      return YIELDED
+    end
+    count = next_message(turn)
+  end
+  return count
+end
+
+local function receive_single_frames(turn, serial, fn)
+  local count = next_message(turn)
+  while count == 1 do
+    local data = to_string(turn.data, turn.size)
+    if take_message(turn) == 0 then
+      return TURN_OVER
+    end
+    fn(data)
+    if calls.serial ~= serial then
+      return YIELDED
+    end
+    count = next_message(turn)
+  end
+  if count > 0 then
+    leave_message(turn)
+  end
+  return count
+end
+
+local function choose(with_stream, unpack)
+  if not unpack then
+    return with_stream and receive_lists_with_stream or receive_lists
+  end
+  return not with_stream and receive_single_frames or nil
+end
+
+-- One message by the other road. Returns whether there was one.
+local function call_once(fn, ...)
+  if fn == nil then
+    return false
+  end
+  fn(...)
+  return true
+end
+
+-- What the core calls for a turn.
+local function receive(active, state, handle, loop)
+  local turn, serial = cast(turn_pointer, handle), calls.serial
+  local answer
+  repeat
+    local fn, with_stream, unpack, stream = core.receiver(active, state, handle)
+    local receive_many = fn and choose(with_stream, unpack)
+    answer = NOT_HERE
+    if receive_many then
+      answer = receive_many(turn, serial, fn, stream)
+    end
+    if answer ~= ASK_AGAIN and answer ~= TURN_OVER and answer ~= YIELDED then
+      if not call_once(core.next_call(active, state, handle, loop)) then
+        answer = TURN_OVER
+      elseif calls.serial ~= serial then
+        answer = YIELDED
+      end
+    end
+  until answer == TURN_OVER or answer == YIELDED
+end
+
+-- ---- sending ---------------------------------------------------------------------------------
+
+-- Streams made here -> their address. A stream that is not among them is somebody else's userdata.
+local addresses = setmetatable({}, {__mode = "k"})
+
+-- What send_frames() is given; reading or writing an element makes no garbage.
+local FEW_FRAMES = 8
+local frames, sizes = ffi.new("const char *[?]", FEW_FRAMES), ffi.new("size_t[?]", FEW_FRAMES)
+
+-- What send_frame() and send_frames() answer: nothing was done, and the other road tells why.
+local NOT_SENT, QUEUED = -1, 1
+
+local function sent(answer, stream)
+  if answer == QUEUED then
+    core.keep_stream(stream)
+  end
+  return answer ~= NOT_SENT
+end
+
+local function send(self, data, options, ...)
+  local address = addresses[self]
+  if address and type(data) == "string" and options == nil and
+    sent(send_frame(address, data, #data), self) then
+    return true
+  end
+  return raw_send(self, data, options, ...)
+end
+
+-- Fills in the list's frames; false if one is no string.
+local function fill(list, count)
+  for i = 1, count do
+    local data = list[i]
+    if type(data) ~= "string" then
+      return false
+    end
+    frames[i - 1], sizes[i - 1] = data, #data
+  end
+  return true
+end
+
+local function send_multipart(self, list, options, ...)
+  local address = addresses[self]
+  if address and type(list) == "table" and options == nil and not getmetatable(list) then
+    local count = #list
+    if count > 0 and count <= FEW_FRAMES and fill(list, count) and
+      sent(send_frames(address, frames, sizes, count), self) then
+      return true
+    end
+  end
+  return raw_send_multipart(self, list, options, ...)
+end
+
+core.set_receiver(receive)
+core.ZMQStream.send = send
+core.ZMQStream.send_string = send
+core.ZMQStream.send_multipart = send_multipart
+
+return {
+  --- Has the stream sent by compiled code.
+  attach = function(stream)
+    addresses[stream] = cast("void *", stream)
+  end,
+}
