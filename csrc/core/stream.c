@@ -120,10 +120,7 @@ static void die(zl_stream *stream, int rc) {
 /* ---- receiving ---------------------------------------------------------- */
 
 /* All frames that there is room for are initialized. */
-static int reserve_frame(zl_stream *stream) {
-  if (stream->count < stream->capacity) {
-    return 0;
-  }
+static int add_frames(zl_stream *stream) {
   if (stream->capacity > INT_MAX / 2) {
     return -ENOMEM;
   }
@@ -143,12 +140,18 @@ static int reserve_frame(zl_stream *stream) {
   return 0;
 }
 
+/* zmq_msg_recv() has failed: is it to be tried again? Returns 0, or the error.
+ */
+static int failed_to_receive(zl_stream *stream, int *interrupts) {
+  return zl__socket_retry(&stream->socket, interrupts) ? 0 : -zmq_errno();
+}
+
 /* Receives one frame behind those there are. Returns 1 if it is the last of its
  * message, 0 if more follow, or an error. */
-static int receive_frame(zl_stream *stream) {
+static inline int receive_frame(zl_stream *stream) {
   zl_socket *socket = &stream->socket;
   int interrupts = 0;
-  int rc = reserve_frame(stream);
+  int rc = stream->count < stream->capacity ? 0 : add_frames(stream);
   if (rc < 0) {
     return rc;
   }
@@ -158,8 +161,9 @@ static int receive_frame(zl_stream *stream) {
   socket->used = false;
   socket->again = false;
   while ((size = zmq_msg_recv(frame, socket->zmq, ZMQ_DONTWAIT)) < 0) {
-    if (!zl__socket_retry(socket, &interrupts)) {
-      return -zmq_errno();
+    rc = failed_to_receive(stream, &interrupts);
+    if (rc < 0) {
+      return rc;
     }
   }
   stream->count++;
@@ -167,13 +171,10 @@ static int receive_frame(zl_stream *stream) {
   return !zmq_msg_more(frame);
 }
 
-static int receive_message(zl_stream *stream) {
+static inline int receive_message(zl_stream *stream) {
   int rc;
   do {
     rc = receive_frame(stream);
-    if (rc == 0 && zl__socket_conflates(&stream->socket)) {
-      return -EPROTO;
-    }
   } while (rc == 0);
   if (rc > 0) {
     stream->whole = true;
@@ -188,18 +189,16 @@ static int receive_message(zl_stream *stream) {
 
 static bool turn_over(const zl_stream *stream) {
   const zl_loop *loop = loop_of(stream);
-  bool stopping = atomic_load_explicit(&loop->stopping, memory_order_relaxed);
-  return over(stream) || stream->lost || stream->left <= 0 ||
-         zl__loop_spent(loop) ||
-         (stopping && !stream->flushing && stream->left < stream->batch);
+  if (over(stream) || stream->lost || stream->left <= 0 ||
+      zl__loop_spent(loop)) {
+    return true;
+  }
+  return atomic_load_explicit(&loop->stopping, memory_order_relaxed) &&
+         !stream->flushing && stream->left < stream->batch;
 }
 
-/* peek without asking whether the turn is over */
-static int hold_message(zl_stream *stream) {
-  int rc = stream->whole ? 1 : receive_message(stream);
-  if (rc > 0) {
-    return stream->count;
-  }
+/* There is no message now. Returns 0, or -ENOMEM: there is one. */
+static int without_message(zl_stream *stream, int rc) {
   if (rc == -ENOMEM) {
     return rc;
   }
@@ -216,29 +215,33 @@ static int hold_message(zl_stream *stream) {
   return 0;
 }
 
+/* peek without asking whether the turn is over */
+static inline int hold_message(zl_stream *stream) {
+  int rc = stream->whole ? 1 : receive_message(stream);
+  return rc > 0 ? stream->count : without_message(stream, rc);
+}
+
 int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames) {
-  *frames = NULL;
-  if (!stream->on_recv || turn_over(stream)) {
-    return 0;
-  }
-  int rc = hold_message(stream);
+  int rc = !stream->on_recv || turn_over(stream) ? 0 : hold_message(stream);
   *frames = rc > 0 ? stream->frames : NULL;
   return rc;
 }
 
 /* Small frames are left to the next receive, which overwrites them. */
 static void release_frames(zl_stream *stream) {
-  for (int i = 0; stream->holds_memory && i < stream->count; i++) {
+  for (int i = 0; i < stream->count; i++) {
     (void)zmq_msg_close(&stream->frames[i]);
     (void)zmq_msg_init(&stream->frames[i]);
   }
   stream->holds_memory = false;
-  stream->count = 0;
-  stream->whole = false;
 }
 
 void zl_stream_pop(zl_stream *stream) {
-  release_frames(stream);
+  if (stream->holds_memory) {
+    release_frames(stream);
+  }
+  stream->count = 0;
+  stream->whole = false;
   stream->left--;
   loop_of(stream)->stats.total.messages_in++;
   zl__loop_handled(loop_of(stream));

@@ -14,7 +14,8 @@ struct zlua_stream {
   bool with_stream; /* on_recv_stream: fn(stream, frames) */
   bool unpack;      /* fn(frame1, frame2, ...) */
   bool copy;        /* frames as strings, not as Frames */
-  bool converting;  /* a message is on its way from the core to Lua */
+  bool converting;  /* a message is on its way from the core to Lua: if that
+                       fails, for want of memory, it is still with the core */
   bool sent_with_stream;
   bool has_recv;
   bool has_sent;
@@ -65,7 +66,6 @@ typedef struct zlua_turn {
   const void *data; /* of the frame that was asked for last */
   int size;
   bool begun;       /* what is looked up once is on the stack */
-  bool pending;     /* a message that could not become Lua's is with the core */
   unsigned changes; /* of the loop, when the user's function was looked up */
   zlua_stream *stream;
   zmq_msg_t *frames; /* of the message at hand */

@@ -14,6 +14,15 @@
 
 /* ---- receiving ---------------------------------------------------------- */
 
+/* Shows the frame, from 0, of the message at hand. Returns 0 if it is too long
+ * for this road. */
+static int show_frame(zlua_turn *turn, int i) {
+  size_t size = zmq_msg_size(&turn->frames[i]);
+  turn->data = zmq_msg_data(&turn->frames[i]);
+  turn->size = (int)size;
+  return size <= INT_MAX;
+}
+
 /* What next_message() answers besides the number of frames. */
 enum { TURN_OVER = 0, ASK_AGAIN = -1, NOT_HERE = -2 };
 
@@ -22,7 +31,6 @@ enum { TURN_OVER = 0, ASK_AGAIN = -1, NOT_HERE = -2 };
  * this message is one for the other road. */
 static int next_message(zlua_turn *turn) {
   zlua_stream *stream = turn->stream;
-  turn->pending = false;
   if (!stream->core) {
     return TURN_OVER;
   }
@@ -33,23 +41,11 @@ static int next_message(zlua_turn *turn) {
   if (count == 0) {
     return TURN_OVER;
   }
-  turn->pending = true;
-  if (count < 0 || zmq_msg_size(turn->frames) > INT_MAX) {
+  if (count < 0 || !show_frame(turn, 0)) {
     return NOT_HERE;
   }
-  turn->data = zmq_msg_data(turn->frames);
-  turn->size = (int)zmq_msg_size(turn->frames);
   stream->converting = true;
   return count;
-}
-
-/* Shows the frame, from 0, of the message at hand. Returns 0 if it is too long
- * for this road. */
-static int show_frame(zlua_turn *turn, int i) {
-  size_t size = zmq_msg_size(&turn->frames[i]);
-  turn->data = zmq_msg_data(&turn->frames[i]);
-  turn->size = size > INT_MAX ? 0 : (int)size;
-  return size <= INT_MAX;
 }
 
 /* The message has become Lua's. Returns 0 if a finalizer that ran meanwhile has
@@ -57,7 +53,6 @@ static int show_frame(zlua_turn *turn, int i) {
 static int take_message(zlua_turn *turn) {
   zlua_stream *stream = turn->stream;
   stream->converting = false;
-  turn->pending = false;
   if (!stream->core) {
     return 0;
   }

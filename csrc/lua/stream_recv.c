@@ -31,14 +31,13 @@ static int push_message(lua_State *L, const zlua_stream *stream,
   bool as_list = !stream->unpack;
   if (stream->copy) {
     push_strings(L, frames, count, as_list);
-    return !stream->core ? -1 : as_list ? 1 : count;
+  } else {
+    zlua_new_frames(L, frames, count, as_list);
+    if (stream->core) {
+      zlua_open_frames(L, frames, count, as_list);
+    }
   }
-  zlua_new_frames(L, frames, count, as_list);
-  if (!stream->core) {
-    return -1;
-  }
-  zlua_open_frames(L, frames, count, as_list);
-  return as_list ? 1 : count;
+  return !stream->core ? -1 : as_list ? 1 : count;
 }
 
 /* With fewer, a stack too small for them is a matter of memory. */
@@ -54,7 +53,7 @@ static void make_room(lua_State *L, zlua_turn *it, int count) {
     return;
   }
   if (count > MANY_FRAMES) {
-    it->pending = false;
+    it->stream->converting = false;
     zl_stream_pop(it->stream->core);
   }
   luaL_error(L, "a message of %d frames is too long to unpack", count);
@@ -91,48 +90,57 @@ static void refresh_callback(lua_State *L, zlua_turn *it) {
   }
 }
 
+/* [-0, +n] */
+static int push_arguments(lua_State *L, zlua_turn *it, int count) {
+  zlua_stream *stream = it->stream;
+  int before = 0;
+  if (stream->with_stream) {
+    lua_pushvalue(L, TURN_STREAM);
+    before = 1;
+  }
+  if (stream->unpack && count > FEW_ARGUMENTS) {
+    make_room(L, it, count);
+  }
+  int arguments = push_message(L, stream, it->frames, count);
+  return arguments < 0 ? arguments : before + arguments;
+}
+
 /* (active, state, turn, loop): the next message until the turn is over. */
 int zlua_call_recv(lua_State *L, void *handle) {
   zlua_turn *it = handle;
   zlua_stream *stream = it->stream;
-  zmq_msg_t *frames;
-  int count = stream->core ? zl_stream_peek(stream->core, &frames) : 0;
-  it->pending = count != 0;
-  if (count <= 0) {
-    return count < 0 ? zlua_raise(L, count) : 0;
+  int count = stream->core ? zl_stream_peek(stream->core, &it->frames) : 0;
+  if (count == 0) {
+    return 0;
+  }
+  stream->converting = true;
+  if (count < 0) {
+    return zlua_raise(L, count);
   }
   if (!ZLUA_KEEPS_STACK || !it->begun) {
     begin_turn(L, it);
   }
   refresh_callback(L, it);
   lua_pushvalue(L, TURN_CALLBACK);
-  if (stream->with_stream) {
-    lua_pushvalue(L, TURN_STREAM);
-  }
-  if (stream->unpack && count > FEW_ARGUMENTS) {
-    make_room(L, it, count);
-  }
-  stream->converting = true;
-  int arguments = push_message(L, stream, frames, count);
+  int arguments = push_arguments(L, it, count);
   stream->converting = false;
-  it->pending = false;
   if (arguments < 0) {
     return 0;
   }
   zl_stream_pop(stream->core); /* before the call: large ones free memory */
-  return 1 + (stream->with_stream ? 1 : 0) + arguments;
+  return 1 + arguments;
 }
 
 static void on_recv(zl_stream *core, void *arg) {
-  zlua_turn it = {.stream = arg, .pending = true};
+  zlua_turn it = {.stream = arg};
   zlua_loop *loop = it.stream->handle.loop;
   (void)core;
   (void)zlua_stream_hold(it.stream);
   do {
-    it.pending = true; /* unless the call gets to say otherwise */
     it.begun = false;
-  } while (!zlua_call(loop, ZLUA_SLOT_CALL_RECV, &it) && !it.pending &&
-           it.stream->core && zlua_stream_has_hands_free(it.stream));
+  } while (!zlua_call(loop, ZLUA_SLOT_CALL_RECV, &it) && !loop->failed &&
+           !it.stream->converting && it.stream->core &&
+           zlua_stream_has_hands_free(it.stream));
   it.stream->converting = false;
   lua_pop(loop->L, 1);
 }
