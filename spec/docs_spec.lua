@@ -11,12 +11,17 @@ local function lines_of(path)
   return lines
 end
 
+-- Does C define it, or for LuaJIT jit.lua in its stead?
+local function is_c(fn)
+  local info = debug.getinfo(fn, "S")
+  return info.what == "C" or info.source:find("/jit%.lua$") ~= nil
+end
+
 -- The methods of a metatable or class that C defines.
 local function c_functions(class)
   local found = {}
   for name, value in pairs(class) do
-    if type(value) == "function" and not name:find("^__")
-      and debug.getinfo(value, "S").what == "C" then
+    if type(value) == "function" and not name:find("^__") and is_c(value) then
       found[name] = true
     end
   end

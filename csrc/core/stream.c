@@ -173,9 +173,11 @@ static inline int receive_frame(zl_stream *stream) {
 
 static inline int receive_message(zl_stream *stream) {
   int rc;
-  do {
-    rc = receive_frame(stream);
-  } while (rc == 0);
+  while ((rc = receive_frame(stream)) == 0) {
+    if (zl__socket_conflates(&stream->socket)) {
+      return -EPROTO; /* asking for the rest would end the process */
+    }
+  }
   if (rc > 0) {
     stream->whole = true;
     stream->drained = false;
