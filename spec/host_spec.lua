@@ -151,6 +151,38 @@ describe("the descriptor of a loop", function()
     assert.is_nil(t.loop:timeout())
   end))
 
+  it("is readable for what is queued outside of a step, until the next one", test(function(t)
+    local fd = t.loop:fd()
+    local push, pull = t:streams("PUSH", "PULL")
+    local got = 0
+    pull:on_recv(function() got = got + 1 end)
+    rest(t)
+    for name, queue in pairs{
+      callback = function() t.loop:add_callback(function() end) end,
+      timeout = function() t.loop:call_later(1000, print) end,
+      ["earlier timeout"] = function() t.loop:call_later(0.5, print):cancel() end,
+      stream = function() pull:pause() pull:resume() end,
+    } do
+      assert.is_false(is_readable(fd), name)
+      queue()
+      queue()
+      assert.is_true(is_readable(fd), name)
+      t.loop:step(0)
+      rest(t)
+    end
+    local handle = t.loop:call_later(500, print)
+    t.loop:step(0)
+    rest(t)
+    t.loop:call_later(2000, print)
+    assert.is_false(is_readable(fd), "a later timeout means nothing")
+    handle:again(100)
+    assert.is_true(is_readable(fd), "one that is started anew, and earlier")
+    t.loop:step(0)
+    rest(t)
+    push:send("x")
+    host(t, function() return got == 1 end)
+  end))
+
   it("is that of no loop in a forked process", test(function(t)
     local loop = t.loop
     assert.is_true(elsewhere.process(function() fails("ECHILD", loop:fd()) end))

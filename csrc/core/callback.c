@@ -38,6 +38,7 @@ int zl_loop_add_callback(zl_loop *loop, zl_callback_fn fn, void *arg) {
   q->ring[(q->head + q->count) & (q->capacity - 1)] =
       (zl__callback){.fn = fn, .arg = arg};
   q->count++;
+  zl__loop_changed(loop);
   return 0;
 }
 

@@ -376,6 +376,7 @@ struct zl_loop {
   bool is_virtual; /* the clock */
   bool touch;      /* mark a socket dirty after every operation on it */
   bool hosted;     /* zl_loop_fd() was called */
+  bool told;       /* its descriptor is readable, since the last step */
 
   zl__link handles;   /* all that are open */
   zl__link graveyard; /* closed, to be freed when the stack has unwound */
@@ -422,6 +423,7 @@ struct zl_loop {
 void *zl__alloc(zl_loop *loop, size_t size);
 void *zl__resize(zl_loop *loop, void *ptr, size_t old_size, size_t new_size);
 void zl__free(zl_loop *loop, void *ptr, size_t size);
+void zl__loop_changed(zl_loop *loop);
 void zl__loop_report(zl_loop *loop, uint64_t token, int events);
 bool zl__loop_forked(const zl_loop *loop);
 void zl__loop_enter(zl_loop *loop);

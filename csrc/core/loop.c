@@ -190,6 +190,16 @@ void zl__loop_leave(zl_loop *loop) {
   }
 }
 
+/* A host that waits for the descriptor of the loop has queued something outside
+ * of a step, or started a timer that is due before all others. */
+void zl__loop_changed(zl_loop *loop) {
+  if (loop->hosted && loop->depth == 0 && !loop->told &&
+      !zl__loop_forked(loop)) {
+    loop->told = true;
+    zl__mailbox_wake(&loop->mailbox);
+  }
+}
+
 /* Called by the poller while it waits: no call out happens here. */
 void zl__loop_report(zl_loop *loop, uint64_t token, int events) {
   uint32_t index = (uint32_t)(token >> 32);
@@ -440,7 +450,8 @@ static int begin(zl_loop *loop) {
 }
 
 static void end(zl_loop *loop) {
-  if (loop->hosted && zl_loop_timeout_ns(loop) == 0) {
+  loop->told = loop->hosted && zl_loop_timeout_ns(loop) == 0;
+  if (loop->told) {
     zl__mailbox_wake(&loop->mailbox); /* what is left makes it readable */
   }
   zl__stats_resting(loop, false);

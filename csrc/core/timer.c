@@ -288,6 +288,9 @@ int zl_timer_start_at(zl_timer *timer, int64_t deadline_ns, int64_t period_ns) {
     sift_up(&loop->heap, timer->index);
     sift_down(&loop->heap, timer->index, NUMBERED);
   }
+  if (timer->index == 0) {
+    zl__loop_changed(loop);
+  }
   return 0;
 }
 

@@ -213,6 +213,7 @@ void zl__watch_shut(zl__watch *watch) {
 void zl__watch_dirty(zl__watch *watch) {
   if (!zl__linked(&watch->ready)) {
     zl__append(&watch->handle.loop->dirty, &watch->ready);
+    zl__loop_changed(watch->handle.loop);
   }
 }
 

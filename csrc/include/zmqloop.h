@@ -248,10 +248,11 @@ ZL_API int zl_loop_verify(const zl_loop *loop, const char **what);
 /* A descriptor for the host's own loop: readable, for as long as it is so, when
  * the loop has something to do but for timers; zl_loop_step() then does it.
  * Made at the first call, and the loop's: the host neither reads nor closes it.
- * Before each wait for it the host asks for zl_loop_timeout_ns(), since what it
- * has done with the loop outside of a step may not show. Returns -ENOTSUP (the
- * poll backend has none), -EMFILE, -ENFILE, -ENOMEM or -ECHILD (in a forked
- * child). */
+ * What the host queues outside of a step, and a timer that it starts there and
+ * that is due before all others, make it readable too, so that a wait that has
+ * begun ends; then the host asks for zl_loop_timeout_ns() again. Returns
+ * -ENOTSUP (the poll backend has none), -EMFILE, -ENFILE, -ENOMEM or -ECHILD
+ * (in a forked child). */
 ZL_API int zl_loop_fd(zl_loop *loop);
 
 /* How long the host may wait for zl_loop_fd() before the next step: 0 when it

@@ -55,9 +55,9 @@ function IOLoop:step(timeout, budget) end
 
 ---A descriptor to wait for in another loop: readable, for as long as it is so, when
 ---the loop has something to do but for timeouts. Then, and when `timeout()` is over,
----`step()` does it. Ask for `timeout()` before each wait: what was done with the loop
----outside of a step may not show here. The descriptor is the loop's; it is made at
----the first call.
+---`step()` does it, and `timeout()` is to be asked again. What is queued outside of a
+---step, and a timeout started there that is due before all others, show here too. The
+---descriptor is the loop's; it is made at the first call.
 ---@return integer? fd nil on failure
 ---@return string? message
 ---@return string? name ENOTSUP (the poll backend has none), EMFILE, ENFILE, ECHILD
