@@ -357,7 +357,7 @@ describe("a priority queue", function()
 
   it("is what it was when a comparison fails", virtual(function()
     local queue = fill(PriorityQueue(4), {2, 1, 3})
-    helper.raises("attempt to compare", function() queue:put({}) end)
+    helper.raises("attempt to compare", function() queue:put({}, 0) end)
     helper.raises("attempt to compare", function() queue:put_nowait("x") end)
     assert.is_true(queue:put_nowait(0))
     assert.is_true(queue:full())
@@ -368,7 +368,7 @@ describe("a priority queue", function()
       return a < b
     end), {2, 3, 1})
     fails = true
-    helper.raises("no order", function() queue:get() end)
+    helper.raises("no order", function() queue:get(0) end)
     helper.fails("EAGAIN", queue:put_nowait(4))
     fails = false
     assert.same({1, 2, 3}, drain(queue))

@@ -5,6 +5,8 @@
 -- "ETIMEDOUT". A task whose time is over, or that is cancelled, takes nothing with it. What wakes
 -- (set, notify, release) may be called from anywhere, and calls nobody: tasks run in the next
 -- iteration of their loop.
+local core = require("zmqloop.core")
+local task = require("zmqloop.task")
 local waiters = require("zmqloop.waiters")
 
 local Waiters, begin_wait, timed_out = waiters.Waiters, waiters.begin_wait, waiters.timed_out
@@ -49,8 +51,8 @@ end
 
 --- Waits until it is set, at most `timeout` seconds. Returns true, or nil, message, "ETIMEDOUT".
 function Event:wait(timeout)
-  local task = begin_wait("wait", 1, timeout)
-  if self.on or task and self.line:wait(task, timeout) then
+  local waiting = begin_wait("wait", 1, timeout)
+  if self.on or waiting and self.line:wait(waiting, timeout) then
     return true
   end
   return timed_out(timeout)
@@ -71,8 +73,8 @@ end
 
 --- Waits until notified, at most `timeout` seconds. Returns true, or false, message, "ETIMEDOUT".
 function Condition:wait(timeout)
-  local task = begin_wait("wait", 1, timeout)
-  if task and self.line:wait(task, timeout) then
+  local waiting = begin_wait("wait", 1, timeout)
+  if waiting and self.line:wait(waiting, timeout) then
     return true
   end
   return false, select(2, timed_out(timeout))
@@ -124,19 +126,19 @@ function Semaphore.new(value)
 end
 
 -- acquire() for begin_wait()'s task, or without waiting if that is nil: whether it was had.
-function Semaphore:take(task, timeout)
+function Semaphore:take(waiting, timeout)
   if self.free > 0 then
     self.free = self.free - 1
     return true
   end
-  return task ~= nil and self.line:wait(task, timeout)
+  return waiting ~= nil and self.line:wait(waiting, timeout)
 end
 
 --- Waits until there is one to be had, at most `timeout` seconds, and takes it. Returns true, or
 -- nil, message, "ETIMEDOUT".
 function Semaphore:acquire(timeout)
-  local task = begin_wait("acquire", 1, timeout)
-  if self:take(task, timeout) then
+  local waiting = begin_wait("acquire", 1, timeout)
+  if self:take(waiting, timeout) then
     return true
   end
   return timed_out(timeout)
@@ -154,6 +156,26 @@ function Semaphore:release()
     error(("%s released too many times"):format(self.__name:match("%w+$")), 2)
   end
   put_back(self)
+end
+
+-- Of what task.pcall() has returned.
+local function release_and_return(self, ok, ...)
+  put_back(self)
+  if not ok then
+    error((...), 0)
+  end
+  return ...
+end
+
+--- Acquires it, calls fn(...), which may wait, and releases it, also when fn raises. Returns what
+-- fn has returned.
+function Semaphore:with(fn, ...)
+  if not core.is_callable(fn) then
+    error(("bad argument #1 to 'with' (function or callable expected, got %s)"):format(type(fn)),
+      2)
+  end
+  self:take(begin_wait("with"))
+  return release_and_return(self, task.pcall(fn, ...))
 end
 
 --- Whether acquire() would have to wait.
