@@ -106,6 +106,19 @@ need_matplotlib() {
     missing python3-matplotlib
 }
 
+have_module() { # version module
+  "$(lua_command "$1")" -e 'require(arg[1])' - "$2" 2>/dev/null </dev/null
+}
+
+# Specs of zmqloop.integrate run inside the loops of these.
+need_luv() { # version
+  have_module "$1" luv || missing lua-luv
+}
+
+need_cqueues() { # version
+  have_module "$1" cqueues || missing lua-cqueues
+}
+
 need_procps() {
   need_command ps procps
 }

@@ -93,7 +93,7 @@ describe("the annotations", function()
 end)
 
 describe("the Lua modules", function()
-  local pipe = io.popen("ls lua/zmqloop/*.lua")
+  local pipe = io.popen("ls lua/zmqloop/*.lua lua/zmqloop/integrate/*.lua")
   local paths = {}
   for path in pipe:lines() do paths[#paths + 1] = path end
   pipe:close()
