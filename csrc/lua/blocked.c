@@ -221,26 +221,29 @@ static int watch_blocking(lua_State *L) {
   return 1;
 }
 
-/* runs_on(loop, coroutine | what this has returned) -> what is to be given to
- * it when that coroutine does not run any more */
-static int runs_on(lua_State *L) {
-  zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "runs_on");
+/* resume(loop, coroutine, ...): coroutine.resume(coroutine, ...), which is the
+ * upvalue, on behalf of a callback of the loop. */
+static int resume(lua_State *L) {
+  zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "resume");
   lua_State *former = loop->runs;
-  lua_State *coroutine = lua_tothread(L, 2);
-  zlua_runs_on(loop, coroutine ? coroutine : lua_touserdata(L, 2));
-  lua_pushlightuserdata(L, former);
-  return 1;
+  luaL_checktype(L, 2, LUA_TTHREAD); /* the rest raises nothing */
+  zlua_runs_on(loop, lua_tothread(L, 2));
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_replace(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  zlua_runs_on(loop, former);
+  return lua_gettop(L);
 }
-
-static const luaL_Reg functions[] = {
-    {"watch_blocking", watch_blocking},
-    {"runs_on", runs_on},
-    {NULL, NULL},
-};
 
 /* [-0, +0] module table on the top. */
 void zlua_open_blocked(lua_State *L) {
-  zlua_setfuncs(L, functions);
+  lua_pushcfunction(L, watch_blocking);
+  lua_setfield(L, -2, "watch_blocking");
+  lua_getglobal(L, "coroutine");
+  lua_getfield(L, -1, "resume");
+  lua_remove(L, -2);
+  lua_pushcclosure(L, resume, 1);
+  lua_setfield(L, -2, "resume");
   zlua_push_traceback(L);
   zlua_setregistry(L, &traceback_key);
 }

@@ -52,15 +52,10 @@ end
 
 -- ---- coroutines -----------------------------------------------------------------------------
 
-local function back_on(loop, former, ...)
-  core.runs_on(loop, former)
-  return ...
-end
-
 -- Resumes a coroutine on behalf of a callback of the loop, so that a block in it is told of.
 local function resume(loop, co, ...)
   if watched[loop] then
-    return back_on(loop, core.runs_on(loop, co), coroutine.resume(co, ...))
+    return core.resume(loop, co, ...)
   end
   return coroutine.resume(co, ...)
 end
