@@ -208,6 +208,22 @@ describe("a signal handler", function()
       assert.matches("interrupted!", output)
     end))
 
+  it("of SIGINT that is removed leaves errors to be those of their callbacks", test(function(t)
+    local output, status = t:run_child([[
+      require("process").dispose(2, "default") -- no interpreter's handler is put back
+      local loop = new_loop()
+      loop:on_error(function(_, err) print(err) end)
+      loop:add_signal_handler("INT", print)
+      loop:add_callback(function()
+        loop:remove_signal_handler("INT")
+        error("an error of a callback", 0)
+      end)
+      loop:run()
+      print("ended")
+    ]])
+    assert.same({"an error of a callback\nended\n", 0}, {output, status})
+  end))
+
   it("cannot be asked for in a forked process", test(function(t)
     local loop = t.loop
     assert.is_true(elsewhere.process(function()
