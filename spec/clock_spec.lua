@@ -186,6 +186,24 @@ describe("PeriodicCallback in time", function()
     assert.same({1010, 1035, 1035, 1040, 1050}, times(t, {25}, 5, {missed = "burst"}))
   end))
 
+  it("tells how many points of the grid it has missed before a call", test(function(t)
+    local loop = virtual_loop(t)
+    local durations = {25, 10, 0, 0}
+    local seen = {}
+    local periodic
+    periodic = PeriodicCallback(function()
+      seen[#seen + 1] = ("%g: %d"):format(loop:time(), periodic.skipped)
+      if #seen == 4 then -- another callback takes long
+        loop:call_later(1, function() loop:advance(37) end)
+      end
+      loop:advance(durations[#seen] or 0)
+    end, 10000, loop)
+    periodic:start()
+    loop:advance(125)
+    periodic:stop()
+    assert.same({"10: 0", "40: 2", "60: 1", "70: 0", "108: 2", "110: 0", "120: 0"}, seen)
+  end))
+
   it("does not mind a clock that goes back [53]", test(function(t)
     for _, deltas in ipairs{{-2, -1, -3, -2, 0}, {-100, 0, 0}} do
       local now, calls = 1000, {}

@@ -98,6 +98,7 @@ end
 --   immediate  the first call comes in the next iteration
 --   missed     "skip", or "burst" to make up for missed cycles
 --   io_loop    the loop
+-- The field `skipped` is how many cycles were missed before the present call.
 --
 -- The callback may wait, as by zmqloop.sleep(), or yield: then whoever it gave coroutine.running()
 -- to resumes it. Until it has returned, no further call comes, not even after stop() and start();
@@ -124,6 +125,8 @@ function PeriodicCallback.new(callback, callback_time, loop_or_options)
     missed = options.missed or "skip",
     running_loop = nil, -- the loop it was started on, while it runs
     next_time = nil, -- when the next call is due, on the loop's clock
+    skipped = 0, -- points of the grid that were missed before the present call
+    overrun = 0, -- those that the last call has taken, for the next one's `skipped`
     timeout = nil, -- handle of the loop
     body = nil, -- the coroutine in which the callback runs, until it has returned
   }, PeriodicCallback)
@@ -139,8 +142,9 @@ local function whole_nanoseconds(seconds)
   return math.floor(seconds * 1e9 + 0.5) / 1e9
 end
 
--- The point of the grid after next_time; with `skips`, the first one after `now`. A clock that went
--- back does not make it wait for the past to come again: it is one period from the last point.
+-- The point of the grid after next_time; with `skips`, the first one after `now`, and how many lie
+-- between. A clock that went back does not make it wait for the past to come again: it is one
+-- period from the last point.
 local function next_point(self, now, skips)
   local period = self.callback_time / 1000
   if self.jitter > 0 then
@@ -152,13 +156,16 @@ local function next_point(self, now, skips)
   end
   local point = whole_nanoseconds(self.next_time + (skipped + 1) * period)
   if skips and point <= now then -- the quotient was rounded down
-    point = point + period
+    point, skipped = whole_nanoseconds(point + period), skipped + 1
   end
-  return point
+  return point, skipped
 end
 
+-- Returns how many points it skips.
 local function advance(self, now)
-  self.next_time = next_point(self, now, self.missed == "skip")
+  local skipped
+  self.next_time, skipped = next_point(self, now, self.missed == "skip")
+  return skipped
 end
 
 local call
@@ -178,9 +185,9 @@ function call(self)
   local timeout, loop = self.timeout, self.running_loop
   local now = loop:time()
   if is_suspended(self) then
-    return schedule(self, next_point(self, now, true))
+    return schedule(self, (next_point(self, now, true)))
   end
-  advance(self, now)
+  self.skipped, self.overrun = self.overrun + advance(self, now), 0
   schedule(self, self.next_time)
   core.calling(loop, self.callback)
   self.body = coroutine.running()
@@ -189,7 +196,7 @@ function call(self)
   if self.timeout == timeout and self.missed == "skip" then
     now = loop:time()
     if now >= self.next_time then
-      advance(self, now)
+      self.overrun = 1 + advance(self, now)
       schedule(self, self.next_time)
     end
   end
@@ -202,7 +209,7 @@ function PeriodicCallback:start()
   end
   local loop = self.io_loop or IOLoop.current()
   self.running_loop = loop
-  self.next_time = loop:time()
+  self.next_time, self.overrun = loop:time(), 0
   if not self.immediate then
     advance(self, self.next_time)
   end
