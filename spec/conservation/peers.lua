@@ -92,7 +92,7 @@ function Peer:connection(event)
   elseif event == "DISCONNECTED" then
     local killed = self.state == "killed"
     self.state = "gone"
-    if killed then self:gone() end
+    if killed then self:gone() else self:left() end
   end
 end
 
@@ -140,6 +140,12 @@ function Sink:gone()
     self.excused = excused or self:handed()
     self:start(SINK, self.id)
   end)
+end
+
+-- It ends by itself only when it is wrong.
+function Sink:left()
+  self.child:kill("KILL")
+  error("a process has ended: " .. self.child:finish(), 0)
 end
 
 function Sink:read()
@@ -202,6 +208,8 @@ function Source:gone()
     if self.state == "gone" and not self.sent then self:begin() end
   end)
 end
+
+function Source.left() end
 
 function Source:read()
   self.sent = self.sent or tonumber(self:line())
