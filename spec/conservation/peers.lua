@@ -83,13 +83,14 @@ function Peer:start(source, ...)
   self.child = self.world.t:child(source, {self.how, self.address, self.path, ...}, 600)
 end
 
+-- There may be further connections, which fail, to a process whose end is not yet complete.
 function Peer:connection(event)
   if event == "HANDSHAKE_SUCCEEDED" and self.state == "starting" then
     self.state = "up"
     if self.mortal then
       self.world.t.loop:call_later(self.world.random(100) / 1000, self.kill, self)
     end
-  elseif event == "DISCONNECTED" then
+  elseif event == "DISCONNECTED" and (self.state == "up" or self.state == "killed") then
     local killed = self.state == "killed"
     self.state = "gone"
     if killed then self:gone() else self:left() end
