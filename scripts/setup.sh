@@ -75,6 +75,10 @@ need_python_zmq() {
     2>/dev/null || missing python3-zmq
 }
 
+need_czmq() {
+  need_library libczmq libczmq-dev
+}
+
 # Specs of send_json() want a library of JSON; any of the two will do.
 need_json() { # version
   "$(lua_command "$1")" -e \

@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 """PyZMQ's half of pyzmq_spec.lua: one role in one conversation.
 
-usage: peer.py CONTROL ROLE TYPE bind|connect ENDPOINT COUNT
+usage: peer.py CONTROL ROLE TYPE bind|connect ENDPOINT COUNT [CREDENTIALS...]
+
+CREDENTIALS are `plain USER PASSWORD` or `curve PUBLIC SECRET OTHERS_PUBLIC`; who
+binds is the server, which lets in that user, or that other one, and nobody else.
 
 CONTROL is the address of the spec's PAIR socket: the peer reports on it where
 it has bound ("bound ENDPOINT"), that a subscription has come through ("synced"),
@@ -12,6 +15,7 @@ import sys
 import traceback
 
 import zmq
+from zmq.auth.thread import ThreadAuthenticator
 
 TIMEOUT_MS = 120000
 
@@ -96,8 +100,50 @@ ROLES = {
 }
 
 
-def run(control, context, role, kind, how, endpoint, count):
+class OneKey:
+    def __init__(self, key):
+        self.key = key.encode()
+
+    def callback(self, domain, key):
+        return key == self.key
+
+
+def serve(socket, context, mechanism, words):
+    auth = ThreadAuthenticator(context)
+    auth.start()
+    if mechanism == "plain":
+        user, password = words
+        auth.configure_plain(domain="global", passwords={user: password})
+        socket.plain_server = True
+    else:
+        public, secret, client = words
+        auth.configure_curve_callback(domain="global", credentials_provider=OneKey(client))
+        socket.curve_publickey = public.encode()
+        socket.curve_secretkey = secret.encode()
+        socket.curve_server = True
+    socket.zap_domain = b"global"
+    return auth
+
+
+def ask(socket, mechanism, words):
+    if mechanism == "plain":
+        user, password = words
+        socket.plain_username = user.encode()
+        socket.plain_password = password.encode()
+    else:
+        public, secret, server = words
+        socket.curve_publickey = public.encode()
+        socket.curve_secretkey = secret.encode()
+        socket.curve_serverkey = server.encode()
+
+
+def run(control, context, role, kind, how, endpoint, count, mechanism="", *words):
     socket = new_socket(context, kind)
+    auth = None
+    if mechanism and how == "bind":
+        auth = serve(socket, context, mechanism, words)
+    elif mechanism:
+        ask(socket, mechanism, words)
     prefix = []
     if kind in ("PUB", "SUB"):
         socket.sndhwm = 0
@@ -126,15 +172,17 @@ def run(control, context, role, kind, how, endpoint, count):
     # What a peer that closes still delivers is another question.
     assert control.recv() == b"bye"
     socket.close()
+    if auth:
+        auth.stop()
 
 
 def main():
-    control_endpoint, role, kind, how, endpoint, count = sys.argv[1:]
+    control_endpoint, role, kind, how, endpoint, count, *credentials = sys.argv[1:]
     context = zmq.Context()
     control = new_socket(context, "PAIR")
     control.connect(control_endpoint)
     try:
-        run(control, context, role, kind, how, endpoint, int(count))
+        run(control, context, role, kind, how, endpoint, int(count), *credentials)
     except Exception:
         control.send(b"error " + traceback.format_exc().encode())
     control.close()
