@@ -25,7 +25,8 @@ enum {
   IP_PROTOCOL_PGM = 113,
   LEAST_PACKET = 36, /* headers of IP and PGM */
   MOST_PACKET = 65535,
-  MOST_HOPS = 255
+  MOST_HOPS = 255,
+  PGM_SPACE = 128
 };
 
 /* What comes after the transport's "name://", or NULL if it is another's. */
@@ -182,6 +183,14 @@ static bool has_pgm_options(void *zmq) {
 /* interface;group:port, which libzmq itself checks; epgm is over UDP. */
 static int check_pgm(void *zmq, const char *address, bool over_udp) {
   const char *colon = strrchr(address, ':');
+  const char *end = address + strcspn(address, ";");
+  if (colon && end > colon) {
+    end = colon; /* one part is taken for an interface, too */
+  }
+  /* libpgm copies what is longer beyond its arrays. */
+  if (end - address >= IF_NAMESIZE || strlen(address) >= PGM_SPACE) {
+    return -ENAMETOOLONG;
+  }
   if (!has_pgm_options(zmq)) {
     return -EINVAL;
   }

@@ -27,7 +27,8 @@ describe("what libzmq would abort on", function()
           "norm://[::1]:5999", "norm://nowhere99;224.1.2.3:5999", "norm://lo;lo;224.1.2.3:5999",
           "norm://1,2,127.0.0.1:5999", "norm://127.0.0.1:0", "norm://127.0.0.1:70000",
           "norm://127.0.0.1:5x", "norm://" .. ("x"):rep(300) .. ":5999", "pgm://x", "epgm://x",
-          "epgm://nowhere99;239.192.1.1:5555"} do
+          "epgm://nowhere99;239.192.1.1:5555", "epgm://" .. ("x"):rep(100) .. ":5",
+          "pgm://" .. ("x"):rep(64) .. ";239.192.1.1:5555"} do
         for _, kind in ipairs{"PUB", "SUB"} do
           for _, act in ipairs{"bind", "connect"} do
             print(act, kind, address)
