@@ -254,6 +254,9 @@ void zl__sockets_sweep(zl_loop *loop);
 /* ---- streams ------------------------------------------------------------ */
 
 /* A message in the send queue, or the report of one that has left it. */
+/* Messages of at most so many frames, so many of each, are kept for later. */
+enum { ZL__SPARE_FRAMES = 4, ZL__SPARE_MESSAGES = 256 };
+
 typedef struct zl__message {
   struct zl__message *next;
   uint64_t token; /* 0: nobody wants to know */
@@ -263,6 +266,11 @@ typedef struct zl__message {
   uint32_t capacity;
   zmq_msg_t frames[];
 } zl__message;
+
+typedef struct zl__spares {
+  zl__message *first;
+  int count;
+} zl__spares;
 
 /* First in first out. Those before `unsent` have left and wait to be reported;
  * `unsent` and what follows wait to be sent. */
@@ -282,6 +290,7 @@ void zl__message_give_back(zl_loop *loop, zl__message *message,
                            zmq_msg_t *frames);
 size_t zl__bytes_of(zmq_msg_t *frames, size_t count);
 void zl__message_free(zl_loop *loop, zl__message *message);
+void zl__messages_free(zl_loop *loop);
 void zl__message_release(zl__message *message);
 void zl__queue_push(zl__queue *queue, zl__message *message, bool unsent);
 void zl__queue_sent(zl_loop *loop, zl__queue *queue, int status);
@@ -398,6 +407,7 @@ struct zl_loop {
   zl__callbacks callbacks;
   zl__stats stats;
   zl__mailbox mailbox;
+  zl__spares spares[ZL__SPARE_FRAMES + 1]; /* by frames; reports have none */
 
   zl__phase phase;
   int depth;       /* frames of the core on the stack that call out */

@@ -167,6 +167,7 @@ int zl_loop_close(zl_loop *loop) {
   zl__callbacks_free(loop);
   zl__timers_free(loop);
   zl__slots_free(loop);
+  zl__messages_free(loop);
   zl__free(loop, loop, sizeof *loop);
   return 0;
 }

@@ -4,6 +4,9 @@
  * One list, in the order of zl_stream_send(): first the messages that have left
  * and whose senders want to know, then those that wait. A message that leaves
  * stays in its place until it is reported, so reports come in order.
+ *
+ * The loop keeps some short ones for the next, so that one that queues and
+ * reports small messages allocates nothing once it has come to its pace.
  */
 #include <errno.h>
 #include <string.h>
@@ -24,12 +27,28 @@ static int copy_frame(zmq_msg_t *to, const zl_frame *from) {
   return 0;
 }
 
+/* Those that are kept for this number of frames, or NULL. */
+static zl__spares *spares_of(zl_loop *loop, size_t count) {
+  return count <= ZL__SPARE_FRAMES ? &loop->spares[count] : NULL;
+}
+
+static zl__message *allocate(zl_loop *loop, size_t count) {
+  zl__spares *spares = spares_of(loop, count);
+  if (!spares || !spares->first) {
+    return zl__alloc(loop, size_of(count));
+  }
+  zl__message *message = spares->first;
+  spares->first = message->next;
+  spares->count--;
+  return message;
+}
+
 /* A message with room for the frames. Returns NULL when out of memory. */
 static zl__message *new_message(zl_loop *loop, size_t count, uint64_t token) {
   if (count > UINT32_MAX / sizeof(zmq_msg_t)) {
     return NULL;
   }
-  zl__message *message = zl__alloc(loop, size_of(count));
+  zl__message *message = allocate(loop, count);
   if (message) {
     message->next = NULL;
     message->token = token;
@@ -94,8 +113,26 @@ void zl__message_release(zl__message *message) {
 }
 
 void zl__message_free(zl_loop *loop, zl__message *message) {
+  zl__spares *spares = spares_of(loop, message->capacity);
   zl__message_release(message);
-  zl__free(loop, message, size_of(message->capacity));
+  if (spares && spares->count < ZL__SPARE_MESSAGES) {
+    message->next = spares->first;
+    spares->first = message;
+    spares->count++;
+  } else {
+    zl__free(loop, message, size_of(message->capacity));
+  }
+}
+
+/* At the end of the loop. */
+void zl__messages_free(zl_loop *loop) {
+  for (size_t i = 0; i <= ZL__SPARE_FRAMES; i++) {
+    while (loop->spares[i].first) {
+      zl__message *message = loop->spares[i].first;
+      loop->spares[i].first = message->next;
+      zl__free(loop, message, size_of(message->capacity));
+    }
+  }
 }
 
 size_t zl__bytes_of(zmq_msg_t *frames, size_t count) {

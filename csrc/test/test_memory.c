@@ -32,6 +32,7 @@ typedef struct world {
   int refusals;
   int timers;    /* started */
   int callbacks; /* added */
+  int frames;    /* of each message */
   int accepted;  /* messages */
   int reports;   /* of them, asked for */
   int watches;
@@ -85,8 +86,8 @@ static void on_signal(zl_signal *watch, int signum, unsigned count, void *arg) {
 }
 
 static void check_message(const world *w, zmq_msg_t *frames, int count) {
-  CHECK_INT(count, FRAMES);
-  for (int i = 0; i < FRAMES; i++) {
+  CHECK_INT(count, w->frames);
+  for (int i = 0; i < w->frames; i++) {
     int number;
     CHECK_INT(zmq_msg_size(&frames[i]), sizeof number);
     memcpy(&number, zmq_msg_data(&frames[i]), sizeof number);
@@ -164,10 +165,10 @@ static void make_signal(world *w) {
 
 static int send_number(world *w, uint64_t token) {
   zl_frame frames[FRAMES];
-  for (int i = 0; i < FRAMES; i++) {
+  for (int i = 0; i < w->frames; i++) {
     frames[i] = (zl_frame){&w->accepted, sizeof w->accepted};
   }
-  return zl_stream_send(w->sender, frames, FRAMES, token);
+  return zl_stream_send(w->sender, frames, (size_t)w->frames, token);
 }
 
 static void send_messages(world *w) {
@@ -251,6 +252,7 @@ static int new_loop_of(world *w, int backend) {
                       .alloc = test_alloc_fn,
                       .alloc_ud = &w->memory};
   int rc = zl_loop_new(&config, &w->loop);
+  w->frames = FRAMES;
   CHECK(rc == 0 || (!w->loop && w->memory.bytes == 0));
   return rc;
 }
@@ -403,6 +405,41 @@ static void test_memory_receiving_needs_none(void) {
   end_context(context);
 }
 
+/* Queued and reported ones are used again. */
+static void test_memory_queueing_needs_none(void) {
+  world this_world;
+  world *w = &this_world;
+  int one = 1;
+  memset(w, 0, sizeof *w);
+  CHECK_INT(new_loop_of(w, ZL_BACKEND_DEFAULT), 0);
+  w->frames = 2;
+  void *context = zmq_ctx_new();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  (void)zmq_setsockopt(pull, ZMQ_RCVHWM, &one, sizeof one);
+  (void)zmq_setsockopt(push, ZMQ_SNDHWM, &one, sizeof one);
+  join_sockets(INPROC, pull, push);
+  CHECK_INT(zl_stream_new(w->loop, push, 0, &w->sender), 0);
+  CHECK_INT(zl_stream_new(w->loop, pull, 0, &w->receiver), 0);
+  zl_stream_on_recv(w->receiver, on_recv, w);
+  zl_stream_on_sent(w->sender, on_sent, w);
+  long warm = 0;
+  for (int i = 0; i < 100; i++) {
+    send_messages(w);
+    CHECK(zl_stream_queued(w->sender) > 0);
+    while (w->received < w->accepted || w->reported < w->reports) {
+      step(w);
+    }
+    warm = i == 1 ? w->memory.requests : warm;
+  }
+  CHECK_INT(w->memory.requests, warm);
+  close_loop(w->loop);
+  CHECK_INT(w->memory.bytes, 0);
+  close_socket(pull);
+  close_socket(push);
+  end_context(context);
+}
+
 static const zl_test tests[] = {
     TEST(test_memory_one_request_refused),
     TEST(test_memory_one_request_refused_on_poll),
@@ -410,6 +447,7 @@ static const zl_test tests[] = {
     TEST(test_memory_all_requests_refused_on_poll),
     TEST(test_memory_periodic_timer_goes_on),
     TEST(test_memory_receiving_needs_none),
+    TEST(test_memory_queueing_needs_none),
 };
 
 TEST_MAIN(tests)
