@@ -20,13 +20,11 @@
 #include "binding.h"
 
 enum {
-  HOST_SPACE = 256,
   PORT_SPACE = 6,
   IP_PROTOCOL_PGM = 113,
   LEAST_PACKET = 36, /* headers of IP and PGM */
   MOST_PACKET = 65535,
-  MOST_HOPS = 255,
-  PGM_SPACE = 128
+  MOST_HOPS = 255
 };
 
 /* What comes after the transport's "name://", or NULL if it is another's. */
@@ -128,14 +126,16 @@ static uint16_t port_of(const char *text) {
   return port <= UINT16_MAX ? (uint16_t)port : 0;
 }
 
-/* host:port */
-static int find_group(const char *address, group *it) {
-  struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
+/* address:port, numeric: nobody else is asked. */
+static int find_group(const char *text, group *it) {
+  struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                           .ai_socktype = SOCK_DGRAM,
+                           .ai_flags = AI_NUMERICHOST};
   struct addrinfo *found;
-  char host[HOST_SPACE];
-  const char *colon = strrchr(address, ':');
+  char host[INET6_ADDRSTRLEN];
+  const char *colon = strrchr(text, ':');
   if (!colon || port_of(colon + 1) == 0 ||
-      !copy(host, sizeof host, address, (size_t)(colon - address)) ||
+      !copy(host, sizeof host, text, (size_t)(colon - text)) ||
       getaddrinfo(host, colon + 1, &hints, &found) != 0) {
     return -EINVAL;
   }
@@ -147,20 +147,22 @@ static int find_group(const char *address, group *it) {
   return 0;
 }
 
-/* [id,][interface;]host:port */
+static int find_interface(const char *text, size_t length, group *it) {
+  char name[IF_NAMESIZE];
+  it->interface =
+      copy(name, sizeof name, text, length) ? if_nametoindex(name) : 0;
+  return it->interface == 0 ? -ENODEV : 0;
+}
+
+/* [id,][interface;]address:port */
 static int check_norm(const char *address) {
   group it = {.interface = 0};
-  char name[IF_NAMESIZE];
   const char *comma = strchr(address, ',');
   address = comma ? comma + 1 : address;
   const char *semicolon = strchr(address, ';');
   int rc = find_group(semicolon ? semicolon + 1 : address, &it);
   if (rc == 0 && semicolon) {
-    it.interface =
-        copy(name, sizeof name, address, (size_t)(semicolon - address))
-            ? if_nametoindex(name)
-            : 0;
-    rc = it.interface == 0 ? -ENODEV : 0;
+    rc = find_interface(address, (size_t)(semicolon - address), &it);
   }
   return rc < 0 ? rc : try_group(&it);
 }
@@ -180,28 +182,35 @@ static bool has_pgm_options(void *zmq) {
          get_option(zmq, ZMQ_MULTICAST_HOPS) <= MOST_HOPS;
 }
 
-/* interface;group:port, which libzmq itself checks; epgm is over UDP. */
+static bool is_ip(const char *text, size_t length) {
+  char copied[INET_ADDRSTRLEN];
+  struct in_addr ignored;
+  return copy(copied, sizeof copied, text, length) &&
+         inet_pton(AF_INET, copied, &ignored) == 1;
+}
+
+/* [interface];group:port; the interface is a name or an address. libpgm takes
+ * more, and copies it into arrays that are too short. epgm is over UDP. */
 static int check_pgm(void *zmq, const char *address, bool over_udp) {
-  const char *colon = strrchr(address, ':');
-  const char *end = address + strcspn(address, ";");
-  if (colon && end > colon) {
-    end = colon; /* one part is taken for an interface, too */
-  }
-  /* libpgm copies what is longer beyond its arrays. */
-  if (end - address >= IF_NAMESIZE || strlen(address) >= PGM_SPACE) {
-    return -ENAMETOOLONG;
-  }
-  if (!has_pgm_options(zmq)) {
+  group it = {.interface = 0};
+  const char *semicolon = strchr(address, ';');
+  int rc = semicolon ? find_group(semicolon + 1, &it) : -EINVAL;
+  if (rc < 0 || !it.joins || !has_pgm_options(zmq)) {
     return -EINVAL;
   }
-  if (!over_udp || !colon || port_of(colon + 1) == 0) {
-    return over_udp ? 0 : try_raw_socket();
+  size_t length = (size_t)(semicolon - address);
+  if (length > 0 && !is_ip(address, length)) {
+    rc = find_interface(address, length, &it);
   }
-  struct sockaddr_in port = {.sin_family = AF_INET};
-  port.sin_port = htons(port_of(colon + 1));
-  group it = {.size = sizeof port, .shared = true};
-  memcpy(&it.address, &port, sizeof port);
-  return try_group(&it);
+  if (rc < 0) {
+    return rc;
+  }
+  return over_udp ? try_group(&it) : try_raw_socket();
+}
+
+/* Over WebSockets libzmq knows no GSSAPI. */
+static int check_websocket(void *zmq) {
+  return get_option(zmq, ZMQ_MECHANISM) == ZMQ_GSSAPI ? -ENOCOMPATPROTO : 0;
 }
 
 /* Before a bind or connect. Returns 0 or an error. */
@@ -215,6 +224,9 @@ int zlua_address_check(const zlua_socket *socket, const char *address) {
   }
   if ((rest = after(address, "pgm://")) || (rest = after(address, "epgm://"))) {
     return zmq_has("pgm") ? check_pgm(socket->zmq, rest, *address == 'e') : 0;
+  }
+  if (after(address, "ws://") || after(address, "wss://")) {
+    return check_websocket(socket->zmq);
   }
   return 0;
 }

@@ -54,7 +54,7 @@ local function text()
   return chance(60) and one_of(TEXTS) or bytes(one_of(LENGTHS))
 end
 
-local objects = {true, false, {}, {1, 2}, print, io.stdout, coroutine.create(print)}
+local objects = {true, false, {}, {1, 2}, print, io.stdout, coroutine.create(function() end)}
 
 local function value()
   local kind = random(10)

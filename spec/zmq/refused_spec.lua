@@ -28,7 +28,8 @@ describe("what libzmq would abort on", function()
           "norm://1,2,127.0.0.1:5999", "norm://127.0.0.1:0", "norm://127.0.0.1:70000",
           "norm://127.0.0.1:5x", "norm://" .. ("x"):rep(300) .. ":5999", "pgm://x", "epgm://x",
           "epgm://nowhere99;239.192.1.1:5555", "epgm://" .. ("x"):rep(100) .. ":5",
-          "pgm://" .. ("x"):rep(64) .. ";239.192.1.1:5555"} do
+          "pgm://" .. ("x"):rep(64) .. ";239.192.1.1:5555", "epgm://[]:-1", "epgm://lo;127.0.0.1:5",
+          "epgm://lo;239.192.1.1:*"} do
         for _, kind in ipairs{"PUB", "SUB"} do
           for _, act in ipairs{"bind", "connect"} do
             print(act, kind, address)
@@ -70,6 +71,13 @@ describe("what libzmq would abort on", function()
       end
       pause()
     ]])
+  end))
+
+  it("GSSAPI over WebSockets", test(function(t)
+    if not zmq.has("gssapi") then return end
+    local socket = t:socket("DEALER", {gssapi_principal = "x"})
+    fails("ENOCOMPATPROTO", socket:connect("ws://127.0.0.1:1"))
+    fails("ENOCOMPATPROTO", socket:bind("ws://127.0.0.1:*"))
   end))
 
   it("a STREAM over inproc", test(function(t)
