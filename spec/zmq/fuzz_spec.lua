@@ -86,6 +86,11 @@ local function harmless(name, it)
   return true
 end
 
+-- The marks of a socket that has connections: libzmq 4.3.4 sends them on to ones that have just
+-- ended, and are freed.
+local MARKS = {hwm = true, sndhwm = true, rcvhwm = true, [zmq.HWM] = true, [zmq.SNDHWM] = true,
+  [zmq.RCVHWM] = true}
+
 -- Nothing that a name server would be asked for.
 local HOSTS = {"127.0.0.1", "[::1]", "::1", "", "x..y", ("x"):rep(70) .. "..",
   ("x"):rep(3000) .. "..", "127.0.0.1;127.0.0.1", "lo", "lo;239.192.1.1", ";", "[", "]", "[]",
@@ -207,7 +212,9 @@ local acts = {
   end},
   {30, function(socket)
     local name, setting = option_name(), value()
-    if harmless(name, setting) then method(socket, one_of{"set", "setsockopt"}, name, setting) end
+    if harmless(name, setting) and not MARKS[name] then
+      method(socket, one_of{"set", "setsockopt"}, name, setting)
+    end
   end},
   {10, function(socket) method(socket, one_of{"get", "getsockopt"}, option_name()) end},
   {20, function(socket)
@@ -275,7 +282,9 @@ local acts = {
     local way = random(4)
     if way == 1 then
       local name, setting = option_name(), value()
-      if harmless(name, setting) then method(stream, "set", name, setting) end
+      if harmless(name, setting) and not MARKS[name] then
+        method(stream, "set", name, setting)
+      end
     elseif way == 2 then
       method(stream, one_of{"bind", "connect", "unbind", "disconnect"}, address())
     else
