@@ -309,6 +309,18 @@ local function interpreter()
 end
 helper.interpreter = interpreter()
 
+--- The path of a file that the build has put beside the modules for tests, or nil.
+function helper.built(name)
+  for template in package.cpath:gmatch("[^;]+") do
+    local path = (template:match("^.*/") or "") .. name
+    local file = io.open(path, "r")
+    if file then
+      file:close()
+      return path
+    end
+  end
+end
+
 --- Writes a script that finds the modules this process finds; `...` of the
 -- script are its arguments. Line numbers stay those of source.
 function T:script(source)

@@ -305,7 +305,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   bool binds = streq(argv[4], "bind");
-  peer it = {.type = type_of(argv[3]), .count = atoi(argv[6])};
+  peer it = {.type = type_of(argv[3]), .count = (int)strtol(argv[6], NULL, 10)};
   it.control = new_socket(ZMQ_PAIR);
   it.socket = new_socket(it.type);
   if (zsock_connect(it.control, "%s", argv[1]) != 0) {

@@ -1,12 +1,12 @@
 -- Random arguments for all that takes names, options, addresses, frames and masks: whatever they
 -- are, the answer is a result, a failure or an error, and the process goes on.
--- Environment: ZMQLOOP_FUZZ_SECONDS, how long (2); ZMQLOOP_FUZZ_SEED, to repeat what has failed, if
+-- Environment: ZMQLOOP_FUZZ_SECONDS, how long (2); ZMQLOOP_SEED, to repeat what has failed, if
 -- it does not depend on libzmq's threads.
 local helper = require("spec.helper")
 local test = helper.test
 
 local SECONDS = tonumber(os.getenv("ZMQLOOP_FUZZ_SECONDS")) or 2
-local SEED = tonumber(os.getenv("ZMQLOOP_FUZZ_SEED"))
+local SEED = tonumber(os.getenv("ZMQLOOP_SEED"))
 
 -- Runs in a process of its own: SEED, SECONDS. Prints each call before it makes it.
 local PROGRAM = [==[
@@ -360,7 +360,7 @@ describe("random arguments", function()
     local output, status = t:run_child(PROGRAM, {("%d"):format(seed), SECONDS}, SECONDS * 2 + 60,
       ("cd %s;"):format(folder))
     os.execute("rm -r " .. folder)
-    assert.equal(0, status, ("ZMQLOOP_FUZZ_SEED=%d: %s"):format(seed, output:sub(-2000)))
+    assert.equal(0, status, ("ZMQLOOP_SEED=%d: %s"):format(seed, output:sub(-2000)))
     assert.matches("ended well\n$", output)
   end))
 end)
