@@ -79,10 +79,13 @@ def zmq_targets(figures, *bounds, suffix=''):
 def echo():
     for transport, count in (('ipc', 20000), ('tcp', 20000), ('inproc', 60000)):
         workload = Workload('echo', 'req', transport, False)
+        lines = message_lines(workload, count, 3)
+        lines[4:4] = [Line(peer + ', green', peer, workload, count, {'green': 1}) for peer in BOTH]
         yield Table('echo_' + transport,
                     'REQ to REP over %s, 16 bytes, both on one core' % transport,
-                    message_lines(workload, count, 3), [RATE, LOOP, P50, P99, *USED], ZMQ,
-                    zmq_targets((RATE,), 0.97, 0.97))
+                    lines, [RATE, LOOP, P50, P99, *USED], ZMQ,
+                    zmq_targets((RATE,), 0.97, 0.97) +
+                    [Target(peer + ', green', (RATE,), 0.7, peer) for peer in BOTH])
 
 
 SINK = Workload('sink', 'push', 'tcp', True)

@@ -1,5 +1,6 @@
 -- zmqloop, with plain callbacks. SPDX-License-Identifier: MIT
 local bench = require("luabench")
+local green = require("zmqloop.green")
 local ioloop = require("zmqloop.ioloop")
 local workloads = require("timers")
 local zmq = require("zmqloop.zmq")
@@ -72,7 +73,22 @@ function messages.sink()
   return stream
 end
 
+local function green_echo()
+  local socket = green.Context(context:handle()):socket("REP", {bind = run.endpoint})
+  loop:spawn(function()
+    repeat
+      local frames = socket:recv_multipart()
+      assert(socket:send_multipart(frames))
+    until bench.take(frames[1]) == 0
+    loop:stop()
+  end)
+  return socket
+end
+
 function messages.echo()
+  if run.green then
+    return green_echo()
+  end
   local stream = open_stream("REP", run.endpoint)
   if run.unpack then
     stream:on_recv(function(message)

@@ -83,6 +83,8 @@ static void set(bench *b, const char *argument) {
     b->idle = (int)number_of(argument, value);
   else if (IS("unpack"))
     b->unpack = (int)number_of(argument, value);
+  else if (IS("green"))
+    b->green = (int)number_of(argument, value);
   else if (IS("load_core"))
     b->load_core = (int)number_of(argument, value);
   else if (IS("span_ms"))

@@ -27,6 +27,7 @@ typedef struct bench {
   uint64_t counted; /* messages after them, timed; or timers, callbacks */
   int idle;         /* silent sockets to register beside the active one */
   int unpack;       /* on_recv with unpack=true */
+  int green;        /* a task with a green socket */
   double span_s;    /* what timers are spread over; key `span_ms` */
   double pause_s;   /* what the load waits, see load.h; key `pause_ms` */
   const char *load; /* mode of a load to run on a thread of its own, or NULL */

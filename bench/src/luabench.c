@@ -43,6 +43,8 @@ static int parse(lua_State *L) {
   set_number(L, "span", b.span_s);
   lua_pushboolean(L, b.unpack);
   lua_setfield(L, -2, "unpack");
+  lua_pushboolean(L, b.green);
+  lua_setfield(L, -2, "green");
   lua_pushboolean(L, b.connect);
   lua_setfield(L, -2, "connect");
   return 1;

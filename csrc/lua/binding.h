@@ -51,6 +51,8 @@ void zlua_new_class(lua_State *L, const zlua_class *class,
 void zlua_set_metatable(lua_State *L, const zlua_class *class);
 void zlua_set_own_metatable(lua_State *L, const zlua_class *class,
                             int class_index);
+void zlua_set_metatable_of(lua_State *L, const zlua_class *class,
+                           int class_index);
 void *zlua_test_object(lua_State *L, int index, const zlua_class *class);
 void *zlua_check_self(lua_State *L, const zlua_class *class,
                       const char *method);
@@ -321,6 +323,7 @@ void zlua_push_sockets(lua_State *L, int context_index);
 void zlua_push_socket(lua_State *L, int index, const zlua_socket *socket);
 void zlua_socket_close(lua_State *L, int index, const int *linger);
 void zlua_socket_shut(zlua_socket *socket, const int *linger);
+void zlua_socket_tell_closed(lua_State *L, int index);
 void zlua_socket_drop(zlua_socket *socket);
 int zlua_socket_set(lua_State *L);
 int zlua_socket_get(lua_State *L);

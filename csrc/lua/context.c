@@ -44,13 +44,14 @@ static bool is_context(void *zmq) {
   return zmq_ctx_get(zmq, ZMQ_IO_THREADS) >= 0;
 }
 
-/* new_context([handle]) -> context | nil, message, name */
+/* new_context(handle | nil [, class]) -> context | nil, message, name; of a
+ * class derived from Context it has fields of its own. */
 static int new_context(lua_State *L) {
   void *borrowed = lua_touserdata(L, 1);
-  lua_settop(L, 0);
+  lua_settop(L, 2);
   zlua_context *context = zlua_new_object(L, &zlua_class_context);
-  fill_uservalue(L, 1);
-  zlua_set_metatable(L, &zlua_class_context);
+  fill_uservalue(L, 3);
+  zlua_set_metatable_of(L, &zlua_class_context, 2);
   context->exit = zlua_exit_of(L);
   if (!context->exit) {
     return luaL_error(L, "the Lua state is being closed");
@@ -67,7 +68,7 @@ static int new_context(lua_State *L) {
   return context->zmq ? 1 : zlua_fail(L, -zmq_errno());
 }
 
-/* borrow_context(light userdata) -> context | nil, message, name */
+/* borrow_context(light userdata [, class]) -> context | nil, message, name */
 static int borrow_context(lua_State *L) {
   if (!lua_islightuserdata(L, 1)) {
     return zlua_type_error(L, "Context", 1, 1, "table or light userdata");
@@ -75,7 +76,6 @@ static int borrow_context(lua_State *L) {
   if (!lua_touserdata(L, 1)) {
     return zlua_fail(L, -EFAULT);
   }
-  lua_settop(L, 1);
   return new_context(L);
 }
 

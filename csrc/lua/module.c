@@ -287,9 +287,15 @@ static int close_fd(lua_State *L) {
   return 1;
 }
 
+/* failure(number) -> nil, message, name: of an error of the system's or of
+ * libzmq's, such as zmq.EAGAIN */
+static int failure(lua_State *L) {
+  return zlua_fail(L, -(int)luaL_checkinteger(L, 1));
+}
+
 static const luaL_Reg functions[] = {
-    {"version", version},   {"has", has}, {"is_callable", is_callable},
-    {"close_fd", close_fd}, {NULL, NULL},
+    {"version", version},   {"has", has},         {"is_callable", is_callable},
+    {"close_fd", close_fd}, {"failure", failure}, {NULL, NULL},
 };
 
 /* The state's module is made once, however often it is required: objects of two

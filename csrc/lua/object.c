@@ -61,6 +61,17 @@ void zlua_set_own_metatable(lua_State *L, const zlua_class *class,
   lua_setmetatable(L, -2);
 }
 
+/* [-0, +0] the one or the other: class_index may have nil. */
+void zlua_set_metatable_of(lua_State *L, const zlua_class *class,
+                           int class_index) {
+  if (lua_isnoneornil(L, class_index)) {
+    zlua_set_metatable(L, class);
+  } else {
+    luaL_checktype(L, class_index, LUA_TTABLE);
+    zlua_set_own_metatable(L, class, class_index);
+  }
+}
+
 /* The object at index, or NULL if it is not one of the class. Objects of other
  * libraries are read no further than they are long. */
 void *zlua_test_object(lua_State *L, int index, const zlua_class *class) {

@@ -15,7 +15,12 @@ const zlua_class zlua_class_socket = {.name = "socket",
                                       .size = sizeof(zlua_socket)};
 
 /* The uservalue. */
-enum { SOCKET_CONTEXT = 1, SOCKET_USER, SOCKET_MONITOR };
+enum {
+  SOCKET_CONTEXT = 1,
+  SOCKET_USER,
+  SOCKET_MONITOR,
+  SOCKET_ON_CLOSED /* of zmqloop's own: fn(socket) is called after a close */
+};
 
 /* What a socket made here lingers unless told otherwise, and at most when it is
  * collected: no exit takes longer. */
@@ -186,6 +191,28 @@ void zlua_socket_shut(zlua_socket *socket, const int *linger) {
   close_zmq(socket);
 }
 
+/* [-0, +0] the socket at index was closed: tells who waits for it. That only
+ * queues callbacks; short of memory nobody is told. */
+void zlua_socket_tell_closed(lua_State *L, int index) {
+  index = zlua_absindex(L, index);
+  zlua_getuservalue(L, index);
+  lua_rawgeti(L, -1, SOCKET_ON_CLOSED);
+  lua_remove(L, -2);
+  if (!lua_isnil(L, -1)) {
+    lua_pushvalue(L, index);
+    (void)lua_pcall(L, 1, 1, 0);
+  }
+  lua_pop(L, 1);
+}
+
+/* on_socket_closed(socket, fn | nil) */
+static int on_socket_closed(lua_State *L) {
+  (void)zlua_check_socket(L, 1, "on_socket_closed", 1);
+  lua_settop(L, 2);
+  set_field(L, 1, SOCKET_ON_CLOSED, 2);
+  return 0;
+}
+
 /* [-0, +0] closes the socket at index, with the stream or handler on it. Silent
  * if it is closed already. */
 void zlua_socket_close(lua_State *L, int index, const int *linger) {
@@ -202,6 +229,7 @@ void zlua_socket_close(lua_State *L, int index, const int *linger) {
       zlua_handler_close(L, lua_gettop(L));
     }
     zlua_socket_shut(socket, linger);
+    zlua_socket_tell_closed(L, index);
   }
   lua_pop(L, 2);
 }
@@ -221,12 +249,14 @@ void zlua_socket_drop(zlua_socket *socket) {
   close_zmq(socket);
 }
 
-/* new_socket(context, type) -> socket | nil, message, name */
+/* new_socket(context, type [, class]) -> socket | nil, message, name; of a
+ * class derived from Socket it has fields of its own. */
 static int new_socket(lua_State *L) {
   zlua_context *context = zlua_check_context(L, "socket");
   int type = (int)zlua_check_integer(L, "socket", 1, 2, 0, INT32_MAX);
-  zlua_socket *socket = zlua_new_object(L, &zlua_class_socket); /* 3 */
-  zlua_getuservalue(L, 3);
+  lua_settop(L, 3);
+  zlua_socket *socket = zlua_new_object(L, &zlua_class_socket); /* 4 */
+  zlua_getuservalue(L, 4);
   lua_pushvalue(L, 1);
   lua_rawseti(L, -2, SOCKET_CONTEXT);
   lua_pushboolean(L, 0); /* the places: setting them later cannot fail */
@@ -234,8 +264,8 @@ static int new_socket(lua_State *L) {
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, SOCKET_MONITOR);
   lua_pop(L, 1);
-  zlua_set_metatable(L, &zlua_class_socket);
-  enter_in_context(L, 1, 3);
+  zlua_set_metatable_of(L, &zlua_class_socket, 3);
+  enter_in_context(L, 1, 4);
   int rc = zlua_context_start(context);
   if (rc < 0) {
     return zlua_fail(L, rc);
@@ -572,6 +602,17 @@ static int flags_of(int flags, size_t i, size_t count) {
   return i < count ? flags | ZMQ_SNDMORE : flags;
 }
 
+/* A peer that went away after the first frames of a message takes them along,
+ * and in the types that balance load libzmq drops what follows up to the end of
+ * the message: then nothing was sent. Where it may block it does so itself. */
+static void abandon_message(const zlua_socket *socket, bool more) {
+  bool balances = socket->type == ZMQ_PUSH || socket->type == ZMQ_DEALER ||
+                  socket->type == ZMQ_REQ;
+  if (more && balances) {
+    (void)zmq_send(socket->zmq, "", 0, ZMQ_DONTWAIT);
+  }
+}
+
 /* Strings only, at 2. */
 static int send_strings(lua_State *L, const zlua_socket *socket, size_t count,
                         int flags) {
@@ -583,6 +624,9 @@ static int send_strings(lua_State *L, const zlua_socket *socket, size_t count,
     lua_rawgeti(L, 2, (int)i);
     rc = send_string(L, socket, -1, flags_of(flags, i, count));
     lua_pop(L, 1);
+    if (rc == -EAGAIN && i > 1) {
+      abandon_message(socket, i < count);
+    }
   }
   return rc;
 }
@@ -594,6 +638,9 @@ static int send_messages(lua_State *L, zlua_socket *socket, size_t count,
   for (size_t i = 1; i <= count && rc == 0; i++) {
     rc = send_frame(L, socket, &outbox->frames[i - 1],
                     flags_of(options->flags, i, count));
+    if (rc == -EAGAIN && i > 1) {
+      abandon_message(socket, i < count);
+    }
   }
   zlua_outbox_clear(outbox);
   return rc;
@@ -726,6 +773,8 @@ static const luaL_Reg metamethods[] = {
 void zlua_open_socket(lua_State *L) {
   zlua_new_class(L, &zlua_class_socket, methods, metamethods);
   lua_setfield(L, -2, "Socket");
+  lua_pushcfunction(L, on_socket_closed);
+  lua_setfield(L, -2, "on_socket_closed");
   lua_pushcfunction(L, new_socket);
   lua_setfield(L, -2, "new_socket");
   lua_pushcfunction(L, borrow_socket);

@@ -354,6 +354,9 @@ static void close_now(lua_State *L, zlua_loop *loop, zlua_stream *stream,
   if (!gone) {
     (void)call_foreign(L, loop, index + 2, "close", linger);
   }
+  lua_rawgeti(L, index, STREAM_SOCKET);
+  zlua_socket_tell_closed(L, -1);
+  lua_pop(L, 1);
   lua_rawgeti(L, index, STREAM_ON_CLOSE);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);

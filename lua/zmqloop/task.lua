@@ -497,6 +497,29 @@ local function sleep(seconds)
   suspend(task, stop_timer)
 end
 
+-- How often in a row tasks may get something at once.
+local IMMEDIATE_MOST = 256
+
+local immediate = 0
+
+--- Whether the task that runs has to wait also for what it may get at once: so it is from time to
+-- time, lest a task that always gets something keeps others from running.
+local function has_to_wait()
+  immediate = immediate + 1
+  if immediate <= IMMEDIATE_MOST then
+    return false
+  end
+  immediate = 0
+  local task = current
+  return task and running() == task.coroutine and can_yield(task)
+end
+
+--- Whether nothing runs that could be suspended, and no loop either: whoever wants to wait has to
+-- run the loop.
+local function is_outside()
+  return not current and not core.running_loop()
+end
+
 local function check_future(method, argument, value)
   if not future.is_future(value) then
     error(("bad argument #%d to '%s' (Future expected, got %s)"):format(argument, method,
@@ -697,5 +720,7 @@ return {
   wake_with = wake_with,
   fail_with = fail_with,
   timed_out = timed_out,
+  has_to_wait = has_to_wait,
+  is_outside = is_outside,
   unpack = unpack,
 }

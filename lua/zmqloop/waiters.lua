@@ -1,19 +1,24 @@
 --- zmqloop.waiters: tasks that wait in a line for something, first in first out.
--- What the classes of zmqloop.locks wait with. A waiter leaves the line when it is woken, when its
--- time is over, or when its task is cancelled. One that is woken runs in the next iteration; if it
--- is cancelled before that, what it was woken with goes back to whom it came from.
+-- What the classes of zmqloop.locks wait with, and who waits for sockets. A waiter leaves the line
+-- when it is woken or served, when its time is over, or when its task is cancelled. One that is
+-- woken runs in the next iteration; if it is cancelled before that, what it was woken with goes
+-- back to whom it came from. One that is served runs at once.
 local task = require("zmqloop.task")
 
-local current_task, suspend, wake_with = task.current_task, task.suspend, task.wake_with
+local current_task, suspend = task.current_task, task.suspend
+local wake_with, fail_with = task.wake_with, task.fail_with
 
 local Waiters = {}
 Waiters.__index = Waiters
 
---- An empty line.
-function Waiters.new()
+--- An empty line. on_left(owner) is called when one has given up: its time was over, or it was
+-- cancelled.
+function Waiters.new(on_left, owner)
   return setmetatable({
     first = nil, -- of a doubly linked list, from which any can leave at once
     last = nil,
+    on_left = on_left,
+    owner = owner,
   }, Waiters)
 end
 
@@ -29,15 +34,23 @@ local function unlink(waiter)
   else
     line.last = before
   end
-  waiter.line = nil
+  waiter.line, waiter.before, waiter.after = nil, nil, nil
   if waiter.timer then
     waiter.timer:cancel()
     waiter.timer = nil
   end
 end
 
-local function expire(waiter)
+local function give_up(waiter)
+  local line = waiter.line
   unlink(waiter)
+  if line.on_left then
+    line.on_left(line.owner)
+  end
+end
+
+local function expire(waiter)
+  give_up(waiter)
   wake_with(waiter.task, false)
 end
 
@@ -46,7 +59,7 @@ local function cancel(waiting)
   local waiter = waiting.waiter
   waiting.waiter = nil
   if waiter.line then
-    unlink(waiter)
+    give_up(waiter)
   elseif waiter.give_back then
     waiter.give_back(waiter.owner)
   end
@@ -59,31 +72,65 @@ local function deliver(waiter)
   end
 end
 
---- Suspends the task that runs, which begin_wait() has returned, until it is woken; returns true,
--- or false after so many seconds (nil: no limit).
-function Waiters:wait(waiting, seconds)
-  local waiter = {
+-- A task has one waiter at a time. Who was served can use his again; one that was woken may still
+-- be known to deliver(). Woken and then cancelled, it has give_back(owner) called.
+local function take_waiter(waiting)
+  local waiter = waiting.spare_waiter
+  if waiter then
+    waiting.spare_waiter = nil
+    return waiter
+  end
+  return {
     task = waiting,
-    line = self, -- nil once it has left it
-    before = self.last,
+    attempt = nil,
+    a = nil,
+    b = nil,
+    line = nil, -- where it is in line
+    before = nil,
     after = nil,
     timer = nil, -- ends the wait
-    give_back = nil, -- give_back(owner), if it was woken and then cancelled
-    owner = nil,
-  }
+  } -- and after wake(): give_back, owner; no waiter needs more than eight of them all
+end
+
+local function woken(waiting, ...)
+  waiting.waiter = nil
+  return ...
+end
+
+--- Suspends the task that runs, which begin_wait() has returned, until it is woken, and returns
+-- true; or served, and returns what with; or, after so many seconds (nil: no limit), false.
+-- `attempt` and its arguments are for whoever serves it.
+function Waiters:wait(waiting, seconds, attempt, a, b)
+  local waiter, last = take_waiter(waiting), self.last
+  waiter.attempt, waiter.a, waiter.b = attempt, a, b
+  waiter.line, waiter.before = self, last
   if seconds then
     waiter.timer = waiting.loop:call_later(seconds, expire, waiter)
   end
-  if self.last then
-    self.last.after = waiter
+  if last then
+    last.after = waiter
   else
     self.first = waiter
   end
   self.last = waiter
   waiting.waiter = waiter
-  local woken = suspend(waiting, cancel)
-  waiting.waiter = nil
-  return woken
+  return woken(waiting, suspend(waiting, cancel))
+end
+
+--- Resumes the first one, which is there, with these results; from a callback of its loop.
+function Waiters:serve(...)
+  local waiter = self.first
+  local served = waiter.task
+  unlink(waiter)
+  waiter.a, waiter.b, served.spare_waiter = nil, nil, waiter
+  wake_with(served, ...)
+end
+
+--- The same with an error, raised where it waits.
+function Waiters:fail(err)
+  local waiter = self.first
+  unlink(waiter)
+  fail_with(waiter.task, err)
 end
 
 --- Wakes the first one; returns whether there was one. give_back(owner) is called if it is

@@ -271,7 +271,7 @@ function Context:socket(socket_type, options)
   if options ~= nil then
     check_options(options)
   end
-  local socket, failure, failure_name = core.new_socket(self, number)
+  local socket, failure, failure_name = core.new_socket(self, number, self.socket_class)
   if not socket or options == nil then
     return socket, failure, failure_name
   end
@@ -279,14 +279,14 @@ function Context:socket(socket_type, options)
   return socket, failure, failure_name
 end
 
-local function new_context(options)
+local function new_context(class, options)
   if type(options) == "userdata" then
-    return core.borrow_context(options)
+    return core.borrow_context(options, class)
   elseif options ~= nil and type(options) ~= "table" then
     error(("bad argument #1 to 'Context' (table or light userdata expected, got %s)"):format(
       type(options)), 3)
   end
-  local context, message, name = core.new_context()
+  local context, message, name = core.new_context(nil, class)
   if not context or options == nil then
     return context, message, name
   end
@@ -294,33 +294,45 @@ local function new_context(options)
   return context, message, name
 end
 
-local instance
+-- What users call to make contexts: of a class derived from core.Context, or, with nil, of that.
+local function new_constructor(class)
+  local instance
 
-zmq.Context = setmetatable({
-  --- Makes a context with options such as {io_threads=2, linger=0}: libzmq's of contexts, and those
-  -- of sockets, which are what its sockets begin with if their type knows them. A light userdata,
-  -- from another context's handle(), is borrowed: sockets made in it are this state's, which never
-  -- terminates it. An unknown name raises. Returns nil, message, name if libzmq refuses a value.
-  new = function(options)
-    local context, message, name = new_context(options)
+  local function new(options)
+    local context, message, name = new_context(class, options)
     return context, message, name
-  end,
+  end
 
-  --- The context of this Lua state, made at the first call, and again after it was closed and in a
-  -- forked process.
-  instance = function()
-    if not instance or not core.context_usable(instance) then
-      instance = assert(new_context())
-    end
-    return instance
-  end,
-}, {
-  __index = Context,
-  __call = function(_, options)
-    local context, message, name = new_context(options)
-    return context, message, name
-  end,
-})
+  return setmetatable({
+    --- Makes a context with options such as {io_threads=2, linger=0}: libzmq's of contexts, and
+    -- those of sockets, which are what its sockets begin with if their type knows them. A light
+    -- userdata, from another context's handle(), is borrowed: sockets made in it are this state's,
+    -- which never terminates it. An unknown name raises. Returns nil, message, name if libzmq
+    -- refuses a value.
+    new = new,
+
+    --- The context of this Lua state, made at the first call, and again after it was closed and in
+    -- a forked process.
+    instance = function()
+      if not instance or not core.context_usable(instance) then
+        instance = assert(new_context(class))
+      end
+      return instance
+    end,
+  }, {
+    __index = class or Context,
+    __call = function(_, options)
+      local context, message, name = new_context(class, options)
+      return context, message, name
+    end,
+  })
+end
+
+zmq.Context = new_constructor()
+
+--- Makes a Context of another class: a table of methods, derived from core.Context. Its sockets are
+-- of the class in its field `socket_class`, which is derived from core.Socket.
+zmq.Context.derive = new_constructor
 
 zmq.Socket = Socket
 

@@ -83,17 +83,16 @@ function Peer:start(source, ...)
   self.child = self.world.t:child(source, {self.how, self.address, self.path, ...}, 600)
 end
 
--- There may be further connections, which fail, to a process whose end is not yet complete.
 function Peer:connection(event)
   if event == "HANDSHAKE_SUCCEEDED" and self.state == "starting" then
     self.state = "up"
     if self.mortal then
       self.world.t.loop:call_later(self.world.random(100) / 1000, self.kill, self)
     end
-  elseif event == "DISCONNECTED" and (self.state == "up" or self.state == "killed") then
+  elseif event == "DISCONNECTED" then
     local killed = self.state == "killed"
     self.state = "gone"
-    if killed then self:gone() else self:left() end
+    if killed then self:gone() end
   end
 end
 
@@ -141,12 +140,6 @@ function Sink:gone()
     self.excused = excused or self:handed()
     self:start(SINK, self.id)
   end)
-end
-
--- It ends by itself only when it is wrong.
-function Sink:left()
-  self.child:kill("KILL")
-  error("a process has ended: " .. self.child:finish(), 0)
 end
 
 function Sink:read()
@@ -209,8 +202,6 @@ function Source:gone()
     if self.state == "gone" and not self.sent then self:begin() end
   end)
 end
-
-function Source.left() end
 
 function Source:read()
   self.sent = self.sent or tonumber(self:line())

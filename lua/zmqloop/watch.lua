@@ -1,0 +1,284 @@
+--- zmqloop.watch: tasks that wait until sockets and descriptors are ready.
+-- A watch is the handler of an object on a loop, and there is one exactly while someone waits for
+-- the object. Who wants to receive or send stands in a line. What the first of a line wants is
+-- attempted for it, and only when that was done, its task is resumed: what a task gives up waiting
+-- for stays where it is.
+local core = require("zmqloop.core")
+local waiters = require("zmqloop.waiters")
+
+local IOLoop, Waiters = core.IOLoop, waiters.Waiters
+local READ, WRITE = 1, 4 -- IOLoop's
+local POLLIN, POLLOUT = core.constants.POLLIN, core.constants.POLLOUT
+local ENOTSOCK = core.constants.ENOTSOCK
+
+-- How many of a line are served in a turn.
+local BATCH = 64
+
+-- A ROUTER says that it can send also where it cannot reach the peer. Seconds until the next
+-- attempt.
+local STALL_SECONDS = 0.005
+
+local function has(events, event)
+  return events % (2 * event) >= event
+end
+
+local Watch = {}
+Watch.__index = Watch
+
+local function update(self)
+  self:update()
+end
+
+--- The watch of a socket or descriptor on a loop.
+function Watch.of(loop, object)
+  local watches = loop.watches_
+  if not watches then
+    watches = {}
+    loop.watches_ = watches
+  end
+  local watch = watches[object]
+  if not watch then
+    watch = setmetatable({
+      loop = loop,
+      object = object,
+      polls = {}, -- of those who poll it, in order
+      events = nil, -- for which it is registered; nil: it is not
+      stall = nil, -- timer, while sending is not attempted
+      is_closed = false,
+    }, Watch)
+    watch.readers, watch.writers = Waiters.new(update, watch), Waiters.new(update, watch)
+  end
+  return watch
+end
+
+-- ---- registration ----------------------------------------------------------------------------
+
+-- Which events are waited for, or nil if none.
+local function wanted(self)
+  local reads, writes = self.readers.first ~= nil, self.writers.first ~= nil
+  local someone = reads or writes or #self.polls > 0
+  for _, poll in ipairs(self.polls) do
+    local events = poll.events[self]
+    reads = reads or has(events, POLLIN)
+    writes = writes or has(events, POLLOUT)
+  end
+  return someone and (reads and READ or 0) + (writes and not self.stall and WRITE or 0) or nil
+end
+
+local function tell_closed(self)
+  for _, line in ipairs{self.readers, self.writers} do
+    while line.first do
+      line:serve(core.failure(ENOTSOCK))
+    end
+  end
+  while self.polls[1] do
+    self.polls[1]:serve(core.failure(ENOTSOCK))
+  end
+  self:update()
+end
+
+local function is_socket(object)
+  return type(object) == "userdata" and core.is_socket(object)
+end
+
+local function register(self, events)
+  local loop, object = self.loop, self.object
+  local ok, message, name = IOLoop.add_handler(loop, object, function(_, what)
+    self:serve(what)
+  end, events)
+  if not ok then
+    return ok, message, name
+  end
+  loop.watches_[object] = self
+  self.events = events
+  if is_socket(object) then
+    core.on_socket_closed(object, function()
+      self.is_closed = true
+      if not loop:closed() then
+        loop:add_callback(tell_closed, self)
+      end
+    end)
+  end
+  return true
+end
+
+local function unregister(self)
+  local loop, object = self.loop, self.object
+  self.events = nil
+  loop.watches_[object] = nil
+  if self.stall then
+    self.stall:cancel()
+    self.stall = nil
+  end
+  if not loop:closed() then
+    IOLoop.remove_handler(loop, object)
+  end
+  if is_socket(object) and not object:closed() then
+    core.on_socket_closed(object, nil)
+  end
+end
+
+--- Has the loop watch for what is waited for. Returns true, or nil, message, name.
+function Watch:update()
+  local events = wanted(self)
+  if events == self.events or self.is_closed and events then
+    return true
+  elseif not events then
+    unregister(self)
+  elseif not self.events then
+    return register(self, events)
+  elseif not self.loop:closed() then
+    self.events = events
+    return IOLoop.update_handler(self.loop, self.object, events)
+  end
+  return true
+end
+
+-- ---- serving ---------------------------------------------------------------------------------
+
+-- Returns whether the line stalls: not even its first one could be served.
+local function serve_line(self, line)
+  for i = 1, BATCH do
+    local waiter = line.first
+    if not waiter or self.is_closed then
+      return false
+    end
+    local ok, result, message, name = pcall(waiter.attempt, self.object, waiter.a, waiter.b)
+    if not ok then
+      line:fail(result)
+    elseif name == "EAGAIN" then
+      return i == 1
+    else
+      line:serve(result, message, name)
+    end
+  end
+  return false
+end
+
+local function serve_polls(self)
+  local polls = {}
+  for i, poll in ipairs(self.polls) do
+    polls[i] = poll
+  end
+  for _, poll in ipairs(polls) do
+    poll:attempt()
+  end
+end
+
+local function end_stall(self)
+  self.stall = nil
+  self:update()
+end
+
+--- What the handler does, given READ, WRITE, their sum, or ERROR or more.
+function Watch:serve(events)
+  if events ~= WRITE then
+    serve_line(self, self.readers)
+  end
+  if events >= WRITE and serve_line(self, self.writers) and not self.stall then
+    self.stall = self.loop:call_later(STALL_SECONDS, end_stall, self)
+  end
+  if self.polls[1] then
+    serve_polls(self)
+  elseif events == self.events and (events == READ and self.readers.first
+      or events == WRITE and self.writers.first) then
+    return -- the ordinary case: as before
+  end
+  self:update()
+end
+
+--- Has the loop watch for these events, too, for someone who is about to stand in line.
+function Watch:want(events)
+  local now = self.events
+  if not now then
+    return register(self, events)
+  elseif not has(now, events) then
+    self.events = now + events
+    return IOLoop.update_handler(self.loop, self.object, self.events)
+  end
+  return true
+end
+
+--- Has the task that runs wait in a line, "readers" or "writers", until attempt(object, a, b) has
+-- another answer than EAGAIN, and returns that; after so many seconds (nil: no limit) false.
+function Watch:wait(task, line_name, seconds, attempt, a, b)
+  local line = self[line_name]
+  if not line.first then
+    local events = line_name == "readers" and READ or WRITE
+    local ok, message, name = self:want(events)
+    if not ok then
+      return ok, message, name
+    end
+  end
+  return line:wait(task, seconds, attempt, a, b)
+end
+
+-- ---- polling ---------------------------------------------------------------------------------
+
+-- A wait for any of several objects.
+local Poll = {}
+Poll.__index = Poll
+
+local function leave(poll)
+  for watch in pairs(poll.events) do
+    for i, other in ipairs(watch.polls) do
+      if other == poll then
+        table.remove(watch.polls, i)
+        break
+      end
+    end
+    watch:update()
+  end
+end
+
+--- Ends the wait with this result.
+function Poll:serve(...)
+  leave(self)
+  if self.line.first then
+    self.line:serve(...)
+  end
+end
+
+--- Ends the wait if there is something.
+function Poll:attempt()
+  local waiter = self.line.first
+  if not waiter then
+    return
+  end
+  for watch in pairs(self.events) do
+    if watch.is_closed then
+      return -- it is about to be told
+    end
+  end
+  local ok, result, message, name = pcall(waiter.attempt, waiter.a, waiter.b)
+  if not ok then
+    leave(self)
+    self.line:fail(result)
+  elseif name ~= "EAGAIN" then
+    self:serve(result, message, name)
+  end
+end
+
+--- Has the task that runs wait until attempt(a, b) has another answer than EAGAIN, which is looked
+-- at when something happens to one of the objects: a list of {object, events}, events as for
+-- zmq.Poller. Returns that answer; after so many seconds (nil: no limit) false.
+local function poll(task, objects, seconds, attempt, a, b)
+  local self = setmetatable({events = {}}, Poll) -- watch -> events
+  self.line = Waiters.new(leave, self)
+  for _, entry in ipairs(objects) do
+    local watch = Watch.of(task.loop, entry[1])
+    self.events[watch] = entry[2]
+    watch.polls[#watch.polls + 1] = self
+    local ok, message, name = watch:update()
+    if not ok then
+      leave(self)
+      return ok, message, name
+    end
+  end
+  return self.line:wait(task, seconds, attempt, a, b)
+end
+
+return {
+  Watch = Watch,
+  poll = poll,
+}
