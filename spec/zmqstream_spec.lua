@@ -601,6 +601,7 @@ describe("ZMQStream", function()
 
     it("send_string is send", test(function(t)
       local pull, push = t:streams("PULL", "PUSH")
+      helper.raises("bad argument #1 to 'send_string'", push.send_string, push, 5)
       assert.is_true(push:send_string("text"))
       local seen = record(pull)
       t:run_until(function() return #seen == 1 end)

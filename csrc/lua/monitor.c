@@ -140,10 +140,13 @@ static int error_name(lua_State *L) {
   return 1;
 }
 
-/* socket_context(socket) */
+/* socket_context(socket) -> context | nil, message, name */
 static int socket_context(lua_State *L) {
   (void)zlua_check_socket(L, 1, "monitor", 0);
   zlua_push_context(L, 1);
+  if (lua_isnil(L, -1)) {
+    return zlua_fail_at(L, -ENOTSUP, "the socket is another library's");
+  }
   return 1;
 }
 

@@ -280,6 +280,13 @@ static int stream_send(lua_State *L) {
   return send_message(L, stream, "send", zlua_check_part(L, "send", 2));
 }
 
+/* the same */
+static int stream_send_string(lua_State *L) {
+  zlua_stream *stream = zlua_stream_check(L, "send_string");
+  return send_message(L, stream, "send_string",
+                      zlua_check_part(L, "send_string", 2));
+}
+
 /* send_multipart(list [, options | callback]): all frames are checked before
  * anything is sent. */
 static int stream_send_multipart(lua_State *L) {
@@ -293,7 +300,7 @@ const luaL_Reg zlua_stream_send_methods[] = {
     {"on_send_stream", stream_on_send_stream},
     {"stop_on_send", stream_stop_on_send},
     {"send", stream_send},
-    {"send_string", stream_send},
+    {"send_string", stream_send_string},
     {"send_multipart", stream_send_multipart},
     {NULL, NULL},
 };

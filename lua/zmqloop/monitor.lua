@@ -123,7 +123,12 @@ local function has(mask, event)
 end
 
 local function open_pair(socket, mask, of_loop)
-  local pair, message, name = core.new_socket(core.socket_context(socket), PAIR)
+  local context, message, name = core.socket_context(socket)
+  if not context then
+    return context, message, name
+  end
+  local pair
+  pair, message, name = core.new_socket(context, PAIR)
   if not pair then
     return pair, message, name
   end
@@ -199,16 +204,17 @@ local function check_open(stream)
   end
 end
 
---- The same as monitor() of the stream's socket, in the stream's loop.
+--- The same as monitor() of the stream's socket, in the stream's loop. Another library's socket has
+-- none: ENOTSUP.
 function ZMQStream:monitor(fn, events)
   check_open(self)
-  return self.socket:monitor(fn, events, self.io_loop)
+  return core.stream_socket(self):monitor(fn, events, self.io_loop)
 end
 
 --- Ends monitor(): its function gets MONITOR_STOPPED, its last event.
 function ZMQStream:disable_monitor()
   check_open(self)
-  self.socket:disable_monitor()
+  core.stream_socket(self):disable_monitor()
 end
 
 return {

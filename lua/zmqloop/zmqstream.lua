@@ -124,7 +124,11 @@ end
 --- Sends a value as JSON text, by lua-cjson or else dkjson; without either it raises, and so does a
 -- value that JSON cannot express. Options and results are those of send(). PyZMQ: `send_json`.
 function ZMQStream:send_json(value, options)
-  return self:send(require("zmqloop.json").encode(value), options)
+  local encoded, text = pcall(require("zmqloop.json").encode, value)
+  if not encoded then
+    error(("bad argument #1 to 'send_json' (%s)"):format(tostring(text)), 2)
+  end
+  return self:send(text, options)
 end
 
 --- Sends the list of frames that serialize(value) returns. Options and results are those of

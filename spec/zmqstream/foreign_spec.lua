@@ -66,6 +66,15 @@ describe("a ZMQStream on another library's socket", function()
       assert.is_true(sub:unsubscribe("topic"))
     end))
 
+    it("has no monitor: that would take its context", test(function(t)
+      local socket = t:socket("PULL")
+      local stream = t:keep(ZMQStream(socket:handle(), t.loop))
+      helper.fails("ENOTSUP", stream:monitor(noop))
+      stream:disable_monitor()
+      assert.is_true(socket:monitor(noop, "all", t.loop)) -- whoever made it has one
+      helper.fails("ENOTSUP", stream:monitor(noop, {"LISTENING"}))
+    end))
+
     it("leaves the socket open when it is closed", test(function(t)
       local a, b = t:pair("PAIR", "PAIR")
       local stream = ZMQStream(a:handle(), t.loop)
