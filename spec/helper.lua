@@ -265,11 +265,12 @@ function T:close()
   for _, name in ipairs(self.files) do os.remove(name) end
 end
 
---- Makes the body of an `it` from body(t), which runs the loop itself.
-function helper.test(body)
+--- Makes the body of an `it` from body(t), which runs the loop itself. The options
+-- are those of testing.async() that say something of the loop: {clock="virtual"}.
+function helper.test(body, options)
   return function()
     helper.cleanup()
-    local t = testing.Test.new(T)
+    local t = testing.Test.new(T, options)
     current = t
     body(t)
     t:raise_errors()

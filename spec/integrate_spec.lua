@@ -18,8 +18,7 @@ local function describe_contract(new_host)
   local function hosted(body)
     return test(function(t)
       local other = new_host(t)
-      local attached = assert(other.attach(t.loop))
-      t:keep{close = function() attached:detach() end}
+      local attached = t:keep(assert(other.attach(t.loop)), "detach")
       body(t, other, attached)
     end)
   end

@@ -2,7 +2,7 @@
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 
-local test = helper.test
+local async, test = helper.async, helper.test
 
 -- The clock of the statistics is real: only the processor's time passes surely.
 local function work(seconds)
@@ -40,19 +40,19 @@ describe("loop:stats()", function()
     assert.is_true(stats.iterations >= 2)
   end))
 
-  it("counts messages of streams", test(function(t)
+  it("counts messages of streams", async(function(t)
     local sender, receiver = t:streams("PUSH", "PULL")
     local received = 0
     receiver:on_recv(function() received = received + 1 end)
     for _ = 1, 5 do sender:send("x") end
-    t:run_until(function() return received == 5 end)
+    t:wait_until(function() return received == 5 end)
     local stats = t.loop:stats()
     assert.equal(5, stats.messages_in)
     assert.equal(5, stats.messages_out)
     assert.equal(0, stats.events)
   end))
 
-  it("counts calls of handlers", test(function(t)
+  it("counts calls of handlers", async(function(t)
     local push, pull = t:pair("PUSH", "PULL")
     local called = 0
     t.loop:add_handler(pull, function()
@@ -60,7 +60,7 @@ describe("loop:stats()", function()
       pull:recv()
     end, "r")
     push:send("x")
-    t:run_until(function() return called == 1 end)
+    t:wait_until(function() return called == 1 end)
     assert.equal(1, t.loop:stats().events)
   end))
 
@@ -123,18 +123,18 @@ describe("loop:stats()", function()
       sender:send("x")
     end,
     ["periodic callback"] = function(t, slow)
-      zmqloop.PeriodicCallback(slow, 1, t.loop):start()
+      t:keep(zmqloop.PeriodicCallback(slow, 1, t.loop), "stop"):start()
     end,
   }
   for kind, start in pairs(KINDS) do
-    it("names a slow " .. kind, test(function(t)
+    it("names a slow " .. kind, async(function(t)
       local done = false
       local function slow()
         work(0.02)
         done = true
       end
       start(t, slow)
-      t:run_until(function() return done end)
+      t:wait_until(function() return done end)
       assert.equal(line_of(slow), t.loop:stats().slowest_source)
     end))
   end

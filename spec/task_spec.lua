@@ -13,11 +13,7 @@ local SUSPENDS_ANYWHERE = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 local pcall = zmqloop.pcall -- luacheck: ignore 431
 
 local function virtual(fn)
-  return test(function(t)
-    rawset(t, "loop", t:keep(zmqloop.IOLoop{impl = helper.backend, clock = "virtual"}))
-    t:watch(t.loop)
-    return fn(t, t.loop)
-  end)
+  return test(function(t) return fn(t, t.loop) end, {clock = "virtual"})
 end
 
 -- A task that returns its arguments after so many seconds.

@@ -146,6 +146,18 @@ describe("a test wrapped by async()", function()
     fails("late", function(t) t.loop:add_callback(error, "late", 0) end)
   end)
 
+  it("fails with the error of a task at which nobody has looked", function()
+    fails("nobody looks", function()
+      zmqloop.spawn(error, "nobody looks", 0)
+      sleep(0)
+    end)
+    async(function()
+      local task = zmqloop.spawn(error, "somebody looks", 0)
+      sleep(0)
+      assert.equal("somebody looks", task:error())
+    end)()
+  end)
+
   it("fails when its loop is stopped", function()
     fails("the loop was stopped before the test was done", function(t)
       t.loop:stop()
@@ -285,6 +297,24 @@ describe("wait()", function()
   end)
 end)
 
+describe("wait_until()", function()
+  it("returns when its condition is true, asked as time goes on", async(function(t)
+    local done = false
+    t.loop:call_later(2, function() done = true end)
+    t:wait_until(function() return done end)
+    assert.equal(2, math.floor(t.loop:time() * 100 + 0.5) / 100)
+    t:wait_until(function() return done end, 0)
+  end, {clock = "virtual"}))
+
+  it("fails when its time is over, in the line that waits", function()
+    local message = fails("Async operation timed out after 3 seconds", function(t)
+      t:wait_until(function() return false end, 3)
+    end, {clock = "virtual"})
+    assert.matches("testing_spec.lua:%d+: ", message)
+    fails("bad argument #1 to 'wait_until'", function(t) t:wait_until(3) end)
+  end)
+end)
+
 describe("what a test leaves open makes it fail:", function()
   it("a handler, whose object is closed", function()
     local closed = false
@@ -327,6 +357,12 @@ describe("what a test leaves open makes it fail:", function()
     end)
   end)
 
+  it("a callback that waits", function()
+    fails("left open: Task (pending) of spec/testing_spec.lua", function(t)
+      t.loop:add_callback(function() zmqloop.Event():wait() end)
+    end)
+  end)
+
   it("a socket of the global context", function()
     local left
     fails("left open: zmq.Socket (PULL", function()
@@ -355,11 +391,11 @@ describe("what a test leaves open makes it fail:", function()
     zmqloop.spawn(function() zmqloop.Event():wait() end):cancel()
     t.loop:call_later(1, print):cancel()
     local order = {}
-    for i = 1, 3 do
-      t:keep({close = function() order[#order + 1] = i end})
+    for i, method in ipairs{"close", "stop"} do
+      t:keep({[method] = function() order[#order + 1] = i end}, i == 2 and "stop" or nil)
     end
     t:close_kept()
-    assert.same({3, 2, 1}, order)
+    assert.same({2, 1}, order)
   end))
 
   it("not the connections of a socket that was closed", async(function()
@@ -400,6 +436,7 @@ describe("expect_log()", function()
     t.loop:add_callback(error, "an expected error", 0)
     sleep(0)
     assert.is_true(expected.matched)
+    assert.equal(1, expected.count)
   end))
 
   it("matches what is written by default", async(function(t)
@@ -442,13 +479,8 @@ describe("expect_log()", function()
 
   it("matches the error of a task at which nobody looks", async(function(t)
     t:expect_log("nobody looks")
-    helper.apart(function() zmqloop.spawn(error, "nobody looks", 0) end)
+    zmqloop.spawn(error, "nobody looks", 0)
     sleep(0)
-    t.tasks = {}
-    for _ = 1, 3 do
-      collectgarbage()
-      sleep(0)
-    end
   end))
 
   it("wants a pattern and options that are known", async(function(t)

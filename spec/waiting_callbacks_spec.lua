@@ -6,11 +6,7 @@ local zmqloop = require("zmqloop")
 local test, sleep = helper.test, zmqloop.sleep
 
 local function virtual(fn)
-  return test(function(t)
-    rawset(t, "loop", t:keep(zmqloop.IOLoop{impl = helper.backend, clock = "virtual"}))
-    t:watch(t.loop)
-    return fn(t, t.loop)
-  end)
+  return test(function(t) return fn(t, t.loop) end, {clock = "virtual"})
 end
 
 -- Steps until the condition holds, without time going on.

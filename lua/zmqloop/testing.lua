@@ -14,6 +14,7 @@
 local core = require("zmqloop.core")
 local future = require("zmqloop.future")
 local ioloop = require("zmqloop.ioloop")
+local task = require("zmqloop.task")
 local zmq = require("zmqloop.zmq")
 local zmqstream = require("zmqloop.zmqstream")
 
@@ -72,16 +73,11 @@ local Test = {}
 -- What a test has once it is asked for.
 local make = {}
 
--- The loop, which tells the test of its errors and tasks.
+-- The loop, which tells the test of its errors.
 function make.loop(test)
   local hook = test.options.get_new_ioloop or testing.get_new_ioloop
   local loop = hook{clock = test.options.clock}
   loop:on_error(function(...) test:handle_error(...) end)
-  loop.spawn = function(self, ...) -- all tasks of the loop come by here
-    local task = IOLoop.spawn(self, ...)
-    test.tasks[#test.tasks + 1] = task
-    return task
-  end
   return loop
 end
 
@@ -101,7 +97,7 @@ function Test.new(class, options)
   local test = setmetatable({
     options = options or {},
     open = {}, -- what keep() was given
-    tasks = {}, -- all that were spawned
+    tasks = {}, -- all of the loop
     expected = {}, -- what expect_log() expects
     body = nil, -- the task that it is
     source = nil, -- where its function begins
@@ -131,6 +127,17 @@ function Test:has_instance()
   return IOLoop.initialized() and self.loop == IOLoop.instance()
 end
 
+-- Notes all tasks of the loop from now on, those of callbacks that wait too.
+function Test:note_tasks()
+  local tasks = self.tasks
+  local function note(new)
+    tasks[#tasks + 1] = new
+    return new
+  end
+  self.loop.spawn = function(...) return note(IOLoop.spawn(...)) end
+  task.watch_callbacks(self.loop, note)
+end
+
 -- Only the first error is that of the test.
 function Test:fail(err)
   if self.failed then
@@ -151,6 +158,7 @@ local function expects(test, text)
   for _, expected in ipairs(test.expected) do
     if text:find(expected.pattern) then
       expected.matched = true
+      expected.count = expected.count + 1
       return true
     end
   end
@@ -174,10 +182,10 @@ function Test:handle_error(callback, err, traceback)
   end
 end
 
---- Has it closed after the test, before it is looked at what is left open: anything with a method
--- close(), the last one first. Returns it.
-function Test:keep(object)
-  self.open[#self.open + 1] = object
+--- Has it closed after the test, before it is looked at what is left open, by its method close() or
+-- the one that is named, as "stop"; the last one first. Returns it.
+function Test:keep(object, method)
+  self.open[#self.open + 1] = {object, method or "close"}
   return object
 end
 
@@ -195,16 +203,13 @@ function Test:stream(kind, options)
   return self:keep(zmqstream.ZMQStream(self:socket(kind, options), self.loop))
 end
 
-local function close(object)
-  if io.type(object) ~= "closed file" then
-    object:close()
-  end
-end
-
 --- Closes what keep() was given, the last one first.
 function Test:close_kept()
   while #self.open > 0 do
-    close(table.remove(self.open))
+    local object, method = unpack(table.remove(self.open))
+    if io.type(object) ~= "closed file" then
+      object[method](object)
+    end
   end
 end
 
@@ -215,6 +220,7 @@ function Test:close()
   if loop and self:has_instance() then
     loop.spawn = nil
     loop:on_error(nil)
+    task.watch_callbacks(loop, nil)
   elseif loop then
     loop:close(true)
   end
@@ -279,6 +285,23 @@ function Test:wait(condition, timeout)
   return unpack(results, 2, results.n)
 end
 
+--- Suspends the test until condition() is true, which is asked every millisecond of the loop's
+-- clock. Raises as wait() does when its time is over.
+function Test:wait_until(condition, timeout)
+  if not core.is_callable(condition) then
+    error(("bad argument #1 to 'wait_until' (function or callable expected, got %s)"):format(
+      type(condition)), 2)
+  end
+  local seconds = timeout or testing.get_async_test_timeout()
+  local deadline = self.loop:time() + seconds
+  while not condition() do
+    if self.loop:time() >= deadline then
+      error(("Async operation timed out after %g seconds"):format(seconds), 2)
+    end
+    task.sleep(0.001)
+  end
+end
+
 -- ---- logs ---------------------------------------------------------------------------------------
 
 local log_options = {required = true}
@@ -300,8 +323,8 @@ end
 
 --- Errors of callbacks whose report, "Exception in callback ...:" and the traceback, has a match of
 -- the Lua pattern do not fail the test: it fails if there is none until its end, or with fn, until
--- fn() has returned. {required = false} is content with none. Returns a table whose field `matched`
--- tells whether there was one; or what fn returned.
+-- fn() has returned. {required = false} is content with none. Returns a table whose fields
+-- `matched` and `count` tell whether there was one, and how many; or what fn returned.
 function Test:expect_log(pattern, options, fn)
   if core.is_callable(options) and fn == nil then
     options, fn = nil, options
@@ -314,6 +337,7 @@ function Test:expect_log(pattern, options, fn)
     pattern = pattern,
     required = not options or options.required ~= false,
     matched = false,
+    count = 0, -- how many had a match
   }
   table.insert(self.expected, 1, expected) -- the last one is asked first
   if not fn then
@@ -357,19 +381,30 @@ end
 -- Tasks that are not done.
 function Test:open_tasks()
   local list = {}
-  for _, task in ipairs(self.tasks) do
-    if not task:done() then
-      list[#list + 1] = task
+  for _, other in ipairs(self.tasks) do
+    if not other:done() then
+      list[#list + 1] = other
     end
   end
   return list
 end
 
+-- Errors of tasks at which nobody has looked are reported when those are collected, which the
+-- test has kept from happening.
+function Test:report_tasks()
+  for _, other in ipairs(self.tasks) do
+    local failure = other.failure
+    if failure then
+      self:handle_error(failure.callback, other:error(), failure.traceback)
+    end
+  end
+end
+
 -- What would go on if the loop did.
 function Test:left_open()
   local list = {}
-  for _, task in ipairs(self:open_tasks()) do
-    list[#list + 1] = tostring(task)
+  for _, open in ipairs(self:open_tasks()) do
+    list[#list + 1] = tostring(open)
   end
   for _, handle in ipairs(self:has_instance() and {} or core.active_handles(self.loop)) do
     local kind, what = handle[1], handle[2]
@@ -420,6 +455,7 @@ end
 -- Runs the body as far as it goes.
 function Test:run(fn, ...)
   self.source = source_of(fn)
+  self:note_tasks()
   local loop, arguments, seconds = self.loop, pack(...), time_limit(self.options)
   self.body = loop:spawn(function()
     self:check_results(pack(fn(self, unpack(arguments, 1, arguments.n))))
@@ -450,9 +486,10 @@ end
 function Test:finish()
   self:close_kept()
   self:let_end()
+  self:report_tasks()
   self:complain_of_open(self:left_open())
-  for _, task in ipairs(self:open_tasks()) do
-    task:cancel()
+  for _, open in ipairs(self:open_tasks()) do
+    open:cancel()
   end
   self:let_end()
   for _, expected in ipairs(self.expected) do

@@ -1,6 +1,7 @@
 -- Sending what is no string: JSON, and what the user's own function makes frames of.
 local helper = require("spec.helper")
-local test = helper.test
+local sleep = require("zmqloop").sleep
+local async = helper.async
 
 -- Runs fn where `libraries`, by name, are the only ones of JSON to be found.
 local function with_libraries(libraries, fn)
@@ -22,8 +23,6 @@ local function with_libraries(libraries, fn)
 end
 
 describe("ZMQStream:send_json", function()
-  after_each(helper.cleanup)
-
   local function fake(tag)
     return {encode = function(value) return tag .. ":" .. tostring(value) end}
   end
@@ -35,21 +34,21 @@ describe("ZMQStream:send_json", function()
     end)
     pull:on_recv(t.expect(function(frames)
       assert.same({expected}, frames)
-      t.loop:stop()
+      t:stop()
     end))
-    t:start()
-    t:settle()
+    t:wait()
+    sleep(0)
   end
 
-  it("takes lua-cjson before dkjson", test(function(t)
+  it("takes lua-cjson before dkjson", async(function(t)
     sends(t, {cjson = fake("cjson"), dkjson = fake("dkjson")}, "cjson:5")
   end))
 
-  it("takes dkjson where there is no lua-cjson", test(function(t)
+  it("takes dkjson where there is no lua-cjson", async(function(t)
     sends(t, {dkjson = fake("dkjson")}, "dkjson:5")
   end))
 
-  it("names both where there is neither", test(function(t)
+  it("names both where there is neither", async(function(t)
     local push = t:stream("PUSH")
     with_libraries({}, function()
       local ok, err = pcall(push.send_json, push, {})
@@ -61,7 +60,7 @@ describe("ZMQStream:send_json", function()
   end))
 
   it("sends what the library at hand makes of a value, and raises what it raises",
-    test(function(t)
+    async(function(t)
       local found, json = pcall(require, "cjson")
       if not found then found, json = pcall(require, "dkjson") end
       if not found then pending("neither lua-cjson nor dkjson is installed") return end
@@ -70,20 +69,18 @@ describe("ZMQStream:send_json", function()
       assert.is_true(push:send_json(value))
       pull:on_recv(t.expect(function(frames)
         assert.same(value, json.decode(frames[1]))
-        t.loop:stop()
+        t:stop()
       end))
-      t:start()
+      t:wait()
       local _, err = pcall(push.send_json, push, function() end)
       assert.matches("bad argument #1 to 'send_json' (", err, 1, true)
       assert.equal(0, push:queued())
-      t:settle()
+      sleep(0)
     end))
 end)
 
 describe("ZMQStream:send_serialized", function()
-  after_each(helper.cleanup)
-
-  it("sends the frames that its function makes", test(function(t)
+  it("sends the frames that its function makes", async(function(t)
     local pull, push = t:streams("PULL", "PUSH")
     local value = {topic = "t", body = "b"}
     assert.is_true(push:send_serialized(value, function(given, ...)
@@ -93,13 +90,13 @@ describe("ZMQStream:send_serialized", function()
     end, t.expect(function(frames) assert.same({"t", "b"}, frames) end)))
     pull:on_recv(t.expect(function(frames)
       assert.same({"t", "b"}, frames)
-      t.loop:stop()
+      t:stop()
     end))
-    t:start()
-    t:settle()
+    t:wait()
+    sleep(0)
   end))
 
-  it("raises for what makes no frames, and sends nothing", test(function(t)
+  it("raises for what makes no frames, and sends nothing", async(function(t)
     local push = t:stream("PUSH")
     for _, bad in ipairs{5, "x", {}} do
       assert.has_error(function() push:send_serialized("v", bad) end)
