@@ -38,6 +38,7 @@ build = {
     ["zmqloop.ioloop"] = "lua/zmqloop/ioloop.lua",
     ["zmqloop.jit"] = "lua/zmqloop/jit.lua",
     ["zmqloop.json"] = "lua/zmqloop/json.lua",
+    ["zmqloop.lazy"] = "lua/zmqloop/lazy.lua",
     ["zmqloop.locks"] = "lua/zmqloop/locks.lua",
     ["zmqloop.monitor"] = "lua/zmqloop/monitor.lua",
     ["zmqloop.poll"] = "lua/zmqloop/poll.lua",

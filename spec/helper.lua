@@ -23,6 +23,11 @@ local helper = {}
 local zmqloop = require("zmqloop")
 local testing = require("zmqloop.testing")
 
+-- Busted forgets after each file what it has loaded: the classes are to be the same in all.
+for _, name in ipairs({"callbacks", "locks", "monitor", "poll", "poller", "queues"}) do
+  require("zmqloop." .. name)
+end
+
 local unpack = table.unpack or unpack -- luacheck: std max
 
 local WATCHDOG_SECONDS = 20

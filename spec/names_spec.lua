@@ -1,5 +1,6 @@
 -- Who comes from PyZMQ finds the names of its page eventloop.ioloop, as it was
 -- when PyZMQ brought its own loop (13 and 14), under zmqloop.ioloop.
+local helper = require("spec.helper")
 local ioloop = require("zmqloop.ioloop")
 local IOLoop = ioloop.IOLoop
 
@@ -85,4 +86,29 @@ describe("the names of zmqloop.ioloop", function()
     end
     loop:close()
   end)
+end)
+
+describe("what most programs do not need", function()
+  it("is loaded when it is asked for", helper.test(function(t)
+    local output, status = t:run_child([[
+      local zmqloop = require("zmqloop")
+      local ioloop = require("zmqloop.ioloop")
+      local asked = {
+        callbacks = function() return zmqloop.PeriodicCallback == ioloop.PeriodicCallback end,
+        poller = function() return ioloop.ZMQPoller == zmqloop.ZMQPoller end,
+        poll = function() return zmqloop.zmq.Poller() end,
+        queues = function() return zmqloop.Queue == require("zmqloop.queues").Queue end,
+        monitor = function() return zmqloop.zmq.Socket.monitor == zmqloop.zmq.Socket.monitor end,
+      }
+      for name, ask in pairs(asked) do
+        assert(not package.loaded["zmqloop." .. name], name .. " is loaded too early")
+        assert(ask(), name)
+        assert(package.loaded["zmqloop." .. name], name .. " is not loaded")
+      end
+      assert(zmqloop.ZMQStream.monitor and zmqloop.Lock and zmqloop.nothing == nil)
+      print("done")
+    ]])
+    assert.equal("done\n", output)
+    assert.equal(0, status)
+  end))
 end)

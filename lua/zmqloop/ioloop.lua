@@ -2,6 +2,7 @@
 -- Names and semantics of PyZMQ's eventloop.ioloop and Tornado's IOLoop. Times are seconds, except
 -- in DelayedCallback and PeriodicCallback, which count in milliseconds.
 local core = require("zmqloop.core")
+local lazy = require("zmqloop.lazy")
 
 local IOLoop = core.IOLoop
 IOLoop.__index = IOLoop
@@ -261,15 +262,10 @@ end
 require("zmqloop.blocked") -- the loop's methods log_stack(), set_blocking_log_threshold() and so on
 require("zmqloop.task") -- the loop's methods spawn(), run_sync(), add_future()
 
-local callbacks = require("zmqloop.callbacks")
-
-return {
+return lazy({
   IOLoop = IOLoop,
   ZMQIOLoop = IOLoop,
-  DelayedCallback = callbacks.DelayedCallback,
-  PeriodicCallback = callbacks.PeriodicCallback,
-  ZMQPoller = require("zmqloop.poller").ZMQPoller,
 
   --- PyZMQ's install(): nothing to replace here, the global loop is always zmqloop's.
   install = function() return IOLoop.instance() end,
-}
+}, {DelayedCallback = "callbacks", PeriodicCallback = "callbacks", ZMQPoller = "poller"})

@@ -3,6 +3,7 @@
 -- The world's failures return nil, "EADDRINUSE: address already in use (tcp://...)", "EADDRINUSE";
 -- misuse raises.
 local core = require("zmqloop.core")
+local lazy = require("zmqloop.lazy")
 
 local zmq = {}
 for name, value in pairs(core.constants) do
@@ -16,7 +17,6 @@ zmq.curve_keypair = core.curve_keypair
 zmq.curve_public = core.curve_public
 zmq.z85_encode = core.z85_encode
 zmq.z85_decode = core.z85_decode
-zmq.Poller = require("zmqloop.poll").Poller
 
 -- ---- sockets ---------------------------------------------------------------------------------
 
@@ -334,8 +334,6 @@ zmq.Context = new_constructor()
 -- of the class in its field `socket_class`, which is derived from core.Socket.
 zmq.Context.derive = new_constructor
 
-zmq.Socket = Socket
+zmq.Socket = lazy(Socket, {monitor = "monitor", get_monitor_socket = "monitor"})
 
-require("zmqloop.monitor") -- methods of Socket
-
-return zmq
+return lazy(zmq, {Poller = "poll"})

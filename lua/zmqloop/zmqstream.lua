@@ -3,6 +3,7 @@
 -- the other.
 local core = require("zmqloop.core")
 local ioloop = require("zmqloop.ioloop")
+local lazy = require("zmqloop.lazy")
 
 local ZMQStream = core.ZMQStream
 ZMQStream.__index = ZMQStream
@@ -161,4 +162,4 @@ function ZMQStream:drain(timeout)
   return self:closed() and unsent or self:close()
 end
 
-return {ZMQStream = ZMQStream}
+return {ZMQStream = lazy(ZMQStream, {monitor = "monitor", disable_monitor = "monitor"})}
