@@ -7,7 +7,7 @@ local core = require("zmqloop.core")
 local ffi = require("ffi")
 
 local cast, to_string = ffi.cast, ffi.string
-local raw_send, raw_send_multipart = core.ZMQStream.send, core.ZMQStream.send_multipart
+local raw_send_multipart = core.ZMQStream.send_multipart
 
 -- As in C: csrc/lua/stream.h, binding.h, stream_jit.c and zmqloop.h.
 local turn_pointer = ffi.typeof("struct { const void *data; int size; } *")
@@ -163,13 +163,16 @@ local function sent(answer, stream)
   return answer ~= NOT_SENT
 end
 
-local function send(self, data, options, ...)
-  local address = addresses[self]
-  if address and type(data) == "string" and options == nil and
-    sent(send_frame(address, data, #data), self) then
-    return true
+-- send() or send_string(), by the one of C.
+local function make_send(raw_send)
+  return function(self, data, options, ...)
+    local address = addresses[self]
+    if address and type(data) == "string" and options == nil and
+      sent(send_frame(address, data, #data), self) then
+      return true
+    end
+    return raw_send(self, data, options, ...)
   end
-  return raw_send(self, data, options, ...)
 end
 
 -- Fills in the list's frames; false if one is no string.
@@ -197,8 +200,8 @@ local function send_multipart(self, list, options, ...)
 end
 
 core.set_receiver(receive)
-core.ZMQStream.send = send
-core.ZMQStream.send_string = send
+core.ZMQStream.send = make_send(core.ZMQStream.send)
+core.ZMQStream.send_string = make_send(core.ZMQStream.send_string)
 core.ZMQStream.send_multipart = send_multipart
 
 return {
