@@ -90,7 +90,7 @@ need_json() { # version
 need_peers() {
   need_python_zmq
   /usr/bin/python3 -c 'import tornado' 2>/dev/null || missing python3-tornado
-  need_library libczmq libczmq-dev
+  need_czmq
   need_library libuv libuv1-dev
   lua5.4 -e 'require("luv")' 2>/dev/null || missing lua-luv
   luajit -e 'require("luv")' 2>/dev/null || missing lua-luv

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -48,8 +49,7 @@ static bool copy(char *to, size_t space, const char *from, size_t length) {
 typedef struct group {
   struct sockaddr_storage address; /* of the group, or of a single host */
   socklen_t size;
-  bool shared;        /* others may have the port too */
-  bool joins;         /* it is a multicast group's address */
+  bool multicast;     /* a group: others may have the port too */
   unsigned interface; /* 0: the system's choice */
 } group;
 
@@ -61,7 +61,7 @@ static void set_flag(int fd, int option) {
 /* The port of all addresses of this machine, as they bind it. */
 static int try_port(int fd, const group *it) {
   struct sockaddr_storage any = it->address;
-  if (it->shared) {
+  if (it->multicast) {
     set_flag(fd, SO_REUSEADDR);
     set_flag(fd, SO_REUSEPORT);
   }
@@ -83,13 +83,23 @@ static int try_membership(int fd, const group *it) {
              : 0;
 }
 
-static int try_group(const group *it) {
-  int fd = socket(it->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+/* Returns the descriptor or an error. */
+static int open_socket(int domain, int type, int protocol) {
+  int fd = socket(domain, type, protocol);
   if (fd < 0) {
     return -errno;
   }
+  (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return fd;
+}
+
+static int try_group(const group *it) {
+  int fd = open_socket(it->address.ss_family, SOCK_DGRAM, 0);
+  if (fd < 0) {
+    return fd;
+  }
   int rc = try_port(fd, it);
-  if (rc == 0 && it->joins) {
+  if (rc == 0 && it->multicast) {
     rc = try_membership(fd, it);
   }
   (void)close(fd);
@@ -97,9 +107,9 @@ static int try_group(const group *it) {
 }
 
 static int try_raw_socket(void) {
-  int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IP_PROTOCOL_PGM);
+  int fd = open_socket(AF_INET, SOCK_RAW, IP_PROTOCOL_PGM);
   if (fd < 0) {
-    return -errno;
+    return fd;
   }
   (void)close(fd);
   return 0;
@@ -141,8 +151,7 @@ static int find_group(const char *text, group *it) {
   }
   memcpy(&it->address, found->ai_addr, found->ai_addrlen);
   it->size = found->ai_addrlen;
-  it->joins = is_multicast(found->ai_addr);
-  it->shared = it->joins;
+  it->multicast = is_multicast(found->ai_addr);
   freeaddrinfo(found);
   return 0;
 }
@@ -195,7 +204,7 @@ static int check_pgm(void *zmq, const char *address, bool over_udp) {
   group it = {.interface = 0};
   const char *semicolon = strchr(address, ';');
   int rc = semicolon ? find_group(semicolon + 1, &it) : -EINVAL;
-  if (rc < 0 || !it.joins || !has_pgm_options(zmq)) {
+  if (rc < 0 || !it.multicast || !has_pgm_options(zmq)) {
     return -EINVAL;
   }
   size_t length = (size_t)(semicolon - address);

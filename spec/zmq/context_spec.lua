@@ -283,7 +283,16 @@ describe("Context", function()
     raises("bad argument #1 to 'Context'", zmq.Context, "x")
   end))
 
-  it("makes many sockets, and all are gone with it [292] [294]", function()
+  it("borrowed answers EFAULT once its lender has ended it [299]", function()
+    local ctx = zmq.Context()
+    local borrowed = zmq.Context(ctx:handle())
+    assert.is_false(borrowed:closed())
+    assert.is_true(ctx:term())
+    fails("EFAULT", borrowed:socket("PULL"))
+    assert.is_true(borrowed:term())
+  end)
+
+  it("makes many sockets, and all are gone with it [276] [292] [294]", function()
     for _ = 1, 4 do
       local ctx = zmq.Context()
       local sockets = {}

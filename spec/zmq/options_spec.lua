@@ -15,7 +15,7 @@ describe("options of sockets", function()
     socket:set("linger", 0)
   end))
 
-  it("that are bytes keep NUL, and text loses the one at its end", test(function(t)
+  it("that are bytes keep NUL, and text loses the one at its end [265]", test(function(t)
     local socket = t:socket("DEALER")
     socket:set("routing_id", "a\0b")
     assert.equal("a\0b", socket:get("routing_id"))

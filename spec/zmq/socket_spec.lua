@@ -82,7 +82,7 @@ describe("Socket", function()
   end)
 
   describe("addresses", function()
-    it("bind and connect answer true, bad ones a name and the address [257] [264]", test(function(t)
+    it("bind and connect answer true, or a name and the address [257] [264]", test(function(t)
       local socket = t:socket("PULL")
       assert.is_true(socket:bind(t:address("inproc")))
       local message = fails("EPROTONOSUPPORT", socket:bind("carrier://pigeon"))
@@ -106,7 +106,7 @@ describe("Socket", function()
       end
     end))
 
-    it("an ipc path that is too long or has no folder fails, naming the path", test(function(t)
+    it("an ipc path that is too long or has no folder fails and is named [278]", test(function(t)
       local socket = t:socket("PULL")
       local long = "ipc:///tmp/" .. ("x"):rep(200)
       local message = fails("ENAMETOOLONG", socket:bind(long))
@@ -162,7 +162,7 @@ describe("Socket", function()
       assert.equal("EADDRINUSE", failed)
     end))
 
-    it("bind_to_random_port does not hide other errors", test(function(t)
+    it("bind_to_random_port does not hide other errors [263]", test(function(t)
       local socket = t:socket("PULL")
       fails("EPROTONOSUPPORT", socket:bind_to_random_port("rand://*"))
       local result, _, name = socket:bind_to_random_port("tcp:*")
@@ -231,7 +231,7 @@ describe("Socket", function()
       raises("bad argument #1 to 'send'", push.send, push)
     end))
 
-    it("of many frames arrive whole, empty frames included", test(function(t)
+    it("of many frames arrive whole, empty frames included [275]", test(function(t)
       local pull, push = t:pair("PULL", "PUSH")
       local frames = {"", "a\0b", "", "z"}
       assert.is_true(push:send_multipart(frames))
@@ -266,7 +266,7 @@ describe("Socket", function()
       assert.equal(0, pull:get("rcvmore"))
     end))
 
-    it("that are not there are EAGAIN, by flag or by timeout", test(function(t)
+    it("that are not there are EAGAIN, by flag or by timeout [306]", test(function(t)
       local pull = t:socket("PULL", {rcvtimeo = 1})
       local push = t:socket("PUSH", {sndtimeo = 1})
       t:bind(pull)
@@ -283,7 +283,7 @@ describe("Socket", function()
       assert.matches("^EAGAIN: ", first)
     end))
 
-    it("out of turn are EFSM, and the socket goes on", test(function(t)
+    it("out of turn are EFSM, and the socket goes on [307]", test(function(t)
       local rep, req = t:pair("REP", "REQ")
       fails("EFSM", req:recv(zmq.DONTWAIT))
       fails("EFSM", rep:send("x"))
@@ -300,7 +300,7 @@ describe("Socket", function()
       fails("ENOTSUP", push:recv(zmq.DONTWAIT))
     end))
 
-    it("reach subscribers of their prefix", test(function(t)
+    it("reach subscribers of their prefix [282, 309]", test(function(t)
       local pub, sub = t:pair("PUB", "SUB")
       assert.is_true(sub:subscribe("a"))
       assert.is_true(sub:subscribe("b"))
@@ -308,11 +308,38 @@ describe("Socket", function()
       for _, topic in ipairs{"b", "c", "a"} do pub:send(topic) end
       assert.equal("a", sub:recv())
       fails("EAGAIN", sub:recv(zmq.DONTWAIT))
+      assert.is_true(sub:unsubscribe("a"))
+      pub:send("a")
+      fails("EAGAIN", sub:recv(zmq.DONTWAIT))
+    end))
+
+    it("go both ways between PAIRs, in order [308]", test(function(t)
+      local a, b = t:pair("PAIR", "PAIR", "tcp")
+      for i = 1, 10 do
+        assert.is_true(a:send_multipart{"to b", tostring(i), ""})
+        assert.is_true(b:send(("x"):rep(i - 1)))
+      end
+      for i = 1, 10 do
+        assert.same({"to b", tostring(i), ""}, b:recv_multipart())
+        assert.equal(("x"):rep(i - 1), a:recv())
+      end
+    end))
+
+    it("of a DEALER come to a ROUTER with the sender in front [310]", test(function(t)
+      local router, dealer = t:socket("ROUTER"), t:socket("DEALER", {routing_id = "me\0"})
+      dealer:connect(t:bind(router))
+      dealer:send("hi")
+      assert.equal("me\0", router:recv())
+      assert.equal(1, router:get("rcvmore"))
+      assert.equal("hi", router:recv())
+      assert.equal(0, router:get("rcvmore"))
+      assert.is_true(router:send_multipart{"me\0", "", "hi"})
+      assert.same({"", "hi"}, dealer:recv_multipart())
     end))
   end)
 
   describe("poll", function()
-    it("answers a mask, 0 when nothing comes in so many milliseconds", test(function(t)
+    it("answers a mask, 0 when nothing comes in so many milliseconds [277]", test(function(t)
       local pull, push = t:pair("PULL", "PUSH")
       assert.equal(0, pull:poll(0))
       assert.equal(0, pull:poll(1))
@@ -334,7 +361,7 @@ describe("Socket", function()
   end)
 
   describe("close", function()
-    it("is silent the second time; everything else raises", test(function(t)
+    it("is silent the second time; everything else raises [273]", test(function(t)
       local socket = t:socket("DEALER")
       assert.is_false(socket:closed())
       socket:close()
@@ -363,6 +390,23 @@ describe("Socket", function()
       assert.is_false(socket:closed())
       socket:close(0)
       assert.is_true(t.ctx:term())
+    end))
+
+    it("comes with the end of the scope, where Lua has them [258]", test(function(t)
+      local ctx, socket = t.ctx
+      if _VERSION < "Lua 5.4" then
+        socket = ctx:socket("PULL")
+        getmetatable(socket).__close(socket)
+      else
+        socket = assert(load([[
+          local ctx = ...
+          local outer <close> = ctx:socket("PULL")
+          do local inner <close> = ctx:socket("PULL") end
+          return outer
+        ]]))(ctx)
+      end
+      assert.is_true(socket:closed())
+      assert.is_true(ctx:term())
     end))
 
     it("frees the address", test(function(t)
