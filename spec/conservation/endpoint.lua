@@ -108,12 +108,14 @@ end
 function Endpoint:listen()
   if not (self.into or self.sources) then return end
   local flip, stream = self.world.flip, self.stream
-  local with_stream, options = flip(), {copy = flip(), unpack = flip()}
+  local with_stream = flip()
+  local options = {copy = flip(), unpack = flip(), concurrency = self.world.random(2)}
   local method = with_stream and stream.on_recv_stream or stream.on_recv
   method(stream, function(...)
     local arguments = {...}
     if with_stream then assert(table.remove(arguments, 1) == stream) end
     self:got(options.unpack and arguments or arguments[1])
+    if self.world.random(30) == 1 then zmqloop.sleep(0.001) end
   end, options)
   self.listening = true
 end
