@@ -32,7 +32,9 @@ zlua_socket *zlua_check_socket(lua_State *L, int index, const char *method,
   zlua_socket *socket = zlua_test_object(L, index, &zlua_class_socket);
   if (!socket && argument > 0) {
     zlua_type_error(L, method, argument, index, "zmq socket");
-  } else if (!socket) {
+    return NULL; /* it has raised */
+  }
+  if (!socket) {
     socket = zlua_check_self(L, &zlua_class_socket, method);
   }
   if (!socket->zmq) {
