@@ -581,6 +581,10 @@ int zl_loop_alive(const zl_loop *loop) {
   return 0;
 }
 
+int zl_loop_is_last(const zl_loop *loop) {
+  return loop->callbacks.collected == 0 && loop->heap.collected == 0;
+}
+
 int64_t zl_loop_time_ns(const zl_loop *loop) {
   return loop->clock(loop->clock_ud);
 }

@@ -229,6 +229,9 @@ ZL_API int zl_loop_add_callback(zl_loop *loop, zl_callback_fn fn, void *arg);
  * Returns 1 with *arg set, or 0. Only from inside fn, in a call by the loop. */
 ZL_API int zl_loop_next_callback(zl_loop *loop, zl_callback_fn fn, void **arg);
 
+/* In a callback or timer: nonzero when it is the last one of this iteration. */
+ZL_API int zl_loop_is_last(const zl_loop *loop);
+
 /* Like zl_loop_add_callback(), from any thread: first in first out per thread,
  * one wake-up for many. drop(arg) is called instead of fn, on the loop's
  * thread, when the loop is closed first; it may be NULL. The loop must outlive

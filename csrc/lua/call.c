@@ -411,14 +411,20 @@ static const char call_repeatedly[] =
     "    next(active, state, handle, loop))\n"
     "end\n";
 
+/* The last one is a tail call, marked by `false`: it finds no function of ours
+ * whose position error() would tell. A C function, such as error() itself, is
+ * always the last one. */
+static bool is_last(lua_State *L, const zlua_loop *loop, int values) {
+  return zl_loop_is_last(loop->core) || lua_iscfunction(L, -values);
+}
+
 /* After a yield the handle, on the stack of whom the call came from, is gone.
- * Where a C function may be the last one, it is marked as that by `false`: as a
- * tail call it finds no function of ours whose position error() would tell. */
+ */
 static int next_of(lua_State *L) {
   const call *it = lua_touserdata(L, lua_upvalueindex(1));
   const zlua_calls *calls = lua_touserdata(L, lua_upvalueindex(2));
   int values = calls->runner == L ? it->next(L, lua_touserdata(L, 3)) : 0;
-  if (it->may_end && values > 0 && lua_iscfunction(L, -values)) {
+  if (it->may_end && values > 0 && is_last(L, calls->loop, values)) {
     lua_pushboolean(L, 0);
     lua_insert(L, -values - 1);
     values++;

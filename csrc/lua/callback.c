@@ -60,14 +60,21 @@ static void call_callbacks(zl_loop *core, void *arg) {
  * it has forgotten what was pending. */
 static int add_callback(lua_State *L) {
   zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "add_callback");
-  zlua_check_callable(L, "add_callback", 1, 2);
+  int top = lua_gettop(L);
+  bool is_bare = top == 2 && lua_isfunction(L, 2);
+  if (!is_bare) {
+    zlua_check_callable(L, "add_callback", 1, 2);
+  }
   if (!loop->core) {
     return 0;
   }
-  int top = lua_gettop(L);
   zlua_getuservalue(L, 1);
   lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
-  zlua_pack(L, 2, top - 2);
+  if (is_bare) {
+    lua_pushvalue(L, 2);
+  } else {
+    zlua_pack(L, 2, top - 2);
+  }
   lua_rawseti(L, -2, (int)loop->next_callback);
   int rc = zl_loop_add_callback(loop->core, call_callbacks, loop);
   if (rc < 0) {

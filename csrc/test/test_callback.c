@@ -116,6 +116,32 @@ static void on_fd_letter(zl_fd *watch, int events, void *arg) {
   zl_fd_close(watch);
 }
 
+static void on_last(zl_loop *loop, void *arg) {
+  (void)arg;
+  note(zl_loop_is_last(loop) ? 'L' : '-');
+}
+
+static void on_last_timer(zl_timer *timer, uint64_t missed, void *arg) {
+  (void)missed;
+  on_last(zl_timer_loop(timer), arg);
+}
+
+static void test_callback_knows_that_it_is_the_last(void) {
+  zl_loop *loop = fresh_loop();
+  zl_timer *timers[2];
+  for (int i = 0; i < 2; i++) {
+    CHECK_INT(zl_loop_add_callback(loop, on_last, NULL), 0);
+    CHECK_INT(zl_timer_new(loop, on_last_timer, NULL, &timers[i]), 0);
+    CHECK_INT(zl_timer_start_at(timers[i], 0, 0), 0);
+  }
+  CHECK_INT(zl_loop_step(loop, 0, NULL), 4);
+  CHECK(!strcmp(calls, "---L"));
+  CHECK_INT(zl_loop_add_callback(loop, on_last, NULL), 0);
+  CHECK_INT(zl_loop_step(loop, 0, NULL), 1);
+  CHECK(!strcmp(calls, "---LL"));
+  close_loop(loop);
+}
+
 static void on_batch(zl_loop *loop, void *arg) {
   note('(');
   do {
@@ -457,6 +483,7 @@ static const zl_test tests[] = {
     TEST(test_callback_first_in_first_out),
     TEST(test_callback_added_inside_waits_for_the_next_iteration),
     TEST(test_callback_thousands_of_them),
+    TEST(test_callback_knows_that_it_is_the_last),
     TEST(test_callback_next_takes_those_of_its_function),
     TEST(test_callback_before_timer_before_descriptor),
     TEST(test_callback_stop_before_run_is_used_up),
