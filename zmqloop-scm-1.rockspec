@@ -44,6 +44,7 @@ build = {
     ["zmqloop.poll"] = "lua/zmqloop/poll.lua",
     ["zmqloop.poller"] = "lua/zmqloop/poller.lua",
     ["zmqloop.queues"] = "lua/zmqloop/queues.lua",
+    ["zmqloop.stream_tasks"] = "lua/zmqloop/stream_tasks.lua",
     ["zmqloop.task"] = "lua/zmqloop/task.lua",
     ["zmqloop.testing"] = "lua/zmqloop/testing.lua",
     ["zmqloop.waiters"] = "lua/zmqloop/waiters.lua",

@@ -482,6 +482,20 @@ describe("a task", function()
       assert.is_nil(weak.task)
     end))
 
+  it("keeps nothing of its function when it is done", virtual(function(_, loop)
+    local weak = setmetatable({}, {__mode = "v"})
+    helper.apart(function()
+      local argument, result = {}, {}
+      weak.argument, weak.result = argument, result
+      loop.spawn = nil -- the helper's keeps all tasks
+      zmqloop.IOLoop.spawn(loop, function(...) return result, ... end, argument)
+      loop:advance(0)
+    end)
+    for _ = 1, 3 do collectgarbage() end
+    assert.is_nil(weak.argument)
+    assert.is_nil(weak.result)
+  end))
+
   it("tells its state and where its function is [110]", virtual(function(_, loop)
     local task = loop:spawn(function() end)
     assert.matches("^Task %(pending%) of .*task_spec.lua:%d+$", tostring(task))

@@ -294,6 +294,7 @@ void zl__messages_free(zl_loop *loop);
 void zl__message_release(zl__message *message);
 void zl__queue_push(zl__queue *queue, zl__message *message, bool unsent);
 void zl__queue_sent(zl_loop *loop, zl__queue *queue, int status);
+bool zl__queue_take_back(zl_loop *loop, zl__queue *queue, uint64_t token);
 void zl__queue_drop_silent(zl_loop *loop, zl__queue *queue);
 zl__message *zl__queue_pop_report(zl__queue *queue);
 void zl__queue_free(zl_loop *loop, zl__queue *queue);

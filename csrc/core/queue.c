@@ -180,6 +180,36 @@ void zl__queue_sent(zl_loop *loop, zl__queue *queue, int status) {
   zl__queue_drop_silent(loop, queue);
 }
 
+/* Takes back the unsent message with the token, which is not 0, and frees it.
+ * Returns whether there was one. */
+bool zl__queue_take_back(zl_loop *loop, zl__queue *queue, uint64_t token) {
+  zl__message *previous = NULL;
+  bool unsent = false;
+  for (zl__message *m = queue->head; m; previous = m, m = m->next) {
+    unsent = unsent || m == queue->unsent;
+    if (!unsent || m->token != token) {
+      continue;
+    }
+    if (previous) {
+      previous->next = m->next;
+    } else {
+      queue->head = m->next;
+    }
+    if (queue->unsent == m) {
+      queue->unsent = m->next;
+    }
+    if (queue->tail == m) {
+      queue->tail = previous;
+    }
+    queue->unsent_count--;
+    queue->unsent_bytes -= m->bytes;
+    zl__message_free(loop, m);
+    zl__queue_drop_silent(loop, queue);
+    return true;
+  }
+  return false;
+}
+
 /* Frees those at the head that have left and need no report. */
 void zl__queue_drop_silent(zl_loop *loop, zl__queue *queue) {
   while (queue->head != queue->unsent && queue->head->token == 0) {

@@ -628,6 +628,18 @@ static void serve(zl__watch *watch) {
   zl__socket_serve_end(&stream->socket);
 }
 
+/* What its leaving gives occasion to, the next turn finds. */
+int zl_stream_unsend(zl_stream *stream, uint64_t token) {
+  if (!stream || token == 0 || stream->socket.watch.handle.closed) {
+    return 0;
+  }
+  bool taken = zl__queue_take_back(loop_of(stream), &stream->queue, token);
+  if (taken) {
+    zl__socket_dirty(&stream->socket);
+  }
+  return taken;
+}
+
 /* ---- flush -------------------------------------------------------------- */
 
 static void discard(zl_stream *stream) {

@@ -548,6 +548,12 @@ ZL_API int zl_stream_send(zl_stream *stream, const zl_frame *frames,
 ZL_API int zl_stream_send_messages(zl_stream *stream, zmq_msg_t *frames,
                                    size_t count, uint64_t token);
 
+/* Takes back the message with the token, not 0, that zl_stream_send() has
+ * queued, if no frame of it has left yet: it will neither be sent nor reported.
+ * Costs as much as there are messages in the queue. Returns 1, or 0 if there is
+ * no such message any more. stream may be NULL. */
+ZL_API int zl_stream_unsend(zl_stream *stream, uint64_t token);
+
 /* Would a message of so many bytes be accepted? Returns 0, or what
  * zl_stream_send() would refuse it with for want of room or because the stream
  * is draining or its socket gone; -EAGAIN counts as a refusal for on_room. */

@@ -160,12 +160,26 @@ static void finish(zlua_stream *stream, zlua_loop *loop) {
   }
 }
 
-static void on_room(zl_stream *core, void *arg) {
-  notice it = {.stream = arg, .field = STREAM_ON_DRAIN};
-  zlua_loop *loop = it.stream->handle.loop;
-  (void)core;
-  if (zlua_stream_hold(it.stream)) {
+/* [-0, +0] calls what is in the field of the stream at the top, if anything. */
+static void tell_room(zlua_stream *stream, zlua_loop *loop, int field) {
+  notice it = {.stream = stream, .field = field};
+  lua_State *L = loop->L;
+  zlua_getuservalue(L, -1);
+  lua_rawgeti(L, -1, field);
+  bool wanted = !lua_isnil(L, -1);
+  lua_pop(L, 2);
+  if (wanted) {
     (void)zlua_call(loop, ZLUA_SLOT_CALL_NOTICE, &it);
+  }
+}
+
+static void on_room(zl_stream *core, void *arg) {
+  zlua_stream *stream = arg;
+  zlua_loop *loop = stream->handle.loop;
+  (void)core;
+  if (zlua_stream_hold(stream)) {
+    tell_room(stream, loop, STREAM_ON_DRAIN);
+    tell_room(stream, loop, STREAM_ON_ROOM);
   }
   lua_pop(loop->L, 1);
 }
@@ -180,6 +194,12 @@ static void on_error(zl_stream *core, int rc, void *arg) {
   if (zlua_stream_hold(it.stream)) {
     if (it.stream->has_error || !fatal) {
       (void)zlua_call(loop, ZLUA_SLOT_CALL_NOTICE, &it);
+    }
+    if (rc == -ETERM && it.stream->core) {
+      zlua_getuservalue(loop->L, -1);
+      lua_rawgeti(loop->L, -1, STREAM_SOCKET);
+      zlua_socket_tell_closed(loop->L, -1);
+      lua_pop(loop->L, 2);
     }
     if (rc == -ENOTSOCK && it.stream->core) {
       finish(it.stream, loop);
@@ -217,11 +237,18 @@ void zlua_stream_check_callback(lua_State *L, const char *method) {
 
 /* on_drain(fn): fn() when there is room in the queue again. */
 static int stream_on_drain(lua_State *L) {
-  zlua_stream *stream = zlua_stream_check(L, "on_drain");
+  (void)zlua_stream_check(L, "on_drain");
   lua_settop(L, 2);
   zlua_stream_check_callback(L, "on_drain");
   zlua_stream_set_field(L, STREAM_ON_DRAIN, 2);
-  zl_stream_on_room(stream->core, lua_isnil(L, 2) ? NULL : on_room, stream);
+  return 0;
+}
+
+/* on_stream_room(stream, fn): beside on_drain's. */
+static int on_stream_room(lua_State *L) {
+  (void)zlua_stream_check(L, "send_wait");
+  lua_settop(L, 2);
+  zlua_stream_set_field(L, STREAM_ON_ROOM, 2);
   return 0;
 }
 
@@ -637,6 +664,7 @@ static int new_stream(lua_State *L) {
   socket->stream = stream;
   zl_stream_on_sent(stream->core, zlua_stream_on_sent, stream);
   zl_stream_on_empty(stream->core, zlua_stream_on_empty, stream);
+  zl_stream_on_room(stream->core, on_room, stream);
   zl_stream_on_error(stream->core, on_error, stream);
   return 1;
 }
@@ -665,6 +693,10 @@ static const luaL_Reg metamethods[] = {
 };
 
 static const luaL_Reg functions[] = {
+    {"on_stream_room", on_stream_room},
+    {"stream_receiver", zlua_stream_receiver},
+    {"stream_token", zlua_stream_token},
+    {"unsend", zlua_stream_unsend},
     {"new_stream", new_stream},
     {"stream_socket", stream_socket},
     {"drain_stream", drain_stream},

@@ -39,10 +39,11 @@ enum {
   STREAM_ON_CLOSE,
   STREAM_ON_DRAIN,
   STREAM_ON_ERROR,
-  STREAM_FOREIGN,  /* another library's socket, which is closed with it */
-  STREAM_WEAK,     /* {stream}, weakly */
-  STREAM_MESSAGES, /* token -> the frames of a message to be reported */
-  STREAM_CALLBACKS /* token -> its own callback, if it has one */
+  STREAM_FOREIGN,   /* another library's socket, which is closed with it */
+  STREAM_WEAK,      /* {stream}, weakly */
+  STREAM_MESSAGES,  /* token -> the frames of a message to be reported */
+  STREAM_CALLBACKS, /* token -> its own callback, if it has one */
+  STREAM_ON_ROOM    /* of zmqloop's own: as on_drain's */
 };
 
 static inline bool zlua_stream_is_receiving(const zlua_stream *stream) {
@@ -83,6 +84,7 @@ void zlua_stream_set_field(lua_State *L, int field, int index);
 void zlua_stream_check_callback(lua_State *L, const char *method);
 
 /* stream_recv.c */
+int zlua_stream_receiver(lua_State *L);
 extern const luaL_Reg zlua_stream_recv_methods[];
 
 /* stream_send.c */
@@ -90,6 +92,8 @@ extern const luaL_Reg zlua_stream_send_methods[];
 void zlua_stream_on_sent(zl_stream *core, uint64_t token, int status,
                          void *arg);
 void zlua_stream_on_empty(zl_stream *core, void *arg);
+int zlua_stream_token(lua_State *L);
+int zlua_stream_unsend(lua_State *L);
 
 /* stream_jit.c */
 extern const luaL_Reg zlua_stream_jit_functions[];

@@ -240,6 +240,14 @@ static int stream_stop_on_recv(lua_State *L) {
   return set_on_recv(L, "stop_on_recv", false);
 }
 
+/* stream_receiver(stream) -> the callback of on_recv(), or nil */
+int zlua_stream_receiver(lua_State *L) {
+  (void)zlua_stream_check(L, "recv");
+  zlua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, STREAM_ON_RECV);
+  return 1;
+}
+
 /* pause() and resume() keep the callback, unlike on_recv(nil). */
 static int set_paused(lua_State *L, const char *method, bool paused) {
   zlua_stream *stream = zlua_stream_check(L, method);

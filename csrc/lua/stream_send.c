@@ -274,6 +274,27 @@ static int send_message(lua_State *L, zlua_stream *stream, const char *method,
   return 1;
 }
 
+/* stream_token(stream) -> the token of the last message that has one */
+int zlua_stream_token(lua_State *L) {
+  const zlua_stream *stream = zlua_stream_check(L, "send_wait");
+  lua_pushinteger(L, (lua_Integer)(stream->tokens << 1 | 1));
+  return 1;
+}
+
+/* unsend(stream, token): takes back a message with a callback of its own, if it
+ * is still in the queue. Returns whether it was. */
+int zlua_stream_unsend(lua_State *L) {
+  zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "unsend");
+  uint64_t token = (uint64_t)luaL_checkinteger(L, 2);
+  bool taken = stream->core && zl_stream_unsend(stream->core, token);
+  if (taken) {
+    forget_report(L, token);
+    zlua_stream_set_kept(L, stream, 1, zlua_stream_is_active(stream));
+  }
+  lua_pushboolean(L, taken);
+  return 1;
+}
+
 /* send(data [, options | callback]) */
 static int stream_send(lua_State *L) {
   zlua_stream *stream = zlua_stream_check(L, "send");

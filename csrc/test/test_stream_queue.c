@@ -394,6 +394,74 @@ static void test_stream_reports_do_not_starve_receiving(void) {
   end();
 }
 
+/* ---- taking back -------------------------------------------------------- */
+
+/* Of the queued messages with tokens 1 to `count`, takes back some: bit i of
+ * `mask` is that of token i + 1. The others arrive, and are reported. */
+static void take_back(int count, unsigned mask) {
+  void *push;
+  void *pull;
+  int taken;
+  reports r = {0};
+  inbox in = {0};
+  char expected[64] = "";
+  const char *broken;
+  int left = 0;
+  begin();
+  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  zl_stream_on_sent(stream, on_sent, &r);
+  for (int i = 1; i <= count; i++) {
+    const char text[] = {(char)('0' + i), '\0'};
+    CHECK_INT(send_one(stream, text, (uint64_t)i), ZL_QUEUED);
+    if (!(mask & 1U << (i - 1))) {
+      expected[2 * left] = text[0];
+      expected[2 * left + 1] = ';';
+      left++;
+    }
+  }
+  for (int i = 1; i <= count; i++) {
+    bool wanted = mask & 1U << (i - 1);
+    CHECK_INT(wanted && zl_stream_unsend(stream, (uint64_t)i), wanted);
+    CHECK_INT(zl_loop_verify(loop, &broken), 0);
+  }
+  CHECK_INT(zl_stream_queued(stream), left + 1);
+  CHECK_INT(zl_stream_unsend(stream, 0), 0);
+  CHECK_INT(zl_stream_unsend(stream, 99), 0);
+  zl_stream *receiver = new_receiver(pull, &in);
+  run_until(&in.messages, taken + 1 + left);
+  CHECK(strcmp(in.text + 2 * (taken + 1), expected) == 0);
+  run_until(&r.count, left);
+  CHECK_INT(zl_stream_unsend(stream, 1), 0);
+  zl_stream_close(receiver);
+  close_pair(stream, push, pull);
+  CHECK_INT(zl_stream_unsend(NULL, 1), 0);
+  end();
+}
+
+static void test_stream_unsend_takes_back_what_is_queued(void) {
+  for (unsigned mask = 0; mask < 16; mask++) {
+    take_back(4, mask);
+  }
+}
+
+static void test_stream_unsend_makes_room(void) {
+  void *push;
+  void *pull;
+  int taken;
+  int calls = 0;
+  begin();
+  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  zl_stream_set_limits(stream, 2, 0);
+  zl_stream_on_room(stream, count_call, &calls);
+  CHECK_INT(send_one(stream, "m", 7), ZL_QUEUED);
+  CHECK_INT(send_one(stream, "m", 8), -EAGAIN);
+  CHECK_INT(zl_stream_unsend(stream, 7), 1);
+  CHECK_INT(calls, 0); /* from the loop */
+  run_until(&calls, 1);
+  close_pair(stream, push, pull);
+  end();
+}
+
 static const zl_test tests[] = {
     TEST(test_stream_full_queue_refuses),
     TEST(test_stream_full_of_bytes_refuses),
@@ -407,6 +475,8 @@ static const zl_test tests[] = {
     TEST(test_stream_terminated_in_a_flush_ends_the_next_run),
     TEST(test_stream_priority_orders_a_turn),
     TEST(test_stream_reports_do_not_starve_receiving),
+    TEST(test_stream_unsend_takes_back_what_is_queued),
+    TEST(test_stream_unsend_makes_room),
 };
 
 TEST_MAIN(tests)

@@ -17,10 +17,7 @@ local plain_recv, plain_recv_multipart = plain.recv, plain.recv_multipart
 local plain_send, plain_send_multipart = plain.send, plain.send_multipart
 local DONTWAIT, EAGAIN = zmq.DONTWAIT, zmq.EAGAIN
 
-local green = {}
-for name, value in pairs(zmq) do
-  green[name] = value
-end
+local green = setmetatable({}, {__index = zmq})
 
 green.ioloop = ioloop
 green.zmqstream = require("zmqloop.zmqstream")

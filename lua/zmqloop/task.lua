@@ -28,8 +28,15 @@ local WOKEN, FAILED = {}, {}
 -- Coroutines that have returned. Making one is most of what a short task costs.
 local idle, IDLE_MAX = {}, 256
 
-local function run(fn, ...)
-  return run(coroutine.yield(RETURNED, fn(...)))
+local function serve(task, fn, ...)
+  future.succeed(task, fn(...))
+end
+
+-- While it is idle its stack keeps nothing of what it has served.
+local function run()
+  while true do
+    serve(coroutine.yield(RETURNED))
+  end
 end
 
 local function take_coroutine()
@@ -39,7 +46,9 @@ local function take_coroutine()
       return co
     end
   end
-  return coroutine.create(run)
+  local co = coroutine.create(run)
+  coroutine.resume(co)
+  return co
 end
 
 -- ---- where a coroutine can yield ------------------------------------------------------------
@@ -179,12 +188,12 @@ local function failed(self, err)
   end
 end
 
-local function returned(self, ...)
-  if #idle < IDLE_MAX then
-    idle[#idle + 1] = self.coroutine
+local function returned(self)
+  local count = #idle
+  if count < IDLE_MAX then
+    idle[count + 1] = self.coroutine
   end
   self.coroutine = nil
-  future.succeed(self, ...)
 end
 
 -- ---- callbacks as tasks ------------------------------------------------------------------------
@@ -241,7 +250,7 @@ local function callback_stepped(self, ok, err)
 end
 
 -- What a resume has come back with.
-local function stepped(self, before, ok, what, ...)
+local function stepped(self, before, ok, what)
   current = before
   if ok and what == TRIES then
     step(self, true)
@@ -250,7 +259,7 @@ local function stepped(self, before, ok, what, ...)
   elseif not ok then
     failed(self, what)
   elseif what == RETURNED then
-    returned(self, ...)
+    returned(self)
   elseif what == nil then
     self.loop:add_callback(step, self) -- a plain yield: let the others run once
   elseif what ~= WAITS then
@@ -268,7 +277,7 @@ end
 local function begin(self, fn, ...)
   if not self.state then
     self.coroutine = take_coroutine()
-    step(self, fn, ...)
+    step(self, self, fn, ...)
   end
 end
 
@@ -730,6 +739,7 @@ return {
   fail_with = fail_with,
   timed_out = timed_out,
   has_to_wait = has_to_wait,
+  check_seconds = check_seconds,
   is_outside = is_outside,
   unpack = unpack,
 }

@@ -11,8 +11,8 @@ local wake_with, fail_with = task.wake_with, task.fail_with
 local Waiters = {}
 Waiters.__index = Waiters
 
---- An empty line. on_left(owner) is called when one has given up: its time was over, or it was
--- cancelled.
+--- An empty line. on_left(owner, waiter) is called when one has given up: its time was over, or it
+-- was cancelled.
 function Waiters.new(on_left, owner)
   return setmetatable({
     first = nil, -- of a doubly linked list, from which any can leave at once
@@ -45,7 +45,7 @@ local function give_up(waiter)
   local line = waiter.line
   unlink(waiter)
   if line.on_left then
-    line.on_left(line.owner)
+    line.on_left(line.owner, waiter)
   end
 end
 

@@ -162,4 +162,12 @@ function ZMQStream:drain(timeout)
   return self:closed() and unsent or self:close()
 end
 
-return {ZMQStream = lazy(ZMQStream, {monitor = "monitor", disable_monitor = "monitor"})}
+return {
+  ZMQStream = lazy(ZMQStream, {
+    monitor = "monitor",
+    disable_monitor = "monitor",
+    recv = "stream_tasks",
+    messages = "stream_tasks",
+    send_wait = "stream_tasks",
+  }),
+}

@@ -1,0 +1,201 @@
+--- zmqloop.stream_tasks: what tasks do with streams: recv(), messages(), send_wait().
+-- Methods of ZMQStream, loaded when one of them is asked for.
+local core = require("zmqloop.core")
+local tasks = require("zmqloop.task")
+local waiters = require("zmqloop.waiters")
+
+local check_seconds, current_task, has_to_wait =
+  tasks.check_seconds, tasks.current_task, tasks.has_to_wait
+local Waiters, timed_out = waiters.Waiters, waiters.timed_out
+
+local ZMQStream = core.ZMQStream
+local ENOTSOCK, ETERM = core.constants.ENOTSOCK, core.constants.ETERM
+
+local take_back
+
+-- on_recv's function while tasks wait, and only then: what nobody waits for stays in the socket.
+local function deliver(self, frames)
+  local receivers = self.waiting_.receivers
+  receivers:serve(frames)
+  if not receivers.first and not self:closed() and core.stream_receiver(self) == deliver then
+    ZMQStream.stop_on_recv(self)
+  end
+end
+
+local function stop_delivery(self)
+  if not self.waiting_.receivers.first and not self:closed()
+    and core.stream_receiver(self) == deliver then
+    ZMQStream.stop_on_recv(self)
+  end
+end
+
+-- There is room in the queue.
+local function serve_senders(self)
+  local senders = self.waiting_.senders
+  while senders.first do
+    local waiter = senders.first
+    local ok, sent, message, name = pcall(waiter.attempt, self, waiter.a, waiter.b)
+    if not ok then
+      senders:fail(sent)
+    elseif name == "EAGAIN" then
+      return
+    else
+      senders:serve(sent, message, name)
+    end
+  end
+end
+
+-- The stream was closed, or its context has ended.
+local function end_waits(self)
+  local waiting, code = self.waiting_, self:closed() and ENOTSOCK or ETERM
+  for _, line in ipairs{waiting.receivers, waiting.senders, waiting.unreported} do
+    while line.first do
+      line:serve(core.failure(code))
+    end
+  end
+end
+
+-- Where tasks wait for the stream; made when the first one does.
+local function waiting_of(self)
+  local waiting = self.waiting_
+  if not waiting then
+    waiting = {
+      receivers = Waiters.new(stop_delivery, self),
+      senders = Waiters.new(), -- for room in the queue
+      unreported = Waiters.new(take_back, self), -- for reports of messages, in their order
+    }
+    self.waiting_ = waiting
+    core.on_stream_room(self, function() serve_senders(self) end)
+    core.on_socket_closed(core.stream_socket(self), function()
+      if not self.io_loop:closed() then
+        self.io_loop:add_callback(end_waits, self)
+      end
+    end)
+  end
+  return waiting
+end
+
+-- The task that runs, on the stream's loop.
+local function task_of(self, method)
+  local task = current_task(method)
+  if task.loop ~= self.io_loop then
+    error(("%s: the stream is on another loop than the task"):format(method), 3)
+  end
+  return task
+end
+
+-- What is there now, without waiting.
+local function take(self)
+  local found
+  ZMQStream.on_recv(self, function(frames) found = frames end)
+  self:flush("r", 1)
+  if not self:closed() then
+    ZMQStream.stop_on_recv(self)
+  end
+  return found
+end
+
+--- Suspends the task that runs until a message comes, and returns its frames. Messages that no task
+-- waits for stay in the socket; those that wait are served first in, first out. After `timeout`
+-- seconds (nil: no limit) returns nil, "ETIMEDOUT: ...", "ETIMEDOUT"; 0 takes only what is there.
+-- When the stream is closed meanwhile returns nil, message, "ENOTSOCK", and "ETERM" when its
+-- context ends. A task that is cancelled takes no message with it. Not together with on_recv().
+function ZMQStream:recv(timeout)
+  check_seconds("recv", 1, timeout)
+  local receiver = core.stream_receiver(self)
+  if receiver ~= nil and receiver ~= deliver then
+    error("recv: the stream has a callback, set by on_recv()", 2)
+  end
+  local task = task_of(self, "recv")
+  local receivers = waiting_of(self).receivers
+  local frames, message, name
+  if timeout and timeout <= 0 then
+    frames = not receivers.first and take(self)
+  else
+    if not receiver then
+      ZMQStream.on_recv_stream(self, deliver)
+    end
+    frames, message, name = receivers:wait(task, timeout)
+  end
+  if frames then
+    return frames
+  elseif frames == nil and name then
+    return nil, message, name
+  end
+  return timed_out(timeout)
+end
+
+--- The iterator of a `for` over the messages that the task that runs receives, until the stream is
+-- closed: `for frames in stream:messages() do`. (Lua 5.1 cannot suspend in a `for`: call the
+-- iterator in a `while` there.)
+function ZMQStream:messages()
+  return function()
+    return not self:closed() and self:recv() or nil
+  end
+end
+
+-- The task gave up waiting for the report of what it is `sending`.
+take_back = function(self, waiter)
+  local sending = waiter.a
+  sending.taken_back = core.unsend(self, sending.token)
+end
+
+local function attempt_to_send(self, message, sending)
+  local send = type(message) == "table" and self.send_multipart or self.send
+  local sent, text, name = send(self, message, {
+    callback = function(_, ...)
+      local unreported = self.waiting_.unreported
+      if unreported.first and unreported.first.a == sending then
+        unreported:serve(...)
+      end
+    end,
+  })
+  if sent then
+    sending.token = core.stream_token(self)
+    return true
+  end
+  return nil, text, name
+end
+
+-- Hands the message to the stream, for which it waits while the queue is full. Returns true; nil,
+-- message, name; or false when the time is up.
+local function enqueue(self, task, message, timeout, sending)
+  local senders = self.waiting_.senders
+  if not senders.first then
+    local sent, text, name = attempt_to_send(self, message, sending)
+    if name ~= "EAGAIN" then
+      return sent, text, name
+    end
+  end
+  return senders:wait(task, timeout, attempt_to_send, message, sending)
+end
+
+--- Sends a message, a string, Frame or list of them, and suspends the task that runs until the
+-- socket has taken it; returns true. While the queue is full it waits for room. After `timeout`
+-- seconds (nil: no limit) returns nil, "ETIMEDOUT: ...", "ETIMEDOUT", and the message was not and
+-- will not be sent; the same holds for a task that is cancelled before the socket took it. Other
+-- failures are those that send() and on_send() tell, and those of recv().
+function ZMQStream:send_wait(message, timeout)
+  if type(message) ~= "string" and type(message) ~= "table" and type(message) ~= "userdata" then
+    error(("bad argument #1 to 'send_wait' (string, Frame or list expected, got %s)"):format(
+      type(message)), 2)
+  end
+  check_seconds("send_wait", 2, timeout)
+  local task, unreported = task_of(self, "send_wait"), waiting_of(self).unreported
+  local deadline = timeout and self.io_loop:time() + timeout
+  local sending = {token = nil, taken_back = false}
+  local sent, text, name = enqueue(self, task, message, timeout, sending)
+  if sent and (self:queued() > 0 or has_to_wait()) then
+    local left = deadline and math.max(deadline - self.io_loop:time(), 0)
+    sent, text, name = unreported:wait(task, left, nil, sending)
+    if sent == false and not sending.taken_back then
+      sent = true -- it had left already
+    end
+  end
+  if sent then
+    return true
+  elseif sent == false then
+    return timed_out(timeout)
+  end
+  return nil, text, name
+end
