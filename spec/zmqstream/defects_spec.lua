@@ -208,7 +208,7 @@ end)
 describe("as PyZMQ's own tests of streams", function()
   after_each(helper.cleanup)
 
-  it("[161] callbacks are callable: functions, callable tables, nothing else", test(function(t)
+  it("callbacks are callable: functions, callable tables, nothing else [161]", test(function(t)
     local stream = t:stream("PUSH")
     for _, method in ipairs{
       "on_recv", "on_recv_stream", "on_send", "on_send_stream", "on_error", "on_drain",
@@ -222,7 +222,7 @@ describe("as PyZMQ's own tests of streams", function()
     end
   end))
 
-  it("[162] a message sent before on_recv is delivered, as the list that was sent",
+  it("a message sent before on_recv is delivered, as the list that was sent [162]",
     test(function(t)
       local pull, push = t:streams("PULL", "PUSH", "tcp")
       push:send_multipart{"basic", ""}
@@ -233,7 +233,7 @@ describe("as PyZMQ's own tests of streams", function()
       t:start()
     end))
 
-  it("[163] a message sent long after on_recv wakes the loop", test(function(t)
+  it("a message sent long after on_recv wakes the loop [163]", test(function(t)
     local pull, push = t:streams("PULL", "PUSH", "tcp")
     pull:on_recv(t.expect(function(frames)
       assert.same({"wake"}, frames)
@@ -243,7 +243,7 @@ describe("as PyZMQ's own tests of streams", function()
     t:start()
   end))
 
-  it("[164] a callback may wait in a coroutine, and completes", test(function(t)
+  it("a callback may wait in a coroutine, and completes [164]", test(function(t)
     local pull, push = t:streams("PULL", "PUSH")
     pull:on_recv(t.expect(function(frames)
       local co = coroutine.create(t.expect(function()
@@ -259,7 +259,7 @@ describe("as PyZMQ's own tests of streams", function()
     t:start()
   end))
 
-  it("[165] an error in a callback is reported with the callback, and the next is delivered",
+  it("an error in a callback is reported with the callback, and the next is delivered [165]",
     test(function(t)
       local pull, push = t:streams("PULL", "PUSH")
       local reported, seen = {}, 0
@@ -279,7 +279,7 @@ describe("as PyZMQ's own tests of streams", function()
       assert.is_false(pull:closed())
     end))
 
-  it("[166] a socket of another kind is shadowed: the same zmq socket below", test(function(t)
+  it("a socket of another kind is shadowed: the same zmq socket below [166]", test(function(t)
     local a, b = t:pair("PAIR", "PAIR")
     local wrapped = {handle = function() return a:handle() end}
     local stream = t:keep(ZMQStream(wrapped, t.loop))
@@ -289,7 +289,7 @@ describe("as PyZMQ's own tests of streams", function()
     assert.equal(a:get("type"), stream:get("type"))
   end))
 
-  it("[167] a socket closed behind its stream does no harm", test(function(t)
+  it("a socket closed behind its stream does no harm [167]", test(function(t)
     for _, socket_first in ipairs{true, false} do
       local pull, push = t:streams("PULL", "PUSH")
       pull:on_recv(noop)
