@@ -328,6 +328,7 @@ struct zl_stream {
   bool whole;    /* frames hold a whole message */
   bool holds_memory; /* one of the frames does, outside of itself */
   int count;         /* frames received so far */
+  int spent;         /* the first so many are of messages of this turn */
   int capacity;
   zmq_msg_t *frames;
   bool flushing; /* in zl_stream_flush(): stopping does not end the turn */

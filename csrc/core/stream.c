@@ -35,7 +35,7 @@ enum {
 
 /* What libzmq keeps inside of a zmq_msg_t, in all its versions. Less may still
  * be outside, if a sender in this process gave it away without a copy: that is
- * let go of by the next receive. */
+ * let go of by the next receive, or at the end of the turn. */
 enum { BYTES_INSIDE = 29 };
 
 static zl_stream *of(zl__watch *watch) {
@@ -229,18 +229,21 @@ int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames) {
   return rc;
 }
 
-/* Small frames are left to the next receive, which overwrites them. */
-static void release_frames(zl_stream *stream) {
-  for (int i = 0; i < stream->count; i++) {
+static void release_frames(zl_stream *stream, int first, int end) {
+  for (int i = first; i < end; i++) {
     (void)zmq_msg_close(&stream->frames[i]);
     (void)zmq_msg_init(&stream->frames[i]);
   }
-  stream->holds_memory = false;
 }
 
+/* Small frames are left to the next receive, which overwrites them, or to the
+ * end of the turn. */
 void zl_stream_pop(zl_stream *stream) {
   if (stream->holds_memory) {
-    release_frames(stream);
+    release_frames(stream, 0, stream->count);
+    stream->holds_memory = false;
+  } else if (stream->spent < stream->count) {
+    stream->spent = stream->count;
   }
   stream->count = 0;
   stream->whole = false;
@@ -259,10 +262,17 @@ static void end_if_lost(zl_stream *stream) {
   }
 }
 
+/* Whoever has sent them may wait for libzmq to let go of them. */
+static void release_spent(zl_stream *stream) {
+  release_frames(stream, stream->count, stream->spent);
+  stream->spent = 0;
+}
+
 static void receive_turn(zl_stream *stream) {
   stream->left = stream->batch;
   stream->drained = false;
   stream->on_recv(stream, stream->on_recv_arg);
+  release_spent(stream);
   end_if_lost(stream);
   if (!stream->drained) {
     stream->socket.again = true;
@@ -656,6 +666,7 @@ static int flush_received(zl_stream *stream, int limit, bool discards) {
   } else if (discards) {
     discard(stream);
   }
+  release_spent(stream);
   end_if_lost(stream);
   return limit - stream->left;
 }

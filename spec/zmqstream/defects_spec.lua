@@ -94,30 +94,41 @@ describe("a defect of the original", function()
     for i = 2, 4 do assert.equal(tostring(i), (b:recv(zmq.DONTWAIT))) end
   end))
 
-  it("D4: replies that have to wait are sent in the same flush, with a limit on both",
-    test(function(t)
-      -- A full peer: what the callbacks send is queued behind the first.
-      local a = t:socket("PAIR", {sndhwm = 1, rcvhwm = 1})
-      local b = t:socket("PAIR", {sndhwm = 100, rcvhwm = 100})
-      b:connect(t:bind(a))
-      local stream = t:keep(ZMQStream(a, t.loop))
-      local sent = 0
-      while stream:queued() < 3 do
-        assert.is_true(stream:send("filler"))
-        sent = sent + 1
-      end
-      local received = 0
-      stream:on_recv(function()
-        received = received + 1
-        for _ = 1, sent do b:recv(zmq.DONTWAIT) end -- makes room, in the middle of the flush
-        assert.is_true(stream:send("reply"))
-      end)
-      b:send("request")
-      -- one received, then the three that waited and the reply
-      assert.equal(5, stream:flush())
-      assert.equal(1, received)
-      assert.equal(0, stream:queued())
+  -- A stream that has `queued` messages in its queue, because its peer has room for no more.
+  local function full_stream(t, queued)
+    local a, b = t:socket("PAIR", {sndhwm = 1}), t:socket("PAIR", {rcvhwm = 1})
+    assert(b:connect(t:bind(a)))
+    local stream = t:keep(ZMQStream(a, t.loop))
+    while stream:queued() == 0 do assert.is_true(stream:send("filler")) end
+    assert(b:recv(zmq.DONTWAIT))
+    stream:flush(zmq.POLLOUT)
+    while stream:queued() < queued do assert.is_true(stream:send("queued")) end
+    return stream, b, function()
+      while b:recv(zmq.DONTWAIT) do end -- makes room
+    end
+  end
+
+  it("D4: replies that have to wait are sent in the same flush", test(function(t)
+    local stream, b, make_room = full_stream(t, 0)
+    stream:on_recv(t.expect(function()
+      assert.is_true(stream:send("reply"))
+      assert.equal(1, stream:queued())
+      make_room()
     end))
+    b:send("request")
+    assert.equal(2, stream:flush())
+    assert.equal("reply", b:recv(zmq.DONTWAIT))
+  end))
+
+  it("D4: a limit is one for messages received and sent", test(function(t)
+    local stream, b, make_room = full_stream(t, 3)
+    local received = 0
+    stream:on_recv(function() received = received + 1 end)
+    for _ = 1, 2 do b:send("request") end
+    make_room()
+    assert.equal(2, stream:flush(zmq.POLLIN + zmq.POLLOUT, 2))
+    assert.equal(2, received + 3 - stream:queued())
+  end))
 
   it("D5: a callback of one message is told of no other, earlier or later", test(function(t)
     local pull, push = t:stream("PULL"), t:stream("PUSH")
