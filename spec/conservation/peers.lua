@@ -51,6 +51,8 @@ local SOURCE = [[
   file:close()
 ]]
 
+local STARTED_WITHIN = 20 -- seconds
+
 local Peer = {}
 Peer.__index = Peer
 
@@ -80,19 +82,29 @@ function Peer:start(source, ...)
   self.path = self.world.t:tmpname()
   self.file = nil
   self.state = "starting"
-  self.child = self.world.t:child(source, {self.how, self.address, self.path, ...}, 600)
+  local child = self.world.t:child(source, {self.how, self.address, self.path, ...}, 600)
+  self.child = child
+  self.world.t.loop:call_later(STARTED_WITHIN, function()
+    if self.child == child and self.state == "starting" then self:fail("has not begun") end
+  end)
 end
 
+function Peer:fail(what)
+  self.child:kill("KILL")
+  error(("a process %s: %s"):format(what, (self.child:finish())), 0)
+end
+
+-- There may be further connections, which fail, to a process whose end is not yet complete.
 function Peer:connection(event)
   if event == "HANDSHAKE_SUCCEEDED" and self.state == "starting" then
     self.state = "up"
     if self.mortal then
       self.world.t.loop:call_later(self.world.random(100) / 1000, self.kill, self)
     end
-  elseif event == "DISCONNECTED" then
+  elseif event == "DISCONNECTED" and (self.state == "up" or self.state == "killed") then
     local killed = self.state == "killed"
     self.state = "gone"
-    if killed then self:gone() end
+    if killed then self:gone() else self:left() end
   end
 end
 
@@ -141,6 +153,9 @@ function Sink:gone()
     self:start(SINK, self.id)
   end)
 end
+
+-- It ends by itself only when it is wrong.
+function Sink:left() self:fail("has ended") end
 
 function Sink:read()
   local line = self:line()
@@ -202,6 +217,8 @@ function Source:gone()
     if self.state == "gone" and not self.sent then self:begin() end
   end)
 end
+
+function Source.left() end
 
 function Source:read()
   self.sent = self.sent or tonumber(self:line())
