@@ -50,14 +50,6 @@ function IOLoop:set_blocking_log_threshold(seconds, signal)
   return watch(self, seconds, function(...) self:log_stack(...) end, signal)
 end
 
--- ---- coroutines -----------------------------------------------------------------------------
-
--- Resumes a coroutine on behalf of a callback of the loop, so that a block in it is told of.
-local function resume(loop, co, ...)
-  if watched[loop] then
-    return core.resume(loop, co, ...)
-  end
-  return coroutine.resume(co, ...)
-end
-
-return {resume = resume}
+-- A coroutine that is resumed on behalf of a callback of a loop that is `watched` is resumed by
+-- core.resume(loop, coroutine, ...), so that a block in it is told of.
+return {watched = watched}

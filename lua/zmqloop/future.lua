@@ -6,6 +6,7 @@
 local core = require("zmqloop.core")
 
 local IOLoop = core.IOLoop
+local select = select
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
 
 local CANCELLED = "ECANCELED: cancelled"

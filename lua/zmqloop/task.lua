@@ -2,12 +2,16 @@
 -- loop:spawn(fn) runs fn in a coroutine; what waits, as sleep() and Future:await(), suspends only
 -- that. A task is a future of what its function returns.
 local core = require("zmqloop.core")
-local blocked = require("zmqloop.blocked")
 local future = require("zmqloop.future")
 
 local IOLoop = core.IOLoop
 local Future, CANCELLED = future.Future, future.CANCELLED
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+local add_callback, closed = IOLoop.add_callback, IOLoop.closed
+local resume, status, yield = coroutine.resume, coroutine.status, coroutine.yield
+local setmetatable, type = setmetatable, type
+local succeed = future.succeed
+local watched = require("zmqloop.blocked").watched
 
 local Task = setmetatable({}, {__index = Future})
 Task.__index = Task
@@ -26,23 +30,25 @@ local WAITS, RETURNED, TRIES = {}, {}, {}
 local WOKEN, FAILED = {}, {}
 
 -- Coroutines that have returned. Making one is most of what a short task costs.
-local idle, IDLE_MAX = {}, 256
+local idle, idle_count, IDLE_MAX = {}, 0, 256
 
 local function serve(task, fn, ...)
-  future.succeed(task, fn(...))
+  succeed(task, fn(...))
 end
 
 -- While it is idle its stack keeps nothing of what it has served.
 local function run()
   while true do
-    serve(coroutine.yield(RETURNED))
+    serve(yield(RETURNED))
   end
 end
 
 local function take_coroutine()
-  while #idle > 0 do
-    local co = table.remove(idle)
-    if coroutine.status(co) == "suspended" then -- else somebody has resumed it behind our back
+  while idle_count > 0 do
+    local co = idle[idle_count]
+    idle[idle_count] = nil
+    idle_count = idle_count - 1
+    if status(co) == "suspended" then -- else somebody has resumed it behind our back
       return co
     end
   end
@@ -189,9 +195,9 @@ local function failed(self, err)
 end
 
 local function returned(self)
-  local count = #idle
-  if count < IDLE_MAX then
-    idle[count + 1] = self.coroutine
+  if idle_count < IDLE_MAX then
+    idle_count = idle_count + 1
+    idle[idle_count] = self.coroutine
   end
   self.coroutine = nil
 end
@@ -252,14 +258,14 @@ end
 -- What a resume has come back with.
 local function stepped(self, before, ok, what)
   current = before
-  if ok and what == TRIES then
+  if what == RETURNED then
+    returned(self)
+  elseif ok and what == TRIES then
     step(self, true)
   elseif self.is_callback then
     callback_stepped(self, ok, what)
   elseif not ok then
     failed(self, what)
-  elseif what == RETURNED then
-    returned(self)
   elseif what == nil then
     self.loop:add_callback(step, self) -- a plain yield: let the others run once
   elseif what ~= WAITS then
@@ -269,9 +275,12 @@ local function stepped(self, before, ok, what)
 end
 
 function step(self, ...)
-  local before = current
+  local before, loop = current, self.loop
   current = self
-  return stepped(self, before, blocked.resume(self.loop, self.coroutine, ...))
+  if watched[loop] then
+    return stepped(self, before, core.resume(loop, self.coroutine, ...))
+  end
+  return stepped(self, before, resume(self.coroutine, ...))
 end
 
 local function begin(self, fn, ...)
@@ -322,7 +331,7 @@ local function suspend(task, cancel)
     leave_loop(task)
   end
   task.undo = cancel
-  return resumed(coroutine.yield(WAITS))
+  return resumed(yield(WAITS))
 end
 
 --- Resumes a suspended task at once; from a callback of its loop.
@@ -427,8 +436,10 @@ end
 
 --- Runs fn(...) in a coroutine of its own, from the next iteration on. Returns the Task.
 function IOLoop:spawn(fn, ...)
-  check_callable("spawn", fn)
-  if self:closed() then
+  if type(fn) ~= "function" then
+    check_callable("spawn", fn)
+  end
+  if closed(self) then
     error("loop is closed", 2)
   end
   -- Besides: undo, which undoes its wait while it is suspended; awaits, the future it waits for,
@@ -440,7 +451,7 @@ function IOLoop:spawn(fn, ...)
     state = nil,
     n = 0,
   }, Task)
-  self:add_callback(begin, task, fn, ...)
+  add_callback(self, begin, task, fn, ...)
   return task
 end
 
