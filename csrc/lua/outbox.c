@@ -90,6 +90,11 @@ int zlua_check_flags(lua_State *L, const char *method, int argument,
     return 0;
   }
   int all = ZMQ_DONTWAIT | ZMQ_SNDMORE;
+  lua_Number number =
+      lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : -1;
+  if (number >= 0 && number <= all && number == (int)number) {
+    return (int)number;
+  }
   return (int)zlua_check_integer(L, method, argument, index, 0, all);
 }
 

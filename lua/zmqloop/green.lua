@@ -11,7 +11,7 @@ local watch = require("zmqloop.watch")
 local zmq = require("zmqloop.zmq")
 
 local IOLoop, Watch = core.IOLoop, watch.Watch
-local current_task, has_to_wait, is_outside = task.current_task, task.has_to_wait, task.is_outside
+local can_wait, current_task, is_outside = task.can_wait, task.current_task, task.is_outside
 local plain = core.Socket
 local plain_recv, plain_recv_multipart = plain.recv, plain.recv_multipart
 local plain_send, plain_send_multipart = plain.send, plain.send_multipart
@@ -34,6 +34,17 @@ local Socket = setmetatable({
 Socket.__index = Socket
 
 green.Socket = Socket
+
+-- How often in a row something may be had without waiting.
+local AT_ONCE_MOST = 256
+
+local at_once = AT_ONCE_MOST -- how often still
+
+-- What comes is to wait in line, if it can: others have their turn then.
+local function is_turn_over()
+  at_once = AT_ONCE_MOST
+  return can_wait()
+end
 
 -- The flags, or options with flags, of an attempt, and whether it is to be the only one. What is
 -- neither is for the attempt to refuse.
@@ -107,7 +118,8 @@ function Socket:recv(flags, copy)
     attempt_flags, only = of_attempt(flags)
   end
   local place = self.watch
-  if only or not (place and place.readers.first or has_to_wait()) then
+  at_once = at_once - 1
+  if only or not (place and place.readers.first or at_once < 0 and is_turn_over()) then
     local frame, message, name = plain_recv(self, attempt_flags, copy)
     if frame then
       return frame
@@ -125,7 +137,8 @@ function Socket:recv_multipart(flags, copy)
     attempt_flags, only = of_attempt(flags)
   end
   local place = self.watch
-  if only or not (place and place.readers.first or has_to_wait()) then
+  at_once = at_once - 1
+  if only or not (place and place.readers.first or at_once < 0 and is_turn_over()) then
     local frames, message, name = plain_recv_multipart(self, attempt_flags, copy)
     if frames then
       return frames
@@ -154,7 +167,8 @@ function Socket:send(data, flags)
     attempt_flags, only = of_attempt(flags)
   end
   local place = self.watch
-  if only or not (place and place.writers.first or has_to_wait()) then
+  at_once = at_once - 1
+  if only or not (place and place.writers.first or at_once < 0 and is_turn_over()) then
     local sent, message, name = plain_send(self, data, attempt_flags)
     if sent or name == "EAGAIN" and is_dropped(self) then
       if flags ~= nil or self.more then
@@ -176,7 +190,8 @@ function Socket:send_multipart(frames, flags)
     attempt_flags, only = of_attempt(flags)
   end
   local place = self.watch
-  if only or not (place and place.writers.first or has_to_wait()) then
+  at_once = at_once - 1
+  if only or not (place and place.writers.first or at_once < 0 and is_turn_over()) then
     local sent, message, name = plain_send_multipart(self, frames, attempt_flags)
     if sent then
       return sent
@@ -220,7 +235,8 @@ function Socket:poll(milliseconds, events)
     return plain.poll(self, milliseconds, events) -- which does not wait, or raises
   end
   local ready, message, name = poll_socket(self, events)
-  if name == "EAGAIN" or has_to_wait() then
+  at_once = at_once - 1
+  if name == "EAGAIN" or at_once < 0 and is_turn_over() then
     local objects = {{self, events or zmq.POLLIN}}
     ready, message, name = wait_for(objects, milliseconds, poll_socket, self, events)
   end
@@ -252,7 +268,8 @@ function Poller:poll(milliseconds)
     return core.poll_items(self.entries, milliseconds) -- which does not wait, or raises
   end
   local ready, message, name = poll_entries(self.entries)
-  if name == "EAGAIN" or has_to_wait() then
+  at_once = at_once - 1
+  if name == "EAGAIN" or at_once < 0 and is_turn_over() then
     local entries, objects = {}, {}
     for i, entry in ipairs(self.entries) do
       entries[i], objects[i] = entry, {entry[3] or entry[1], entry[2]}

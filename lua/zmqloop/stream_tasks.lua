@@ -4,8 +4,7 @@ local core = require("zmqloop.core")
 local tasks = require("zmqloop.task")
 local waiters = require("zmqloop.waiters")
 
-local check_seconds, current_task, has_to_wait =
-  tasks.check_seconds, tasks.current_task, tasks.has_to_wait
+local check_seconds, current_task = tasks.check_seconds, tasks.current_task
 local Waiters, timed_out = waiters.Waiters, waiters.timed_out
 
 local ZMQStream = core.ZMQStream
@@ -170,6 +169,9 @@ local function enqueue(self, task, message, timeout, sending)
   return senders:wait(task, timeout, attempt_to_send, message, sending)
 end
 
+-- How many messages in a row are sent without waiting: then others have their turn.
+local at_once, AT_ONCE_MOST = 0, 128
+
 --- Sends a message, a string, Frame or list of them, and suspends the task that runs until the
 -- socket has taken it; returns true. While the queue is full it waits for room. After `timeout`
 -- seconds (nil: no limit) returns nil, "ETIMEDOUT: ...", "ETIMEDOUT", and the message was not and
@@ -185,7 +187,9 @@ function ZMQStream:send_wait(message, timeout)
   local deadline = timeout and self.io_loop:time() + timeout
   local sending = {token = nil, taken_back = false}
   local sent, text, name = enqueue(self, task, message, timeout, sending)
-  if sent and (self:queued() > 0 or has_to_wait()) then
+  at_once = self:queued() == 0 and at_once + 1 or 0
+  if sent and (at_once == 0 or at_once > AT_ONCE_MOST) then
+    at_once = 0
     local left = deadline and math.max(deadline - self.io_loop:time(), 0)
     sent, text, name = unreported:wait(task, left, nil, sending)
     if sent == false and not sending.taken_back then

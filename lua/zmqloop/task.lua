@@ -523,19 +523,9 @@ local function sleep(seconds)
   suspend(task, stop_timer)
 end
 
--- How often in a row tasks may get something at once.
-local IMMEDIATE_MOST = 256
-
-local immediate = 0
-
---- Whether the task that runs has to wait also for what it may get at once: so it is from time to
--- time, lest a task that always gets something keeps others from running.
-local function has_to_wait()
-  immediate = immediate + 1
-  if immediate <= IMMEDIATE_MOST then
-    return false
-  end
-  immediate = 0
+--- Whether the task that runs, if one does, can wait here: for what it could have at once. From
+-- time to time it has to, lest a task that always gets something keeps others from running.
+local function can_wait()
   local task = current
   return task and running() == task.coroutine and can_yield(task)
 end
@@ -749,7 +739,7 @@ return {
   wake_with = wake_with,
   fail_with = fail_with,
   timed_out = timed_out,
-  has_to_wait = has_to_wait,
+  can_wait = can_wait,
   check_seconds = check_seconds,
   is_outside = is_outside,
   unpack = unpack,
