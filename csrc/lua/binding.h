@@ -118,7 +118,7 @@ enum {
 enum {
   ZLUA_LEFT_CALLBACK = 1, /* the callback being called */
   ZLUA_LEFT_ERROR,        /* to be raised by the method that entered the core */
-  ZLUA_LEFT_RUNNER,       /* the idle coroutine for calls, if there is one */
+  ZLUA_LEFT_RUNNER,       /* a coroutine for calls that no entry has, or nil */
   ZLUA_LEFT_TRACEBACK,    /* of the error that callback_error() raises */
   ZLUA_LEFT_ON_ERROR,     /* what the user gave to on_error() */
   ZLUA_LEFT_BLOCKED       /* what is called when the loop blocks */
@@ -151,8 +151,9 @@ struct zlua_loop {
   const zlua_class *class;
   zl_loop *core;     /* NULL: closed, or not yet open */
   zlua_calls *calls; /* of the state */
-  lua_State *runner; /* at ZLUA_LEFT_RUNNER; NULL: none is idle */
-  lua_State *L;      /* the state that has entered the core; NULL: none has */
+  lua_State
+      *runner;  /* in the slot, idle; NULL: it is at work, or there is none */
+  lua_State *L; /* the state that has entered the core; NULL: none has */
   lua_State *volatile runs; /* L, or the coroutine that it has resumed */
   int slots;                /* where on its stack the slots begin */
   bool failed;              /* ZLUA_LEFT_ERROR is to be raised */
@@ -191,6 +192,7 @@ typedef enum zlua_slot {
   ZLUA_SLOT_LOOP,
   ZLUA_SLOT_ACTIVE,
   ZLUA_SLOT_STATE,
+  ZLUA_SLOT_RUNNER, /* the coroutine of this entry's calls, or nil */
   ZLUA_SLOT_CALL_CALLBACK,
   ZLUA_SLOT_CALL_TIMER,
   ZLUA_SLOT_CALL_HANDLER,
@@ -212,6 +214,7 @@ typedef enum zlua_slot {
 typedef struct zlua_entry {
   lua_State *L;
   lua_State *runs;
+  lua_State *runner;
   int slots;
 } zlua_entry;
 

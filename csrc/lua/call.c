@@ -40,6 +40,23 @@ static bool sigint_has_handler(void) {
          action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
 }
 
+/* [-0, +0] the runner in the slot, if there is one, is this entry's alone. */
+static void take_runner(zlua_loop *loop) {
+  lua_State *L = loop->L;
+  loop->runner = lua_tothread(L, loop->slots + ZLUA_SLOT_RUNNER);
+  lua_pushnil(L);
+  lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_RUNNER);
+}
+
+/* [-0, +0] leaves an idle runner to the next entry. */
+static void leave_runner(zlua_loop *loop) {
+  lua_State *L = loop->L;
+  if (loop->runner) {
+    lua_pushvalue(L, loop->slots + ZLUA_SLOT_RUNNER);
+    lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_RUNNER);
+  }
+}
+
 /* [-0, +ZLUA_SLOTS] lays out the slots. May raise, before anything happened. */
 void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
                 zlua_entry *before) {
@@ -49,21 +66,25 @@ void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
   zlua_getuservalue(L, loop_index); /* uservalue */
   lua_rawgeti(L, -1, ZLUA_LOOP_ACTIVE);
   lua_rawgeti(L, -2, ZLUA_LOOP_STATE);
-  lua_remove(L, -3); /* ZLUA_SLOT_ACTIVE, ZLUA_SLOT_STATE */
+  lua_remove(L, -3);                    /* ZLUA_SLOT_ACTIVE, ZLUA_SLOT_STATE */
+  lua_rawgeti(L, -1, ZLUA_LEFT_RUNNER); /* ZLUA_SLOT_RUNNER */
   zlua_getregistry(L, &functions_key);
   int functions = lua_gettop(L);
   for (int slot = ZLUA_SLOT_CALL_CALLBACK; slot < ZLUA_SLOTS; slot++) {
     lua_rawgeti(L, functions, slot);
   }
   lua_remove(L, functions);
-  *before =
-      (zlua_entry){.L = loop->L, .runs = loop->runs, .slots = loop->slots};
+  *before = (zlua_entry){.L = loop->L,
+                         .runs = loop->runs,
+                         .runner = loop->runner,
+                         .slots = loop->slots};
   if (!before->L) {
     loop->sigint_handled = sigint_has_handler();
   }
   loop->L = L;
   loop->slots = slots;
   loop->runs = L;
+  take_runner(loop);
 }
 
 /* [-0, +1] pushes the error of the user's clock, if there is one. */
@@ -89,9 +110,11 @@ int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before) {
     lua_pushnil(L);
     lua_rawseti(L, state, ZLUA_LEFT_ERROR);
   }
+  leave_runner(loop);
   int slots = loop->slots;
   loop->L = before->L;
   loop->slots = before->slots;
+  loop->runner = before->runner;
   zlua_runs_on(loop, before->runs);
   if (raise) {
     return lua_error(L);
@@ -133,10 +156,9 @@ void zlua_sigint_changed(zlua_loop *loop) {
 }
 
 /* [-0, +0] an error of a callback, at the top of its runner, which is at the
- * top. */
-static void report(zlua_loop *loop, lua_State *runner) {
+ * index. */
+static void report(zlua_loop *loop, lua_State *runner, int runner_index) {
   lua_State *L = loop->L;
-  int runner_index = lua_gettop(L);
   if (!loop->core) {
     return; /* closed by the callback, with all who might care */
   }
@@ -163,43 +185,35 @@ static int new_runner(lua_State *L) {
   return 1;
 }
 
-/* [-0, +1] pushes the coroutine of the next call; NULL, and nothing is pushed,
- * without memory for one. */
-static lua_State *push_runner(zlua_loop *loop) {
+/* [-0, +1] the runner in the slot is at work, or there is none: pushes another
+ * one. Returns its index, or 0, and pushes nothing, without memory for one. */
+static int push_runner(zlua_loop *loop) {
   lua_State *L = loop->L;
-  if (loop->runner) {
-    loop->runner = NULL;
-    lua_rawgeti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_RUNNER);
-  } else {
-    lua_pushvalue(L, loop->slots + ZLUA_SLOT_NEW_RUNNER);
-    if (lua_pcall(L, 0, 1, 0) != 0) {
-      zlua_raise_later(loop);
-      return NULL;
-    }
+  lua_pushvalue(L, loop->slots + ZLUA_SLOT_NEW_RUNNER);
+  if (lua_pcall(L, 0, 1, 0) != 0) {
+    zlua_raise_later(loop);
+    return 0;
   }
-  return lua_tothread(L, -1);
+  if (lua_isnil(L, loop->slots + ZLUA_SLOT_RUNNER)) {
+    lua_replace(L, loop->slots + ZLUA_SLOT_RUNNER);
+    return loop->slots + ZLUA_SLOT_RUNNER;
+  }
+  return lua_gettop(L);
 }
 
-/* [-1, +0] the one at the top has served its call. */
-static void pop_runner(zlua_loop *loop, lua_State *runner) {
+/* [-0 or -1, +0] the runner at the index has served its call; or it is lost: it
+ * has failed, or somebody else goes on with it. */
+static void put_back(zlua_loop *loop, lua_State *runner, int index, bool lost) {
   lua_State *L = loop->L;
-  lua_settop(runner, 0); /* results of a callback */
-  if (loop->runner) {
+  if (index != loop->slots + ZLUA_SLOT_RUNNER) {
     lua_pop(L, 1);
-  } else {
-    loop->runner = runner;
-    lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_RUNNER);
-  }
-}
-
-/* [-1, +0] the one at the top has failed, or somebody else goes on with it. */
-static void lose_runner(zlua_loop *loop) {
-  lua_State *L = loop->L;
-  if (!loop->runner) { /* else the place has another one */
+  } else if (lost) {
     lua_pushnil(L);
-    lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_RUNNER);
+    lua_replace(L, index);
+  } else {
+    lua_settop(runner, 0); /* results of a callback */
+    loop->runner = runner;
   }
-  lua_pop(L, 1);
 }
 
 /* [-0, +0] Moves the function in the slot and its arguments, (active, state,
@@ -223,14 +237,9 @@ static void run_on(const zlua_calls *calls, lua_State *co) {
   }
 }
 
-/* Calls the function in the slot. Returns whether it came to its end; if not
- * its error has been dealt with, or it waits for somebody to resume it. */
-bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
-  lua_State *L = loop->L;
-  lua_State *runner = push_runner(loop);
-  if (!runner) {
-    return false;
-  }
+/* Resumes the runner with the function in the slot. Returns its status. */
+static int resume(zlua_loop *loop, lua_State *runner, zlua_slot slot,
+                  void *handle) {
   zlua_calls *calls = loop->calls;
   const zlua_calls before = *calls;
   double serial = before.last + 1;
@@ -244,19 +253,29 @@ bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
   loop->changes++;
   move_call(loop, runner, slot, handle);
   run_on(calls, runner);
-  int status = zlua_resume(runner, L, 4);
-  run_on(calls, L);
+  int status = zlua_resume(runner, loop->L, 4);
+  run_on(calls, loop->L);
   serial = calls->last;
   *calls = before;
   calls->last = serial;
-  if (status == 0) {
-    pop_runner(loop, runner);
-  } else {
-    if (status != LUA_YIELD) {
-      report(loop, runner);
-    }
-    lose_runner(loop);
+  return status;
+}
+
+/* Calls the function in the slot. Returns whether it came to its end; if not
+ * its error has been dealt with, or it waits for somebody to resume it. */
+bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
+  lua_State *L = loop->L;
+  int index = loop->runner ? loop->slots + ZLUA_SLOT_RUNNER : push_runner(loop);
+  if (index == 0) {
+    return false;
   }
+  lua_State *runner = loop->runner ? loop->runner : lua_tothread(L, index);
+  loop->runner = NULL;
+  int status = resume(loop, runner, slot, handle);
+  if (status != 0 && status != LUA_YIELD) {
+    report(loop, runner, index);
+  }
+  put_back(loop, runner, index, status != 0);
   /* A hook that was set meanwhile is this thread's, not the runner's. */
   if (lua_gethookmask(L) != 0 && loop->core) {
     (void)zlua_on_interrupt(loop->core, loop);
