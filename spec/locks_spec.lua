@@ -384,12 +384,12 @@ describe("a semaphore", function()
       assert.same({{2, true}}, order)
     end))
 
-  it("of a thousand waiters serves each one once, whoever is cancelled when",
+  it("of many waiters serves each one once, whoever is cancelled when",
     virtual(function()
       math.randomseed(42)
       local semaphore, held, most, served = Semaphore(3), 0, 0, 0
       local tasks = {}
-      for i = 1, 1000 do
+      for i = 1, 150 do
         tasks[i] = zmqloop.spawn(function()
           sleep(math.random(0, 20) / 10)
           if semaphore:acquire(math.random(1, 100)) then
@@ -403,16 +403,16 @@ describe("a semaphore", function()
         end)
       end
       local cancelled = 0
-      for _ = 1, 200 do
+      for _ = 1, 100 do
         sleep(math.random(0, 10) / 50)
-        local task = tasks[math.random(1000)]
+        local task = tasks[math.random(#tasks)]
         -- one that holds it would not give it back
         if task.waiter and task:cancel() then cancelled = cancelled + 1 end
       end
       for _, task in ipairs(tasks) do
         if not task:cancelled() then task:await() end
       end
-      assert.is_true(cancelled > 10 and served > 100)
+      assert.is_true(cancelled > 10 and served > 50)
       assert.equal(3, most)
       assert.equal("Semaphore (3 free, 0 waiting)", tostring(semaphore))
     end))

@@ -342,7 +342,7 @@ describe("a priority queue", function()
   it("is in order after each of many random steps", function()
     math.randomseed(7)
     local queue, model = PriorityQueue(), {}
-    for _ = 1, 2000 do
+    for _ = 1, 500 do
       if math.random(5) > 2 then
         local item = math.random(100)
         queue:put_nowait(item)
