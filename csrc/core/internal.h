@@ -435,11 +435,19 @@ struct zl_loop {
 void *zl__alloc(zl_loop *loop, size_t size);
 void *zl__resize(zl_loop *loop, void *ptr, size_t old_size, size_t new_size);
 void zl__free(zl_loop *loop, void *ptr, size_t size);
-void zl__loop_changed(zl_loop *loop);
+void zl__loop_tell_host(zl_loop *loop);
 void zl__loop_report(zl_loop *loop, uint64_t token, int events);
 bool zl__loop_forked(const zl_loop *loop);
 void zl__loop_enter(zl_loop *loop);
 void zl__loop_leave(zl_loop *loop);
+
+/* A host that waits for the descriptor of the loop has queued something outside
+ * of a step, or started a timer that is due before all others. */
+static inline void zl__loop_changed(zl_loop *loop) {
+  if (loop->hosted && loop->depth == 0 && !loop->told) {
+    zl__loop_tell_host(loop);
+  }
+}
 
 /* Must the step or run on the stack return before the next call out? */
 static inline bool zl__loop_spent(const zl_loop *loop) {

@@ -191,11 +191,9 @@ void zl__loop_leave(zl_loop *loop) {
   }
 }
 
-/* A host that waits for the descriptor of the loop has queued something outside
- * of a step, or started a timer that is due before all others. */
-void zl__loop_changed(zl_loop *loop) {
-  if (loop->hosted && loop->depth == 0 && !loop->told &&
-      !zl__loop_forked(loop)) {
+/* Its descriptor is readable until the next step. */
+void zl__loop_tell_host(zl_loop *loop) {
+  if (!zl__loop_forked(loop)) {
     loop->told = true;
     zl__mailbox_wake(&loop->mailbox);
   }
