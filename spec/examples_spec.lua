@@ -76,6 +76,12 @@ describe("examples/", function()
     assert.equal(0, status, output)
   end))
 
+  it("tasks.lua has all questions answered", test(function(t)
+    local output, status = lua_example(t, "tasks.lua"):finish()
+    assert.equal(0, status, output)
+    assert.equal("QUESTION 1\nQUESTION 2\nQUESTION 3\nQUESTION 4\nQUESTION 5\n", output)
+  end))
+
   it("are all run here", function()
     local spec = assert(io.open("spec/examples_spec.lua"))
     local text = spec:read("*a")

@@ -136,8 +136,10 @@ end
 
 -- ---- serving ---------------------------------------------------------------------------------
 
--- Returns whether the line stalls: not even its first one could be served.
+-- Serves those in line, not who joins it meanwhile, which may be the same ones again. Returns
+-- whether the line stalls: not even its first one could be served.
 local function serve_line(self, line)
+  local last = line.last
   for i = 1, BATCH do
     local waiter = line.first
     if not waiter or self.is_closed then
@@ -150,6 +152,9 @@ local function serve_line(self, line)
       return i == 1
     else
       line:serve(result, message, name)
+    end
+    if waiter == last then
+      return false
     end
   end
   return false
@@ -180,8 +185,7 @@ function Watch:serve(events)
   end
   if self.polls[1] then
     serve_polls(self)
-  elseif events == self.events and (events == READ and self.readers.first
-      or events == WRITE and self.writers.first) then
+  elseif events == READ and self.events == READ and self.readers.first then
     return -- the ordinary case: as before
   end
   self:update()
