@@ -111,7 +111,7 @@ need_matplotlib() {
 }
 
 have_module() { # version module
-  "$(lua_command "$1")" -e 'require(arg[1])' - "$2" 2>/dev/null </dev/null
+  "$(lua_command "$1")" -e "require('$2')" 2>/dev/null
 }
 
 # Specs of zmqloop.integrate run inside the loops of these.
