@@ -70,24 +70,6 @@ local function receive_lists(turn, serial, fn)
   return count
 end
 
-local function receive_lists_with_stream(turn, serial, fn, stream)
-  local count = next_message(turn)
-  while count > 0 do
-    local frames = list_frames(turn, count)
-    if not frames then
-      return count
-    elseif take_message(turn) == 0 then
-      return TURN_OVER
-    end
-    fn(stream, frames)
-    if calls.serial ~= serial then
-      return YIELDED
-    end
-    count = next_message(turn)
-  end
-  return count
-end
-
 local function receive_single_frames(turn, serial, fn)
   local count = next_message(turn)
   while count == 1 do
@@ -107,11 +89,19 @@ local function receive_single_frames(turn, serial, fn)
   return count
 end
 
+-- Which of them serves a stream; nil if none does.
 local function choose(with_stream, unpack)
-  if not unpack then
-    return with_stream and receive_lists_with_stream or receive_lists
+  if unpack then
+    return not with_stream and receive_single_frames or nil
   end
-  return not with_stream and receive_single_frames or nil
+  return receive_lists
+end
+
+-- The function to be called with frames alone.
+local function bind_stream(fn, stream)
+  return function(frames)
+    fn(stream, frames)
+  end
 end
 
 -- One message by the other road. Returns whether there was one.
@@ -132,7 +122,7 @@ local function receive(active, state, handle, loop)
     local receive_many = fn and choose(with_stream, unpack)
     answer = NOT_HERE
     if receive_many then
-      answer = receive_many(turn, serial, fn, stream)
+      answer = receive_many(turn, serial, with_stream and bind_stream(fn, stream) or fn)
     end
     if answer ~= ASK_AGAIN and answer ~= TURN_OVER and answer ~= YIELDED then
       if not call_once(core.next_call(active, state, handle, loop)) then
