@@ -295,10 +295,68 @@ int zlua_stream_unsend(lua_State *L) {
   return 1;
 }
 
+/* ---- the usual case: strings, without options or reports ------------------
+ */
+
+/* [-0, +count] the strings of the list at 2, which are to stay on the stack.
+ * Returns whether that is what it has. */
+static bool push_strings(lua_State *L, zl_frame *frames, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, 2, (int)i + 1);
+    if (lua_type(L, -1) != LUA_TSTRING) {
+      return false;
+    }
+    frames[i].data = lua_tolstring(L, -1, &frames[i].size);
+  }
+  return true;
+}
+
+/* The parts at 2: how many, or 0 if they are not a few strings. Nothing runs
+ * meanwhile that could change the list. */
+static size_t few_strings(lua_State *L, zl_frame *frames) {
+  if (!lua_istable(L, 2)) {
+    frames->data = lua_tolstring(L, 2, &frames->size);
+    return 1;
+  }
+  size_t count = zlua_rawlen(L, 2);
+  if (count > FEW_FRAMES || !push_strings(L, frames, count)) {
+    lua_settop(L, 2);
+    return 0;
+  }
+  return count;
+}
+
+/* What is at 2 has the type. -> true | nil, message, name; or 0: it is not the
+ * usual case */
+static int send_usual(lua_State *L, zlua_stream *stream, int type) {
+  static const zlua_send_options none = {0};
+  zl_frame frames[FEW_FRAMES];
+  if (lua_type(L, 2) != type || !lua_isnoneornil(L, 3) || stream->has_sent) {
+    return 0;
+  }
+  size_t count = few_strings(L, frames);
+  if (count == 0) {
+    return 0;
+  }
+  int rc = zl_stream_send(stream->core, frames, count, 0);
+  if (rc < 0) {
+    return zlua_fail_send(L, rc, &none);
+  }
+  if (rc == ZL_QUEUED) {
+    zlua_stream_set_kept(L, stream, 1, true);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* send(data [, options | callback]) */
 static int stream_send(lua_State *L) {
   zlua_stream *stream = zlua_stream_check(L, "send");
-  return send_message(L, stream, "send", zlua_check_part(L, "send", 2));
+  int results = send_usual(L, stream, LUA_TSTRING);
+  if (results == 0) {
+    results = send_message(L, stream, "send", zlua_check_part(L, "send", 2));
+  }
+  return results;
 }
 
 /* the same */
@@ -312,8 +370,12 @@ static int stream_send_string(lua_State *L) {
  * anything is sent. */
 static int stream_send_multipart(lua_State *L) {
   zlua_stream *stream = zlua_stream_check(L, "send_multipart");
-  zlua_message message = zlua_check_message(L, "send_multipart", 2);
-  return send_message(L, stream, "send_multipart", message);
+  int results = send_usual(L, stream, LUA_TTABLE);
+  if (results == 0) {
+    zlua_message message = zlua_check_message(L, "send_multipart", 2);
+    results = send_message(L, stream, "send_multipart", message);
+  }
+  return results;
 }
 
 const luaL_Reg zlua_stream_send_methods[] = {
