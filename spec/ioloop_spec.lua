@@ -1435,6 +1435,61 @@ describe("IOLoop", function()
     end))
   end)
 
+  describe("with nothing but callbacks, each of which queues the next", function()
+    -- Calls step() until it returns true.
+    local function chain(t, step)
+      local function again()
+        if step() then t.loop:stop() else t.loop:add_callback(again) end
+      end
+      t.loop:add_callback(again)
+      t.loop:start()
+    end
+
+    it("makes each an iteration", test(function(t)
+      local before, n = t.loop:stats().iterations, 0
+      chain(t, function()
+        n = n + 1
+        assert.equal(before + n, t.loop:stats().iterations)
+        return n == 100
+      end)
+      assert.equal(100, n)
+    end))
+
+    it("lets timers in, and messages", test(function(t)
+      local n, timer_at, message_at = 0, nil, nil
+      local pull, push
+      chain(t, function()
+        n = n + 1
+        if n == 100 then
+          t.loop:call_later(0, function() timer_at = n end)
+        elseif n == 200 then
+          pull, push = t:streams("PULL", "PUSH")
+          pull:on_recv(function() message_at = n end)
+          push:send("x")
+        end
+        return n > 300 and message_at
+      end)
+      assert.is_true(timer_at == 100 or timer_at == 101)
+      assert.is_true(message_at >= 200)
+    end))
+
+    it("can be stopped, left by an error, and gone on with", test(function(t)
+      local n = 0
+      chain(t, function()
+        n = n + 1
+        return n == 10
+      end)
+      t.loop:on_error("raise")
+      t.loop:add_callback(function() t.loop:add_callback(error, "enough") end)
+      helper.raises("enough", t.loop.start, t.loop)
+      chain(t, function()
+        n = n + 1
+        return n == 20
+      end)
+      assert.equal(20, n)
+    end))
+  end)
+
   describe("with coroutines", function()
     it("runs inside one, and calls back in another", test(function(t)
       local seen

@@ -67,11 +67,34 @@ bool zl__callbacks_run(zl_loop *loop) {
   return true;
 }
 
+/* Is there nothing in this iteration but callbacks, and nothing between it and
+ * the next one? Then that can begin inside of this one's last call. */
+static bool only_callbacks(const zl_loop *loop) {
+  return loop->endless && loop->phase == ZL__PHASE_CALLBACKS &&
+         loop->heap.count == 0 && loop->heap.collected == 0 &&
+         loop->watch_count == 0 && !zl__linked(&loop->dirty) &&
+         !zl__linked(&loop->turn) && !zl__linked(&loop->graveyard) &&
+         !loop->watchdog && !loop->terminated &&
+         zl__mailbox_empty(&loop->mailbox) && !zl__signals_pending(loop) &&
+         !atomic_load_explicit(&loop->stopping, memory_order_acquire);
+}
+
+static void begin_next_iteration(zl_loop *loop) {
+  loop->stats.total.iterations++;
+  loop->callbacks.collected = loop->callbacks.count;
+}
+
 /* Posts are called while no callbacks are collected. */
 int zl_loop_next_callback(zl_loop *loop, zl_callback_fn fn, void **arg) {
   const zl__callbacks *q = &loop->callbacks;
-  if (q->collected == 0 || q->ring[q->head].fn != fn || zl__loop_spent(loop)) {
+  if (q->count == 0 || q->ring[q->head].fn != fn || zl__loop_spent(loop)) {
     return 0;
+  }
+  if (q->collected == 0) {
+    if (!only_callbacks(loop)) {
+      return 0;
+    }
+    begin_next_iteration(loop);
   }
   zl__stats_called(loop);
   *arg = take(loop).arg;

@@ -413,6 +413,7 @@ struct zl_loop {
 
   zl__phase phase;
   int depth;       /* frames of the core on the stack that call out */
+  bool endless;    /* zl_loop_run() is: no step ends after this iteration */
   bool running;    /* zl_loop_run() or zl_loop_step() is one of them */
   bool breaking;   /* zl_loop_break(): return after this callback */
   bool woken;      /* by zl_loop_wake(), in this run or step */

@@ -455,6 +455,7 @@ static void end(zl_loop *loop) {
   }
   zl__stats_resting(loop, false);
   loop->running = false;
+  loop->endless = false;
   loop->breaking = false;
   loop->events_left = INT_MAX;
   loop->budget_ends = ZL_FOREVER;
@@ -484,6 +485,7 @@ int zl_loop_run(zl_loop *loop, int mode) {
   if (rc < 0) {
     return rc;
   }
+  loop->endless = true;
   while (rc == 0 && !stopping(loop) &&
          (mode != ZL_RUN_ALIVE || zl_loop_alive(loop))) {
     rc = iterate_and_check(loop, ZL_FOREVER, mode);
