@@ -1,13 +1,12 @@
 -- Random arguments for all that takes names, options, addresses, frames and masks: whatever they
 -- are, the answer is a result, a failure or an error, and the process goes on.
--- Environment: ZMQLOOP_FUZZ_SECONDS, how long (2), then with a seed of its own in each run;
--- ZMQLOOP_SEED, to repeat what has failed, if it does not depend on libzmq's threads.
+-- Environment: ZMQLOOP_FUZZ_SECONDS, how long (2); ZMQLOOP_SEED, to repeat what has failed, if
+-- it does not depend on libzmq's threads.
 local helper = require("spec.helper")
 local test = helper.test
 
-local GIVEN_SECONDS = tonumber(os.getenv("ZMQLOOP_FUZZ_SECONDS"))
-local SECONDS = GIVEN_SECONDS or 2
-local SEED = tonumber(os.getenv("ZMQLOOP_SEED")) or not GIVEN_SECONDS and 20 or nil
+local SECONDS = tonumber(os.getenv("ZMQLOOP_FUZZ_SECONDS")) or 2
+local SEED = tonumber(os.getenv("ZMQLOOP_SEED"))
 
 -- Runs in a process of its own: SEED, SECONDS. Prints each call before it makes it.
 local PROGRAM = [==[
