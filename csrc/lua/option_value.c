@@ -185,6 +185,23 @@ static int fail(lua_State *L, int rc, const zlua_option *it,
   return zlua_fail_at(L, rc, it->name);
 }
 
+/* libzmq makes connections that conflate, and they stay so: half a message in
+ * one of them ends the process. So what conflates cannot be undone. */
+static int set_keeping_conflation(zlua_socket *socket,
+                                  const zlua_option *option,
+                                  const setting *it) {
+  const int on = 1;
+  bool conflated = socket->inbox.single;
+  int rc = apply(socket->zmq, option, it);
+  zlua_socket_changed(socket);
+  if (conflated && !socket->inbox.single) {
+    (void)zmq_setsockopt(socket->zmq, ZMQ_CONFLATE, &on, sizeof on);
+    zlua_socket_changed(socket);
+    rc = -EINVAL;
+  }
+  return rc;
+}
+
 /* socket:set(option, value) -> true | nil, message, name */
 int zlua_socket_set(lua_State *L) {
   zlua_socket *socket = zlua_check_socket(L, 1, "set", 0);
@@ -192,8 +209,7 @@ int zlua_socket_set(lua_State *L) {
   zlua_option option = check_socket_option(L, "set");
   setting it;
   check_setting(L, "set", 3, &option, &it);
-  int rc = apply(socket->zmq, &option, &it);
-  zlua_socket_changed(socket);
+  int rc = set_keeping_conflation(socket, &option, &it);
   if (rc < 0) {
     return fail(L, rc, &option, ZLUA_OPTION_SET);
   }

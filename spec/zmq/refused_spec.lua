@@ -146,6 +146,25 @@ describe("what libzmq would abort on", function()
     ]])
   end))
 
+  it("half a message by a connection that was made to conflate", test(function(t)
+    survives(t, [[
+      local loop = new_loop()
+      local rep = zmqloop.ZMQStream(ctx:socket("REP"), loop)
+      local dealer = ctx:socket("DEALER", {conflate = 1})
+      assert(rep:bind("inproc://rep") and dealer:connect("inproc://rep"))
+      local _, _, name = dealer:set("conflate", 0)
+      assert(name == "EINVAL" and dealer:get("conflate") == 1)
+      rep:on_recv(function() end)
+      for _ = 1, 3 do
+        dealer:send("whole", zmq.DONTWAIT)
+        dealer:send("", zmq.SNDMORE + zmq.DONTWAIT)
+        for _ = 1, 3 do loop:step(0.01) end
+        dealer:send("rest", zmq.DONTWAIT)
+      end
+      loop:close()
+    ]])
+  end))
+
   it("the same in a proxy", test(function(t)
     survives(t, HALF_A_MESSAGE .. [[
       local out = ctx:socket("PUSH", {bind = "inproc://out"})
