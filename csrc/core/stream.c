@@ -229,6 +229,18 @@ int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames) {
   return rc;
 }
 
+int zl_stream_receive_ahead(zl_stream *stream) {
+  if (over(stream)) {
+    return 0;
+  }
+  if (stream->whole) {
+    int events = zl__socket_events(&stream->socket);
+    return events > 0 && (events & ZL_READ) ? -EFSM : 0;
+  }
+  int rc = hold_message(stream);
+  return rc < 0 ? rc : 0;
+}
+
 static void release_frames(zl_stream *stream, int first, int end) {
   for (int i = first; i < end; i++) {
     (void)zmq_msg_close(&stream->frames[i]);

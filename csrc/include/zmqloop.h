@@ -526,6 +526,13 @@ ZL_API int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames);
 /* Lets go of the message that peek returned: it counts as delivered. */
 ZL_API void zl_stream_pop(zl_stream *stream);
 
+/* To be called before zmq_disconnect() on the socket of a ROUTER, REP, SUB or
+ * XSUB: libzmq may have read the first frame of a message already, and aborts
+ * the process if the rest is gone with the connection (4.3.4, fq.cpp). Receives
+ * that message, which the next turn delivers. Returns 0; -EFSM: a message is
+ * held already and another may have begun, receive first; or -ENOMEM. */
+ZL_API int zl_stream_receive_ahead(zl_stream *stream);
+
 /* zl_stream_send(): the message waits in the stream's queue. */
 #define ZL_QUEUED 1
 

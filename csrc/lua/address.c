@@ -225,7 +225,8 @@ static int check_websocket(void *zmq) {
 /* Before a bind or connect. Returns 0 or an error. */
 int zlua_address_check(const zlua_socket *socket, const char *address) {
   const char *rest;
-  if (socket->type == ZMQ_STREAM && after(address, "inproc://")) {
+  if ((socket->type == ZMQ_STREAM || socket->raw) &&
+      after(address, "inproc://")) {
     return -ENOCOMPATPROTO;
   }
   if ((rest = after(address, "norm://"))) {

@@ -309,6 +309,8 @@ struct zlua_socket {
   zlua_socket *monitor;   /* gets its events, or NULL */
   zlua_socket *monitored; /* whose events it gets, or NULL */
   bool of_loop;           /* a monitor that only its stream knows of */
+  bool raw;               /* a ROUTER that was made so */
+  bool looked;            /* since the last receive libzmq was asked for its readiness */
   zlua_inbox inbox;
   zlua_outbox outbox;
 };
@@ -332,7 +334,7 @@ int zlua_socket_set(lua_State *L);
 int zlua_socket_get(lua_State *L);
 int zlua_context_set(lua_State *L);
 int zlua_context_get(lua_State *L);
-void zlua_apply_defaults(lua_State *L, int index, void *zmq);
+void zlua_apply_defaults(lua_State *L, int index, zlua_socket *socket);
 int zlua_context_start(zlua_context *context);
 int zlua_address_start(const zlua_context *context);
 int zlua_address_check(const zlua_socket *socket, const char *address);
@@ -438,6 +440,7 @@ void zlua_outbox_close(zlua_outbox *outbox);
 /* Streams and handlers, as sockets see them. */
 void zlua_stream_used(const zlua_stream *stream);
 void zlua_stream_touch(const zlua_stream *stream);
+int zlua_stream_receive_ahead(const zlua_stream *stream);
 void zlua_stream_leave_loop(zlua_handle *handle);
 int zlua_stream_suspend(lua_State *L, const void *handle);
 void zlua_stream_resume(lua_State *L);

@@ -284,6 +284,7 @@ static int open_core(lua_State *L, zlua_loop *loop, zlua_handler *handler,
                          &handler->watch);
   if (rc == 0) {
     socket->handler = handler;
+    socket->looked = true;
     handler->socket = socket;
   }
   return rc;

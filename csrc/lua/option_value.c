@@ -94,6 +94,7 @@ static void check_setting(lua_State *L, const char *method, int index,
   switch (it->type) {
   case ZLUA_OPTION_INT:
   case ZLUA_OPTION_LISTENER:
+  case ZLUA_OPTION_RAW:
   case ZLUA_OPTION_HWM: to->as_int = check_int(L, method, index, it); return;
   case ZLUA_OPTION_INT64:
   case ZLUA_OPTION_UINT64:
@@ -141,12 +142,36 @@ static bool is_listener(int fd) {
           listens);
 }
 
+/* Was it bound or connected? */
+static bool has_endpoint(void *zmq) {
+  char none;
+  size_t size = sizeof none;
+  return zmq_getsockopt(zmq, ZMQ_LAST_ENDPOINT, &none, &size) < 0;
+}
+
+/* To a raw socket an empty frame means the end of its connection. libzmq aborts
+ * where that comes in the middle of a message: a REP answers with frames of the
+ * request, and a connection that is not raw brings messages of several. */
+static int set_raw(zlua_socket *socket, const setting *it) {
+  if (it->as_int && (socket->type == ZMQ_REP || has_endpoint(socket->zmq))) {
+    return -EINVAL;
+  }
+  int rc = set_option(socket->zmq, ZMQ_ROUTER_RAW, it);
+  socket->raw = socket->raw || (rc == 0 && it->as_int);
+  return rc;
+}
+
 /* Returns 0 or an error. */
-static int apply(void *zmq, const zlua_option *option, const setting *it) {
+static int apply(zlua_socket *socket, const zlua_option *option,
+                 const setting *it) {
+  void *zmq = socket->zmq;
   if (option->access == ZLUA_OPTION_GET ||
       (option->type == ZLUA_OPTION_KEY && !is_key(it)) ||
       (option->type == ZLUA_OPTION_LISTENER && !is_listener(it->as_int))) {
     return -EINVAL;
+  }
+  if (option->type == ZLUA_OPTION_RAW) {
+    return set_raw(socket, it);
   }
   if (option->type != ZLUA_OPTION_HWM) {
     return set_option(zmq, option->number, it);
@@ -192,7 +217,7 @@ static int set_keeping_conflation(zlua_socket *socket,
                                   const setting *it) {
   const int on = 1;
   bool conflated = socket->inbox.single;
-  int rc = apply(socket->zmq, option, it);
+  int rc = apply(socket, option, it);
   zlua_socket_changed(socket);
   if (conflated && !socket->inbox.single) {
     (void)zmq_setsockopt(socket->zmq, ZMQ_CONFLATE, &on, sizeof on);
@@ -286,10 +311,11 @@ static int push_int64(lua_State *L, void *zmq, const zlua_option *it) {
 
 /* socket:get(option) -> value | nil, message, name */
 int zlua_socket_get(lua_State *L) {
-  const zlua_socket *socket = zlua_check_socket(L, 1, "get", 0);
+  zlua_socket *socket = zlua_check_socket(L, 1, "get", 0);
   lua_settop(L, 2);
   zlua_option it = check_socket_option(L, "get");
   int results;
+  socket->looked = socket->looked || it.number == ZMQ_EVENTS;
   switch (it.type) {
   case ZLUA_OPTION_STRING:
   case ZLUA_OPTION_BYTES:
@@ -338,14 +364,14 @@ static int set_default(lua_State *L, const zlua_option *option) {
 
 /* [-0, +0] sets the defaults of the context at index on its new socket; those
  * that its type does not know are left out. */
-void zlua_apply_defaults(lua_State *L, int index, void *zmq) {
+void zlua_apply_defaults(lua_State *L, int index, zlua_socket *socket) {
   push_defaults(L, index);
   for (int i = 0; lua_istable(L, -1) && zlua_socket_options[i].name; i++) {
     lua_rawgeti(L, -1, i + 1);
     if (!lua_isnil(L, -1)) {
       setting it;
       check_setting(L, "set", lua_gettop(L), &zlua_socket_options[i], &it);
-      (void)apply(zmq, &zlua_socket_options[i], &it);
+      (void)apply(socket, &zlua_socket_options[i], &it);
     }
     lua_pop(L, 1);
   }

@@ -60,7 +60,7 @@ const zlua_option zlua_socket_options[] = {
     {"immediate", ZMQ_IMMEDIATE, INT, BOTH},
     {"delay_attach_on_connect", ZMQ_IMMEDIATE, INT, BOTH},
     {"xpub_verbose", ZMQ_XPUB_VERBOSE, INT, BOTH},
-    {"router_raw", ZMQ_ROUTER_RAW, INT, BOTH},
+    {"router_raw", ZMQ_ROUTER_RAW, ZLUA_OPTION_RAW, SET},
     {"ipv6", ZMQ_IPV6, INT, BOTH},
     {"ipv4only", ZMQ_IPV4ONLY, INT, BOTH},
     {"mechanism", ZMQ_MECHANISM, INT, GET},

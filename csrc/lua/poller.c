@@ -90,11 +90,12 @@ static zmq_pollitem_t read_entry(lua_State *L) {
   return item;
 }
 
-/* [-0, +0] the entry is on the top: its socket, if it is one, was used. */
+/* [-0, +0] the entry is on the top: its socket, if it is one, was looked at. */
 static void note_use(lua_State *L) {
   lua_rawgeti(L, -1, ENTRY_OBJECT);
-  const zlua_socket *socket = zlua_test_object(L, -1, &zlua_class_socket);
+  zlua_socket *socket = zlua_test_object(L, -1, &zlua_class_socket);
   if (socket) {
+    socket->looked = true;
     zlua_socket_used(socket);
   }
   lua_pop(L, 1);

@@ -256,8 +256,9 @@ static void *check_optional(lua_State *L, int index) {
 /* After use readiness may have changed without a signal. */
 static void touch(lua_State *L) {
   for (int i = 1; i <= 4; i++) {
-    const zlua_socket *socket = zlua_test_object(L, i, &zlua_class_socket);
+    zlua_socket *socket = zlua_test_object(L, i, &zlua_class_socket);
     if (socket) {
+      socket->looked = true;
       zlua_socket_touch(socket);
     }
   }

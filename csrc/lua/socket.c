@@ -279,7 +279,7 @@ static int new_socket(lua_State *L) {
   }
   link_to_context(socket, context);
   set_linger(socket->zmq, LINGER_MS);
-  zlua_apply_defaults(L, 1, socket->zmq);
+  zlua_apply_defaults(L, 1, socket);
   zlua_socket_changed(socket);
   return 1;
 }
@@ -308,6 +308,7 @@ static int borrow_socket(lua_State *L) {
   zlua_set_metatable(L, &zlua_class_socket);
   socket->type = type;
   socket->zmq = zmq;
+  socket->looked = true;
   zlua_socket_changed(socket);
   return 1;
 }
@@ -397,6 +398,38 @@ static int cause_of_failure(const zlua_socket *socket, const char *address) {
   return -error;
 }
 
+/* Asked whether a message is there, these read its first frame. */
+static bool looks_ahead(int type) {
+  return type == ZMQ_ROUTER || type == ZMQ_REP || type == ZMQ_SUB ||
+         type == ZMQ_XSUB;
+}
+
+/* 0 if an option cannot be had. */
+static int get_int(void *zmq, int option) {
+  int value = 0;
+  size_t size = sizeof value;
+  (void)zmq_getsockopt(zmq, option, &value, &size);
+  return value;
+}
+
+/* When a connection ends of whose message libzmq has handed out or looked at a
+ * part only, it still waits for the rest: it aborts the process at the next
+ * receive, or says for ever that the socket is readable. */
+static int check_no_message_begun(const zlua_socket *socket) {
+  if (get_int(socket->zmq, ZMQ_RCVMORE)) {
+    return -EFSM;
+  }
+  if (!looks_ahead(socket->type)) {
+    return 0;
+  }
+  if (socket->stream) {
+    return zlua_stream_receive_ahead(socket->stream);
+  }
+  return socket->looked && (get_int(socket->zmq, ZMQ_EVENTS) & ZMQ_POLLIN)
+             ? -EFSM
+             : 0;
+}
+
 /* Returns 0 or an error; may raise when a signal's handler wants it. */
 static int call_with_address(lua_State *L, const zlua_socket *socket,
                              const char *address, address_fn act) {
@@ -405,6 +438,9 @@ static int call_with_address(lua_State *L, const zlua_socket *socket,
   int rc = ready ? 0 : zlua_address_start(socket->context);
   if (rc == 0 && begins) {
     rc = zlua_address_check(socket, address);
+  }
+  if (rc == 0 && act == zmq_disconnect) {
+    rc = check_no_message_begun(socket);
   }
   if (rc < 0) {
     return rc;
@@ -689,6 +725,8 @@ static int fill(lua_State *L, zlua_socket *socket, int flags, bool whole) {
   do {
     rc = zlua_inbox_fill(&socket->inbox, socket->zmq, it.flags, whole);
   } while (rc == -EINTR && (rc = prepare_again(L, socket, &it)) == 0);
+  /* A handler's loop looks whenever it likes, and so does another library. */
+  socket->looked = socket->handler || !socket->context;
   after_operation(socket);
   return rc;
 }
@@ -722,12 +760,13 @@ static int socket_recv_multipart(lua_State *L) {
 
 /* poll([milliseconds [, events]]) -> zmq.POLLIN, zmq.POLLOUT, their sum or 0 */
 static int socket_poll(lua_State *L) {
-  const zlua_socket *socket = check_self(L, "poll");
+  zlua_socket *socket = check_self(L, "poll");
   int64_t timeout = zlua_check_timeout(L, "poll", 1, 2);
   short events = lua_isnoneornil(L, 3)
                      ? ZMQ_POLLIN
                      : zlua_check_poll_events(L, "poll", 2, 3);
   zmq_pollitem_t item = {.socket = socket->zmq, .events = events};
+  socket->looked = true;
   int rc = zlua_poll(L, &item, 1, timeout);
   zlua_socket_used(socket);
   if (rc < 0) {

@@ -32,6 +32,10 @@ void zlua_stream_touch(const zlua_stream *stream) {
   zl_stream_touch(stream->core);
 }
 
+int zlua_stream_receive_ahead(const zlua_stream *stream) {
+  return zl_stream_receive_ahead(stream->core);
+}
+
 static size_t detach(zlua_stream *stream) {
   size_t unsent = zl_stream_close(stream->core);
   if (stream->awaited && stream->handle.loop->core) {

@@ -103,6 +103,46 @@ static void test_stream_holds_what_is_not_popped(void) {
   end();
 }
 
+static int poll_readable(void *zmq) {
+  zmq_pollitem_t item = {.socket = zmq, .events = ZMQ_POLLIN};
+  return zmq_poll(&item, 1, -1);
+}
+
+/* A ROUTER that is asked whether it is readable reads the first frame. */
+static void test_stream_receives_ahead_of_a_disconnect(void) {
+  static const char address[] = "inproc://ahead";
+  inbox in;
+  int peeks = 0;
+  begin();
+  void *dealer = new_socket(context, ZMQ_DEALER);
+  void *router = new_socket(context, ZMQ_ROUTER);
+  CHECK_INT(zmq_bind(dealer, address), 0);
+  CHECK_INT(zmq_connect(router, address), 0);
+  zl_stream *stream = new_receiver(router, &in);
+  CHECK_INT(zl_stream_receive_ahead(stream), 0);
+  send_text(dealer, "a", 0);
+  CHECK_INT(poll_readable(router), 1);
+  CHECK_INT(zl_stream_receive_ahead(stream), 0);
+  CHECK_INT(zl_stream_receive_ahead(stream), 0);
+  send_text(dealer, "b", 0);
+  CHECK_INT(poll_readable(router), 1);
+  CHECK_INT(zl_stream_receive_ahead(stream), -EFSM);
+  zl_stream_on_recv(stream, on_peek_only, &peeks);
+  (void)step();
+  CHECK_INT(peeks, 1);
+  CHECK_INT(zl_stream_receive_ahead(stream), -EFSM);
+  zl_stream_on_recv(stream, inbox_recv, &in);
+  CHECK_INT(step(), 2);
+  CHECK_INT(zl_stream_receive_ahead(stream), 0);
+  CHECK_INT(zmq_disconnect(router, address), 0);
+  CHECK_INT(step(), 0);
+  zl_stream_close(stream);
+  CHECK_INT(zl_stream_receive_ahead(stream), 0);
+  close_socket(router);
+  close_socket(dealer);
+  end();
+}
+
 static void receive_multipart(transport kind) {
   enum { MANY = 40 };
   inbox in;
@@ -581,6 +621,7 @@ static const zl_test tests[] = {
     TEST(test_stream_receives_in_batches),
     TEST(test_stream_leaves_what_is_not_taken),
     TEST(test_stream_holds_what_is_not_popped),
+    TEST(test_stream_receives_ahead_of_a_disconnect),
     TEST(test_stream_receives_multipart_inproc),
     TEST(test_stream_receives_multipart_ipc),
     TEST(test_stream_receives_multipart_tcp),

@@ -86,6 +86,31 @@ describe("what libzmq would abort on", function()
     fails("ENOCOMPATPROTO", t:socket("STREAM"):connect("inproc://x"))
   end))
 
+  -- A raw socket takes an empty frame for the end of its connection, also while it receives.
+  it("a raw REP", test(function(t)
+    fails("EINVAL", t:socket("REP"):set("router_raw", 1))
+    fails("EINVAL", t:socket("REP"):set(zmq.ROUTER_RAW, 1))
+    survives(t, [[
+      local raw = zmq.Context{router_raw = 1}
+      local rep = raw:socket("REP", {bind = "tcp://127.0.0.1:*"})
+      local req = ctx:socket("REQ", {connect = rep:get("last_endpoint")})
+      req:send("request")
+      assert(rep:recv() == "request")
+      raw:destroy(0)
+    ]])
+  end))
+
+  it("messages of several frames on a raw ROUTER", test(function(t)
+    local router = t:socket("ROUTER", {router_raw = 1})
+    fails("ENOCOMPATPROTO", router:bind("inproc://x"))
+    fails("ENOCOMPATPROTO", router:connect("inproc://x"))
+    router = t:socket("ROUTER", {bind = "tcp://127.0.0.1:*"})
+    fails("EINVAL", router:set("router_raw", 1))
+    router = t:socket("ROUTER", {connect = "inproc://x"})
+    fails("EINVAL", router:set("router_raw", 1))
+    assert.is_true(router:set("router_raw", 0))
+  end))
+
   it("messages of several frames sent by a socket that conflates", test(function(t)
     for _, kind in ipairs{"PUSH", "PUB", "DEALER"} do
       local socket = t:socket(kind, {conflate = 1})
@@ -173,6 +198,103 @@ describe("what libzmq would abort on", function()
       local _, _, name = zmq.proxy(pull, out)
       assert(name == "EPROTO", name)
       sink:close()
+    ]])
+  end))
+
+  -- libzmq keeps what it has read of a message, and then misses the rest that went with the
+  -- connection. Some types read its first frame when they are asked whether there is one.
+  local LOOK_AHEAD = [[
+    local kinds = {{"DEALER", "ROUTER"}, {"REQ", "REP"}, {"PUB", "SUB"}, {"XPUB", "XSUB"}}
+    local function pair(from, to, name)
+      local sender = ctx:socket(from, {bind = name})
+      local receiver = ctx:socket(to, {connect = name})
+      if to == "SUB" then receiver:subscribe("") end
+      if to == "XSUB" then
+        receiver:send("\1")
+        sender:recv()
+      end
+      return sender, receiver
+    end
+  ]]
+
+  it("the end of a connection of whose message a part was received", test(function(t)
+    survives(t, LOOK_AHEAD .. [[
+      local push, pull = pair("PUSH", "PULL", "inproc://x")
+      local other = ctx:socket("PUSH", {bind = "inproc://other"})
+      pull:connect("inproc://other")
+      push:send_multipart{"a", "b"}
+      assert(pull:recv() == "a")
+      local _, message, name = pull:disconnect("inproc://x")
+      assert(name == "EFSM" and message:find("inproc://x", 1, true), message)
+      assert(pull:recv() == "b")
+      assert(pull:disconnect("inproc://x"))
+      _, _, name = pull:recv(zmq.DONTWAIT)
+      assert(name == "EAGAIN", name)
+    ]])
+  end))
+
+  it("the end of a connection of whose message libzmq has looked at a part", test(function(t)
+    survives(t, LOOK_AHEAD .. [[
+      local looks = {
+        function(it) assert(it:poll(1000) == zmq.POLLIN) end,
+        function(it) assert(it:get("events") % 2 == 1) end,
+        function(it)
+          local poller = zmq.Poller()
+          poller:register(it, zmq.POLLIN)
+          assert(#poller:poll(1000) == 1)
+        end,
+        function(it)
+          local loop = new_loop()
+          loop:add_handler(it, function() loop:stop() end, loop.READ)
+          loop:start()
+          loop:close()
+        end,
+      }
+      for i, kind in ipairs(kinds) do
+        for j, look in ipairs(looks) do
+          print(kind[2], j)
+          local name = ("inproc://%d.%d"):format(i, j)
+          local sender, receiver = pair(kind[1], kind[2], name)
+          local other = ctx:socket(kind[1], {bind = name .. "other"})
+          receiver:connect(name .. "other")
+          sender:send_multipart{"a", "b"}
+          look(receiver)
+          local _, _, failure = receiver:disconnect(name)
+          assert(failure == "EFSM", failure)
+          local frames = receiver:recv_multipart()
+          assert(frames[#frames] == "b")
+          assert(receiver:disconnect(name))
+          _, _, failure = receiver:recv(zmq.DONTWAIT)
+          assert(failure == (kind[2] == "REP" and "EFSM" or "EAGAIN"), failure)
+        end
+      end
+    ]])
+  end))
+
+  it("the same on a stream: it receives the message before", test(function(t)
+    survives(t, LOOK_AHEAD .. [[
+      local loop = new_loop()
+      for i, kind in ipairs(kinds) do
+        for _, looked in ipairs{true, false} do
+          print(kind[2], looked)
+          local name = ("inproc://%d%s"):format(i, tostring(looked))
+          local sender, receiver = pair(kind[1], kind[2], name)
+          local other = ctx:socket(kind[1], {bind = name .. "other"})
+          receiver:connect(name .. "other")
+          sender:send_multipart{"a", "b"}
+          if looked then assert(receiver:poll(1000) == zmq.POLLIN) end
+          local stream = zmqloop.ZMQStream(receiver, loop)
+          assert(stream:disconnect(name))
+          stream:on_recv(function(frames)
+            assert(frames[#frames] == "b")
+            loop:stop()
+          end)
+          loop:start()
+          loop:step(0)
+          stream:close()
+        end
+      end
+      loop:close()
     ]])
   end))
 end)

@@ -100,7 +100,10 @@ function Socket:unbind(address) end
 ---@param address string
 ---@return true? ok nil on failure
 ---@return string? message names the address
----@return string? name ENOENT, EINVAL, ETERM
+---@return string? name ENOENT, EINVAL, ETERM; EFSM: a part of a message was received, or the socket
+---is a ROUTER, REP, SUB or XSUB, was found to be readable and not read since. libzmq would abort or
+---spin if that message went with the connection: receive it first. With a stream on the socket only
+---the former; the stream receives the message before.
 function Socket:disconnect(address) end
 
 ---Joins a group, for a DISH of libzmq's drafts.
