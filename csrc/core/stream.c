@@ -33,10 +33,10 @@ enum {
   MAX_PRIORITY = 1000000
 };
 
-/* What libzmq keeps inside of a zmq_msg_t, in all its versions. Less may still
- * be outside, if a sender in this process gave it away without a copy: that is
- * let go of by the next receive, or at the end of the turn. */
-enum { BYTES_INSIDE = 29 };
+/* What smaller frames hold is let go of by the next receive, or at the end of
+ * the turn; larger ones before their callback runs, or the allocator would grow
+ * and trim for each. */
+enum { LARGE_FRAME = 1024 };
 
 static zl_stream *of(zl__watch *watch) {
   return zl__container(watch, zl_stream, socket.watch);
@@ -146,37 +146,61 @@ static int failed_to_receive(zl_stream *stream, int *interrupts) {
   return zl__socket_retry(&stream->socket, interrupts) ? 0 : -zmq_errno();
 }
 
-/* Receives one frame behind those there are. Returns 1 if it is the last of its
- * message, 0 if more follow, or an error. */
-static inline int receive_frame(zl_stream *stream) {
+/* Asks libzmq for the frame behind those there are, for which there is room.
+ * Returns whether there was one. */
+static inline bool try_frame(zl_stream *stream) {
   zl_socket *socket = &stream->socket;
-  int interrupts = 0;
-  int rc = stream->count < stream->capacity ? 0 : add_frames(stream);
-  if (rc < 0) {
-    return rc;
-  }
   zmq_msg_t *frame = &stream->frames[stream->count];
-  int size;
   /* If it ends in EAGAIN it was a full check. */
   socket->used = false;
   socket->again = false;
-  while ((size = zmq_msg_recv(frame, socket->zmq, ZMQ_DONTWAIT)) < 0) {
-    rc = failed_to_receive(stream, &interrupts);
-    if (rc < 0) {
-      return rc;
-    }
-  }
-  stream->count++;
-  stream->holds_memory = stream->holds_memory || size > BYTES_INSIDE;
+  stream->size = zmq_msg_recv(frame, socket->zmq, ZMQ_DONTWAIT);
+  return stream->size >= 0;
+}
+
+/* Counts the frame that has come. Returns 1 if it is the last of its message,
+ * or 0. */
+static inline int add_frame(zl_stream *stream) {
+  const zmq_msg_t *frame = &stream->frames[stream->count++];
+  stream->large = stream->large || stream->size > LARGE_FRAME;
   return !zmq_msg_more(frame);
 }
 
-static inline int receive_message(zl_stream *stream) {
-  int rc;
-  while ((rc = receive_frame(stream)) == 0) {
-    if (zl__socket_conflates(&stream->socket)) {
-      return -EPROTO; /* asking for the rest would end the process */
+/* After try_frame() has failed. Returns what add_frame() does, or an error. */
+static int receive_again(zl_stream *stream) {
+  int interrupts = 0;
+  do {
+    int rc = failed_to_receive(stream, &interrupts);
+    if (rc < 0) {
+      return rc;
     }
+  } while (!try_frame(stream));
+  return add_frame(stream);
+}
+
+/* The frames behind the first one. Returns 1 or an error. */
+static int receive_rest(zl_stream *stream) {
+  int rc = 0;
+  if (zl__socket_conflates(&stream->socket)) {
+    return -EPROTO; /* asking for them would end the process */
+  }
+  while (rc == 0) {
+    rc = stream->count < stream->capacity ? 0 : add_frames(stream);
+    if (rc == 0) {
+      rc = try_frame(stream) ? add_frame(stream) : receive_again(stream);
+    }
+  }
+  return rc;
+}
+
+/* Returns 1 or an error. */
+static inline int receive_message(zl_stream *stream) {
+  int rc = 0;
+  if (stream->count == 0) { /* there is always room for one */
+    rc = try_frame(stream) ? add_frame(stream) : receive_again(stream);
+  }
+  if (rc == 0) {
+    rc = receive_rest(stream);
   }
   if (rc > 0) {
     stream->whole = true;
@@ -189,7 +213,7 @@ static inline int receive_message(zl_stream *stream) {
   return rc;
 }
 
-static bool turn_over(const zl_stream *stream) {
+static inline bool turn_over(const zl_stream *stream) {
   const zl_loop *loop = loop_of(stream);
   if (over(stream) || stream->lost || stream->left <= 0 ||
       zl__loop_spent(loop)) {
@@ -248,20 +272,49 @@ static void release_frames(zl_stream *stream, int first, int end) {
   }
 }
 
-/* Small frames are left to the next receive, which overwrites them, or to the
- * end of the turn. */
-void zl_stream_pop(zl_stream *stream) {
-  if (stream->holds_memory) {
-    release_frames(stream, 0, stream->count);
-    stream->holds_memory = false;
-  } else if (stream->spent < stream->count) {
+/* The message counts as delivered. */
+static inline void deliver(zl_stream *stream) {
+  zl_loop *loop = loop_of(stream);
+  if (stream->spent < stream->count) {
     stream->spent = stream->count;
   }
   stream->count = 0;
   stream->whole = false;
   stream->left--;
-  loop_of(stream)->stats.total.messages_in++;
-  zl__loop_handled(loop_of(stream));
+  loop->stats.total.messages_in++;
+  zl__loop_handled(loop);
+}
+
+void zl_stream_pop(zl_stream *stream) {
+  if (stream->large) {
+    release_frames(stream, 0, stream->count);
+    stream->large = false;
+  }
+  deliver(stream);
+}
+
+int zl_stream_take(zl_stream *stream, zl_frame *frame) {
+  if (!stream->on_recv || turn_over(stream)) {
+    return 0;
+  }
+  int rc = stream->whole ? 1 : receive_message(stream);
+  if (rc <= 0) {
+    return without_message(stream, rc);
+  }
+  if (stream->count != 1 || stream->large) {
+    return ZL_PEEK;
+  }
+  frame->data = zmq_msg_data(stream->frames);
+  frame->size = (size_t)stream->size;
+  deliver(stream);
+  return 1;
+}
+
+void zl_stream_put_back(zl_stream *stream) {
+  stream->count = 1;
+  stream->whole = true;
+  stream->left++;
+  loop_of(stream)->stats.total.messages_in--;
 }
 
 /* The callback may be in the middle of something while it peeks: others are
@@ -293,17 +346,38 @@ static void receive_turn(zl_stream *stream) {
 
 /* ---- sending ------------------------------------------------------------ */
 
-/* Gives libzmq one frame: a copy of *frame, or the contents of *message. */
-static int send_frame(zl_socket *socket, const zl_frame *frame,
-                      zmq_msg_t *message, int flags) {
-  int interrupts = 0;
-  int rc;
+/* zmq_send() or zmq_msg_send() has failed: is it to be tried again? Returns 0,
+ * or the error. */
+static int failed_to_send(zl_socket *socket, int *interrupts) {
+  return zl__socket_retry(socket, interrupts) ? 0 : -zmq_errno();
+}
+
+static inline bool try_bytes(zl_socket *socket, const zl_frame *frame,
+                             int flags) {
   socket->used = true;
-  do {
-    rc = message ? zmq_msg_send(message, socket->zmq, flags)
-                 : zmq_send(socket->zmq, frame->data, frame->size, flags);
-  } while (rc < 0 && zl__socket_retry(socket, &interrupts));
-  return rc < 0 ? -zmq_errno() : 0;
+  return zmq_send(socket->zmq, frame->data, frame->size, flags) >= 0;
+}
+
+/* Gives libzmq a copy of the frame. Returns 0 or an error. */
+static inline int send_bytes(zl_socket *socket, const zl_frame *frame,
+                             int flags) {
+  int interrupts = 0;
+  int rc = 0;
+  while (rc == 0 && !try_bytes(socket, frame, flags)) {
+    rc = failed_to_send(socket, &interrupts);
+  }
+  return rc;
+}
+
+/* Gives libzmq the contents of the frame. */
+static int send_contents(zl_socket *socket, zmq_msg_t *frame, int flags) {
+  int interrupts = 0;
+  int rc = 0;
+  socket->used = true;
+  while (rc == 0 && zmq_msg_send(frame, socket->zmq, flags) < 0) {
+    rc = failed_to_send(socket, &interrupts);
+  }
+  return rc;
 }
 
 /* The peer went away after the first frames of a message: libzmq has dropped
@@ -314,7 +388,7 @@ static void abandon_message(zl_socket *socket, bool more) {
   bool balances = socket->type == ZMQ_PUSH || socket->type == ZMQ_DEALER ||
                   socket->type == ZMQ_REQ;
   if (more && balances) {
-    (void)send_frame(socket, &empty, NULL, ZMQ_DONTWAIT);
+    (void)send_bytes(socket, &empty, ZMQ_DONTWAIT);
   }
 }
 
@@ -326,7 +400,7 @@ static int try_frames(zl_socket *socket, const zl_frame *frames, size_t count) {
   for (size_t i = 0; i < count; i++) {
     bool more = i + 1 < count;
     int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
-    int rc = send_frame(socket, &frames[i], NULL, flags);
+    int rc = send_bytes(socket, &frames[i], flags);
     if (rc < 0) {
       if (i > 0) {
         abandon_message(socket, more);
@@ -350,7 +424,7 @@ static int try_message(zl_socket *socket, zl__message *message) {
     (void)zmq_msg_init(&copy);
     int rc = zmq_msg_copy(&copy, &message->frames[i]) < 0
                  ? -ENOMEM
-                 : send_frame(socket, NULL, &copy, flags);
+                 : send_contents(socket, &copy, flags);
     if (rc < 0) {
       (void)zmq_msg_close(&copy);
       if (i > 0) {
@@ -378,10 +452,15 @@ static int writable_after_all(zl_stream *stream) {
 }
 
 /* REP may receive again now, and nothing will signal it. */
-static void after_attempt(zl_stream *stream) {
+static inline void after_attempt(zl_stream *stream) {
   if (stream->socket.type == ZMQ_REP || loop_of(stream)->touch) {
     zl__socket_dirty(&stream->socket);
   }
+}
+
+static inline void count_as_sent(zl_stream *stream) {
+  after_attempt(stream);
+  loop_of(stream)->stats.total.messages_out++;
 }
 
 static int attempt(zl_stream *stream, const zl_frame *frames, size_t count,
@@ -396,11 +475,10 @@ static int attempt(zl_stream *stream, const zl_frame *frames, size_t count,
   } else if (again < 0) {
     rc = again;
   }
-  if (!not_yet(rc)) {
-    after_attempt(stream);
-  }
   if (rc == 0) {
-    loop_of(stream)->stats.total.messages_out++;
+    count_as_sent(stream);
+  } else if (!not_yet(rc)) {
+    after_attempt(stream);
   }
   return rc;
 }
@@ -539,11 +617,8 @@ int zl_stream_may_send(zl_stream *stream, size_t bytes) {
   return 0;
 }
 
-int zl_stream_send(zl_stream *stream, const zl_frame *frames, size_t count,
-                   uint64_t token) {
-  if (count == 0) {
-    return -EINVAL;
-  }
+static int send_or_refuse(zl_stream *stream, const zl_frame *frames,
+                          size_t count, uint64_t token) {
   bool bounded = stream->most_bytes > 0 && stream->queue.unsent;
   int rc = zl_stream_may_send(stream, bounded ? sum_of(frames, count) : 0);
   if (rc < 0) {
@@ -552,6 +627,29 @@ int zl_stream_send(zl_stream *stream, const zl_frame *frames, size_t count,
   return stream->queue.unsent
              ? enqueue(stream, frames, count, token)
              : send_now_or_enqueue(stream, frames, count, token);
+}
+
+/* One frame that libzmq takes at once, and nobody wants to hear of; what fails
+ * here is tried again the long way, which knows what to do then. */
+static inline bool send_at_once(zl_stream *stream, const zl_frame *frame) {
+  bool may_send =
+      !over(stream) && !stream->draining && !stream->queue.unsent;
+  if (!may_send || !try_bytes(&stream->socket, frame, ZMQ_DONTWAIT)) {
+    return false;
+  }
+  count_as_sent(stream);
+  return true;
+}
+
+int zl_stream_send(zl_stream *stream, const zl_frame *frames, size_t count,
+                   uint64_t token) {
+  if (count == 0) {
+    return -EINVAL;
+  }
+  if (count == 1 && token == 0 && send_at_once(stream, frames)) {
+    return 0;
+  }
+  return send_or_refuse(stream, frames, count, token);
 }
 
 /* With the message's frames all or none: 0, ZL_QUEUED, or an error that leaves
@@ -775,6 +873,9 @@ int zl_stream_new(zl_loop *loop, void *zmq_socket, unsigned flags,
   stream->batch = DEFAULT_BATCH;
   stream->socket.watch.serve = serve;
   rc = zl__socket_open(&stream->socket, zmq_socket, flags);
+  if (rc == 0) {
+    rc = add_frames(stream);
+  }
   if (rc < 0) {
     stream->socket.dead = rc;
     (void)zl_stream_close(stream);

@@ -526,6 +526,19 @@ ZL_API int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames);
 /* Lets go of the message that peek returned: it counts as delivered. */
 ZL_API void zl_stream_pop(zl_stream *stream);
 
+/* zl_stream_take(): the message is one for zl_stream_peek(). */
+#define ZL_PEEK 2
+
+/* The usual case of peek and pop in one: a message of one frame that is not
+ * large. Returns 1, with *frame at its bytes, which stay until the next message
+ * is received or the callback returns; ZL_PEEK for other messages; else what
+ * peek answers. Only inside the receive callback. */
+ZL_API int zl_stream_take(zl_stream *stream, zl_frame *frame);
+
+/* The message that take has just given is not delivered after all: peek or take
+ * gives it again. */
+ZL_API void zl_stream_put_back(zl_stream *stream);
+
 /* To be called before zmq_disconnect() on the socket of a ROUTER, REP, SUB or
  * XSUB: libzmq may have read the first frame of a message already, and aborts
  * the process if the rest is gone with the connection (4.3.4, fq.cpp). Receives

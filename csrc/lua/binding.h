@@ -256,6 +256,7 @@ int zlua_check_signal(lua_State *L, const char *method, int argument,
 
 typedef struct zlua_socket zlua_socket;
 typedef struct zlua_stream zlua_stream;
+typedef struct zlua_message zlua_message;
 typedef struct zlua_handler zlua_handler;
 typedef struct zlua_exit zlua_exit;
 
@@ -309,6 +310,7 @@ struct zlua_socket {
   zlua_socket *monitor;   /* gets its events, or NULL */
   zlua_socket *monitored; /* whose events it gets, or NULL */
   bool of_loop;           /* a monitor that only its stream knows of */
+  bool uses_norm;         /* which does not carry long frames */
   bool raw;               /* a ROUTER that was made so */
   bool looked;            /* since the last receive libzmq was asked for its readiness */
   zlua_inbox inbox;
@@ -321,6 +323,8 @@ zlua_socket *zlua_check_socket(lua_State *L, int index, const char *method,
 void zlua_socket_changed(zlua_socket *socket);
 void zlua_socket_used(const zlua_socket *socket);
 void zlua_socket_touch(const zlua_socket *socket);
+int zlua_socket_check_message(const zlua_socket *socket,
+                              const zlua_message *message);
 void zlua_socket_set_user(lua_State *L, int index, int user_index);
 void zlua_socket_set_monitor(lua_State *L, int index, int monitor_index);
 void zlua_push_context(lua_State *L, int index);
@@ -378,11 +382,12 @@ typedef struct zlua_frame {
 } zlua_frame;
 
 /* What the arguments of a send are. */
-typedef struct zlua_message {
+struct zlua_message {
   size_t count; /* parts */
   size_t bytes;
+  size_t longest;  /* bytes of a part */
   bool has_frames; /* not only strings */
-} zlua_message;
+};
 
 /* How a message is to be sent. */
 typedef struct zlua_send_options {

@@ -94,7 +94,7 @@ static void check_setting(lua_State *L, const char *method, int index,
   switch (it->type) {
   case ZLUA_OPTION_INT:
   case ZLUA_OPTION_LISTENER:
-  case ZLUA_OPTION_RAW:
+  case ZLUA_OPTION_ROUTER:
   case ZLUA_OPTION_HWM: to->as_int = check_int(L, method, index, it); return;
   case ZLUA_OPTION_INT64:
   case ZLUA_OPTION_UINT64:
@@ -150,10 +150,10 @@ static bool has_endpoint(void *zmq) {
 }
 
 /* To a raw socket an empty frame means the end of its connection. libzmq aborts
- * where that comes in the middle of a message: a REP answers with frames of the
- * request, and a connection that is not raw brings messages of several. */
+ * where that comes in the middle of a message: a connection that is not raw
+ * brings messages of several frames. */
 static int set_raw(zlua_socket *socket, const setting *it) {
-  if (it->as_int && (socket->type == ZMQ_REP || has_endpoint(socket->zmq))) {
+  if (it->as_int && has_endpoint(socket->zmq)) {
     return -EINVAL;
   }
   int rc = set_option(socket->zmq, ZMQ_ROUTER_RAW, it);
@@ -165,12 +165,16 @@ static int set_raw(zlua_socket *socket, const setting *it) {
 static int apply(zlua_socket *socket, const zlua_option *option,
                  const setting *it) {
   void *zmq = socket->zmq;
+  /* A REP would abort where it answers with frames of a request: at the empty
+   * one if it is raw, or when the peer is gone if it has to tell. */
   if (option->access == ZLUA_OPTION_GET ||
+      (option->type == ZLUA_OPTION_ROUTER && socket->type == ZMQ_REP &&
+       it->as_int) ||
       (option->type == ZLUA_OPTION_KEY && !is_key(it)) ||
       (option->type == ZLUA_OPTION_LISTENER && !is_listener(it->as_int))) {
     return -EINVAL;
   }
-  if (option->type == ZLUA_OPTION_RAW) {
+  if (option->number == ZMQ_ROUTER_RAW) {
     return set_raw(socket, it);
   }
   if (option->type != ZLUA_OPTION_HWM) {

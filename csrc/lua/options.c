@@ -19,6 +19,7 @@
 #define BYTES    ZLUA_OPTION_BYTES
 #define KEY      ZLUA_OPTION_KEY
 #define LISTENER ZLUA_OPTION_LISTENER
+#define ROUTER   ZLUA_OPTION_ROUTER
 #define BOTH     ZLUA_OPTION_BOTH
 #define GET      ZLUA_OPTION_GET
 #define SET      ZLUA_OPTION_SET
@@ -50,7 +51,7 @@ const zlua_option zlua_socket_options[] = {
     {"rcvtimeo", ZMQ_RCVTIMEO, INT, BOTH},
     {"sndtimeo", ZMQ_SNDTIMEO, INT, BOTH},
     {"last_endpoint", ZMQ_LAST_ENDPOINT, STRING, GET},
-    {"router_mandatory", ZMQ_ROUTER_MANDATORY, INT, BOTH},
+    {"router_mandatory", ZMQ_ROUTER_MANDATORY, ROUTER, BOTH},
     {"fail_unroutable", ZMQ_ROUTER_MANDATORY, INT, BOTH},
     {"router_behavior", ZMQ_ROUTER_MANDATORY, INT, BOTH},
     {"tcp_keepalive", ZMQ_TCP_KEEPALIVE, INT, BOTH},
@@ -60,7 +61,7 @@ const zlua_option zlua_socket_options[] = {
     {"immediate", ZMQ_IMMEDIATE, INT, BOTH},
     {"delay_attach_on_connect", ZMQ_IMMEDIATE, INT, BOTH},
     {"xpub_verbose", ZMQ_XPUB_VERBOSE, INT, BOTH},
-    {"router_raw", ZMQ_ROUTER_RAW, ZLUA_OPTION_RAW, SET},
+    {"router_raw", ZMQ_ROUTER_RAW, ROUTER, SET},
     {"ipv6", ZMQ_IPV6, INT, BOTH},
     {"ipv4only", ZMQ_IPV4ONLY, INT, BOTH},
     {"mechanism", ZMQ_MECHANISM, INT, GET},

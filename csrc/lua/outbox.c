@@ -13,17 +13,24 @@
 
 /* ---- arguments ---------------------------------------------------------- */
 
+static void add_part(zlua_message *message, size_t size) {
+  message->bytes += size;
+  if (size > message->longest) {
+    message->longest = size;
+  }
+}
+
 /* What stands in the way of the value at index being a part of a message, or
  * NULL: then it is counted in. */
 static const char *count_in(lua_State *L, int index, zlua_message *message) {
   if (lua_type(L, index) == LUA_TSTRING) {
-    message->bytes += zlua_rawlen(L, index);
+    add_part(message, zlua_rawlen(L, index));
     return NULL;
   }
   zlua_frame *frame = zlua_test_frame(L, index);
   if (frame) {
     message->has_frames = true;
-    message->bytes += zmq_msg_size(&frame->message);
+    add_part(message, zmq_msg_size(&frame->message));
     return NULL;
   }
   return zlua_test_object(L, index, &zlua_class_frame)

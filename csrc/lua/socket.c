@@ -63,6 +63,16 @@ void zlua_socket_touch(const zlua_socket *socket) {
   }
 }
 
+/* A longer frame makes the thread of libzmq's context spin for ever
+ * (zeromq/libzmq#3501). */
+enum { NORM_LONGEST = 2038 };
+
+/* Is it one that the socket's transports carry? Returns 0 or an error. */
+int zlua_socket_check_message(const zlua_socket *socket,
+                              const zlua_message *message) {
+  return socket->uses_norm && message->longest > NORM_LONGEST ? -EMSGSIZE : 0;
+}
+
 /* An option of the socket was set. */
 void zlua_socket_changed(zlua_socket *socket) {
   socket->inbox.single = zl_socket_conflates(socket->zmq) != 0;
@@ -431,7 +441,7 @@ static int check_no_message_begun(const zlua_socket *socket) {
 }
 
 /* Returns 0 or an error; may raise when a signal's handler wants it. */
-static int call_with_address(lua_State *L, const zlua_socket *socket,
+static int call_with_address(lua_State *L, zlua_socket *socket,
                              const char *address, address_fn act) {
   bool ready = !socket->context || strncmp(address, "inproc:", 7) == 0;
   bool begins = act == zmq_bind || act == zmq_connect;
@@ -441,6 +451,9 @@ static int call_with_address(lua_State *L, const zlua_socket *socket,
   }
   if (rc == 0 && act == zmq_disconnect) {
     rc = check_no_message_begun(socket);
+  }
+  if (rc == 0 && begins && strncmp(address, "norm:", 5) == 0) {
+    socket->uses_norm = true;
   }
   if (rc < 0) {
     return rc;
@@ -455,7 +468,7 @@ static int call_with_address(lua_State *L, const zlua_socket *socket,
 }
 
 static int with_address(lua_State *L, const char *method, address_fn act) {
-  const zlua_socket *socket = check_self(L, method);
+  zlua_socket *socket = check_self(L, method);
   size_t length;
   if (lua_type(L, 2) != LUA_TSTRING) {
     return zlua_type_error(L, method, 1, 2, "string");
@@ -687,6 +700,10 @@ static int send_messages(lua_State *L, zlua_socket *socket, size_t count,
 /* [-0, +n] sends the part or list at 2 with the options at 3. */
 static int send(lua_State *L, zlua_socket *socket, const char *method,
                 zlua_message message) {
+  int rc = zlua_socket_check_message(socket, &message);
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
   lua_settop(L, 3);
   zlua_send_options options = check_send_options(L, method);
   if (options.track) {
@@ -695,7 +712,7 @@ static int send(lua_State *L, zlua_socket *socket, const char *method,
     lua_pushboolean(L, 1);
   }
   int answer = lua_gettop(L);
-  int rc = message.has_frames || zlua_needs_message(&options)
+  rc = message.has_frames || zlua_needs_message(&options)
                ? send_messages(L, socket, message.count, &options)
                : send_strings(L, socket, message.count, options.flags);
   if (rc < 0) {

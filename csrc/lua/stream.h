@@ -6,6 +6,14 @@
 
 #include "binding.h"
 
+/* Is a message on its way from the core to Lua? If that fails, for want of
+ * memory, it is not lost. */
+typedef enum zlua_conversion {
+  ZLUA_NO_MESSAGE = 0,
+  ZLUA_PEEKED, /* it is still with the core */
+  ZLUA_TAKEN   /* it has to be put back */
+} zlua_conversion;
+
 struct zlua_stream {
   zlua_handle handle;
   zl_stream *core; /* NULL: closed */
@@ -14,8 +22,7 @@ struct zlua_stream {
   bool with_stream; /* on_recv_stream: fn(stream, frames) */
   bool unpack;      /* fn(frame1, frame2, ...) */
   bool copy;        /* frames as strings, not as Frames */
-  bool converting;  /* a message is on its way from the core to Lua: if that
-                       fails, for want of memory, it is still with the core */
+  zlua_conversion converting;
   bool sent_with_stream;
   bool has_recv;
   bool has_sent;
@@ -61,12 +68,14 @@ static inline bool zlua_stream_is_active(const zlua_stream *stream) {
          zl_stream_busy(stream->core);
 }
 
-/* A turn of a stream, for the calls that serve it. The first two fields are
- * what jit.lua reads: they are as declared there. */
+/* A turn of a stream, for the calls that serve it. The first four fields are
+ * what jit.lua uses: they are as declared there. */
 typedef struct zlua_turn {
   const void *data; /* of the frame that was asked for last */
   int size;
-  bool begun;       /* what is looked up once is on the stack */
+  zlua_conversion *converting; /* the stream's */
+  zl_stream *const *core;      /* the same */
+  bool begun;                  /* what is looked up once is on the stack */
   unsigned changes; /* of the loop, when the user's function was looked up */
   zlua_stream *stream;
   zmq_msg_t *frames; /* of the message at hand */

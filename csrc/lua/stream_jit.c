@@ -23,8 +23,30 @@ static int show_frame(zlua_turn *turn, int i) {
   return size <= INT_MAX;
 }
 
-/* What next_message() answers besides the number of frames. */
+/* What next_message() and take_frame() answer besides the number of frames. */
 enum { TURN_OVER = 0, ASK_AGAIN = -1, NOT_HERE = -2 };
+
+/* The usual case of next_message() and take_message() in one, as
+ * zl_stream_take() is of the core's: 1, with the frame shown, ZL_PEEK for other
+ * messages, or as next_message(). When the frame is Lua's the caller clears
+ * `converting`. */
+static int take_frame(zlua_turn *turn) {
+  zlua_stream *stream = turn->stream;
+  zl_frame frame;
+  if (!stream->core) {
+    return TURN_OVER;
+  }
+  if (turn->changes != stream->handle.loop->changes) {
+    return ASK_AGAIN;
+  }
+  int rc = zl_stream_take(stream->core, &frame);
+  if (rc == 1) {
+    turn->data = frame.data;
+    turn->size = (int)frame.size;
+    stream->converting = ZLUA_TAKEN;
+  }
+  return rc < 0 ? NOT_HERE : rc;
+}
 
 /* The number of frames of the next message, whose first is shown; or that the
  * turn is over; that the user's function has to be asked for again; or that
@@ -44,7 +66,7 @@ static int next_message(zlua_turn *turn) {
   if (count < 0 || !show_frame(turn, 0)) {
     return NOT_HERE;
   }
-  stream->converting = true;
+  stream->converting = ZLUA_PEEKED;
   return count;
 }
 
@@ -52,7 +74,7 @@ static int next_message(zlua_turn *turn) {
  * closed the stream. */
 static int take_message(zlua_turn *turn) {
   zlua_stream *stream = turn->stream;
-  stream->converting = false;
+  stream->converting = ZLUA_NO_MESSAGE;
   if (!stream->core) {
     return 0;
   }
@@ -62,7 +84,7 @@ static int take_message(zlua_turn *turn) {
 
 /* The message at hand is left to the other road. */
 static void leave_message(zlua_turn *turn) {
-  turn->stream->converting = false;
+  turn->stream->converting = ZLUA_NO_MESSAGE;
 }
 
 /* receiver(active, state, turn) -> the user's function, with_stream, unpack,
@@ -93,7 +115,7 @@ enum { NOT_SENT = -1, SENT = 0, QUEUED = 1 };
  * told. NOT_SENT: nothing was done, and the other road tells why. */
 static int send_message(const zlua_stream *stream, const zl_frame *frames,
                         size_t count) {
-  if (!stream->core || stream->has_sent) {
+  if (!stream->core || stream->has_sent || stream->socket->uses_norm) {
     return NOT_SENT;
   }
   int rc = zl_stream_send(stream->core, frames, count, 0);
@@ -130,6 +152,7 @@ static int keep_stream(lua_State *L) {
 
 /* As declared in jit.lua. */
 typedef struct jit_functions {
+  int (*take_frame)(zlua_turn *turn);
   int (*next_message)(zlua_turn *turn);
   int (*show_frame)(zlua_turn *turn, int i);
   int (*take_message)(zlua_turn *turn);
@@ -143,6 +166,7 @@ typedef struct jit_functions {
 static int push_jit_functions(lua_State *L) {
   jit_functions *functions = lua_newuserdata(L, sizeof *functions);
   *functions = (jit_functions){
+      .take_frame = take_frame,
       .next_message = next_message,
       .show_frame = show_frame,
       .take_message = take_message,

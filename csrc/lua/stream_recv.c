@@ -53,7 +53,7 @@ static void make_room(lua_State *L, zlua_turn *it, int count) {
     return;
   }
   if (count > MANY_FRAMES) {
-    it->stream->converting = false;
+    it->stream->converting = ZLUA_NO_MESSAGE;
     zl_stream_pop(it->stream->core);
   }
   luaL_error(L, "a message of %d frames is too long to unpack", count);
@@ -105,25 +105,29 @@ static int push_arguments(lua_State *L, zlua_turn *it, int count) {
   return arguments < 0 ? arguments : before + arguments;
 }
 
-/* (active, state, turn, loop): the next message until the turn is over. */
-int zlua_call_recv(lua_State *L, void *handle) {
-  zlua_turn *it = handle;
-  zlua_stream *stream = it->stream;
-  int count = stream->core ? zl_stream_peek(stream->core, &it->frames) : 0;
-  if (count == 0) {
-    return 0;
-  }
-  stream->converting = true;
-  if (count < 0) {
-    return zlua_raise(L, count);
-  }
+/* [-0, +1] pushes the user's function. */
+static void push_callback(lua_State *L, zlua_turn *it) {
   if (!ZLUA_KEEPS_STACK || !it->begun) {
     begin_turn(L, it);
   }
   refresh_callback(L, it);
   lua_pushvalue(L, TURN_CALLBACK);
+}
+
+/* [-0, +n] the message that zl_stream_peek() shows, or the end of the turn. */
+static int call_with_message(lua_State *L, zlua_turn *it) {
+  zlua_stream *stream = it->stream;
+  int count = zl_stream_peek(stream->core, &it->frames);
+  if (count == 0) {
+    return 0;
+  }
+  stream->converting = ZLUA_PEEKED;
+  if (count < 0) {
+    return zlua_raise(L, count);
+  }
+  push_callback(L, it);
   int arguments = push_arguments(L, it, count);
-  stream->converting = false;
+  stream->converting = ZLUA_NO_MESSAGE;
   if (arguments < 0) {
     return 0;
   }
@@ -131,17 +135,55 @@ int zlua_call_recv(lua_State *L, void *handle) {
   return 1 + arguments;
 }
 
+/* [-0, +n] the frame that zl_stream_take() has given, alone. */
+static int call_with_frame(lua_State *L, zlua_turn *it, const zl_frame *frame) {
+  zlua_stream *stream = it->stream;
+  stream->converting = ZLUA_TAKEN;
+  push_callback(L, it);
+  lua_pushlstring(L, frame->data, frame->size);
+  stream->converting = ZLUA_NO_MESSAGE;
+  return stream->core ? 2 : 0;
+}
+
+/* (active, state, turn, loop): the next message until the turn is over. */
+int zlua_call_recv(lua_State *L, void *handle) {
+  zlua_turn *it = handle;
+  const zlua_stream *stream = it->stream;
+  if (!stream->core) {
+    return 0;
+  }
+  if (!stream->unpack || !stream->copy || stream->with_stream) {
+    return call_with_message(L, it);
+  }
+  zl_frame frame;
+  int rc = zl_stream_take(stream->core, &frame);
+  return rc == 1   ? call_with_frame(L, it, &frame)
+         : rc == 0 ? 0
+                   : call_with_message(L, it);
+}
+
+/* Lua has not got the message at hand: the next turn has it. */
+static void end_conversion(zlua_stream *stream) {
+  if (stream->converting == ZLUA_TAKEN && stream->core) {
+    zl_stream_put_back(stream->core);
+  }
+  stream->converting = ZLUA_NO_MESSAGE;
+}
+
 static void on_recv(zl_stream *core, void *arg) {
-  zlua_turn it = {.stream = arg};
-  zlua_loop *loop = it.stream->handle.loop;
+  zlua_stream *stream = arg;
+  zlua_loop *loop = stream->handle.loop;
+  zlua_turn it = {.stream = stream,
+                  .converting = &stream->converting,
+                  .core = &stream->core};
   (void)core;
-  (void)zlua_stream_hold(it.stream);
+  (void)zlua_stream_hold(stream);
   do {
     it.begun = false;
   } while (!zlua_call(loop, ZLUA_SLOT_CALL_RECV, &it) && !loop->failed &&
-           !it.stream->converting && it.stream->core &&
-           zlua_stream_has_hands_free(it.stream));
-  it.stream->converting = false;
+           stream->converting == ZLUA_NO_MESSAGE && stream->core &&
+           zlua_stream_has_hands_free(stream));
+  end_conversion(stream);
   lua_pop(loop->L, 1);
 }
 
@@ -285,7 +327,7 @@ static int stream_flush(lua_State *L) {
   /* pause() and calls that have yielded hold messages back, they are not to be
    * thrown away. And a finalizer may run in the middle of a message. */
   if ((stream->has_recv && !zlua_stream_has_hands_free(stream)) ||
-      stream->converting) {
+      stream->converting != ZLUA_NO_MESSAGE) {
     events &= ~ZL_READ;
   }
   lua_settop(L, 1);

@@ -238,7 +238,10 @@ static int send_message(lua_State *L, zlua_stream *stream, const char *method,
                         zlua_message message) {
   zlua_send_options options = {0};
   uint64_t token = 0;
-  int rc = 0;
+  int rc = zlua_socket_check_message(stream->socket, &message);
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
   lua_settop(L, 3);
   lua_pushboolean(L, 1); /* 4: the answer */
   if (!lua_isnil(L, 3)) {
@@ -331,7 +334,8 @@ static size_t few_strings(lua_State *L, zl_frame *frames) {
 static int send_usual(lua_State *L, zlua_stream *stream, int type) {
   static const zlua_send_options none = {0};
   zl_frame frames[FEW_FRAMES];
-  if (lua_type(L, 2) != type || !lua_isnoneornil(L, 3) || stream->has_sent) {
+  if (lua_type(L, 2) != type || !lua_isnoneornil(L, 3) || stream->has_sent ||
+      stream->socket->uses_norm) {
     return 0;
   }
   size_t count = few_strings(L, frames);

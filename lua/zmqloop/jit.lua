@@ -10,9 +10,15 @@ local cast, to_string = ffi.cast, ffi.string
 local raw_send_multipart = core.ZMQStream.send_multipart
 
 -- As in C: csrc/lua/stream.h, binding.h, stream_jit.c and zmqloop.h.
-local turn_pointer = ffi.typeof("struct { const void *data; int size; } *")
+local turn_pointer = ffi.typeof([[struct {
+  const void *data;
+  int size;
+  int *converting;
+  const void *const *core;
+} *]])
 local calls_pointer = ffi.typeof("const struct { double serial; } *")
 local functions_pointer = ffi.typeof([[const struct {
+  int (*take_frame)(void *turn);
   int (*next_message)(void *turn);
   int (*show_frame)(void *turn, int i);
   int (*take_message)(void *turn);
@@ -24,12 +30,14 @@ local functions_pointer = ffi.typeof([[const struct {
 local functions_userdata = core.jit_functions() -- holds them
 local functions = cast(functions_pointer, functions_userdata)
 local calls = cast(calls_pointer, core.calls)
+local take_frame = functions.take_frame
 local next_message, show_frame = functions.next_message, functions.show_frame
 local take_message, leave_message = functions.take_message, functions.leave_message
 local send_frame, send_frames = functions.send_frame, functions.send_frames
 
--- Answers of next_message() besides the number of frames, and one of our own.
-local TURN_OVER, ASK_AGAIN, NOT_HERE, YIELDED = 0, -1, -2, -3
+-- Answers of next_message() besides the number of frames, one of take_frame(), one of our own.
+local TURN_OVER, ASK_AGAIN, NOT_HERE = 0, -1, -2
+local PEEK, YIELDED = 2, -3
 
 -- ---- receiving -------------------------------------------------------------------------------
 
@@ -49,39 +57,66 @@ local function list_frames(turn, count)
   return frames
 end
 
+-- The frame that take_frame() has given is Lua's. Whether the stream is still open: a finalizer
+-- that ran meanwhile may have closed it.
+local function taken(turn)
+  turn.converting[0] = 0
+  return turn.core[0] ~= nil
+end
+
 -- Each of these calls fn for one message after the other, and returns what ended that: an answer,
 -- or the number of frames of a message that is not for it.
 
 local function receive_lists(turn, serial, fn)
-  local count = next_message(turn)
+  local count = take_frame(turn)
   while count > 0 do
-    local frames = list_frames(turn, count)
-    if not frames then
-      return count
-    elseif take_message(turn) == 0 then
+    local frames, open
+    if count == 1 then
+      frames = {to_string(turn.data, turn.size)}
+      open = taken(turn)
+    else
+      count = next_message(turn)
+      frames = count > 0 and list_frames(turn, count)
+      if not frames then
+        return count
+      end
+      open = take_message(turn) ~= 0
+    end
+    if not open then
       return TURN_OVER
     end
     fn(frames)
     if calls.serial ~= serial then
       return YIELDED
     end
-    count = next_message(turn)
+    count = take_frame(turn)
   end
   return count
 end
 
 local function receive_single_frames(turn, serial, fn)
-  local count = next_message(turn)
-  while count == 1 do
-    local data = to_string(turn.data, turn.size)
-    if take_message(turn) == 0 then
+  local count = take_frame(turn)
+  while count > 0 do
+    local data, open
+    if count == 1 then
+      data = to_string(turn.data, turn.size)
+      open = taken(turn)
+    else
+      count = next_message(turn)
+      if count ~= 1 then
+        break
+      end
+      data = to_string(turn.data, turn.size)
+      open = take_message(turn) ~= 0
+    end
+    if not open then
       return TURN_OVER
     end
     fn(data)
     if calls.serial ~= serial then
       return YIELDED
     end
-    count = next_message(turn)
+    count = take_frame(turn)
   end
   if count > 0 then
     leave_message(turn)

@@ -61,6 +61,33 @@ describe("what libzmq would abort on", function()
     ]])
   end))
 
+  -- What follows in the frame's second part would make libzmq's thread spin, and the end of the
+  -- context wait for it for ever (zeromq/libzmq#3501).
+  it("frames that norm does not carry", test(function(t)
+    if not zmq.has("norm") then return end
+    survives(t, [[
+      local loop = new_loop()
+      local most, pub = ("x"):rep(2038), ctx:socket("PUB")
+      local long = most .. "x"
+      assert(pub:send(long))
+      assert(pub:connect("norm://127.0.0.1:51878"))
+      local stream = zmqloop.ZMQStream(ctx:socket("XPUB"), loop)
+      assert(stream:connect("norm://127.0.0.1:51879"))
+      for _, it in ipairs{pub, stream} do
+        for _, message in ipairs{{long}, {"a", long}, {zmq.Frame(long)}} do
+          local ok, text, name = it:send_multipart(message)
+          assert(name == "EMSGSIZE", tostring(ok) .. tostring(text))
+        end
+        local _, _, name = it:send(long)
+        assert(name == "EMSGSIZE")
+        assert(it:send(most) and it:send_multipart{most, most})
+      end
+      pause()
+      stream:close()
+      loop:close()
+    ]])
+  end))
+
   it("options with which pgm opens no socket", test(function(t)
     survives(t, [[
       for option, value in pairs{multicast_hops = 256, multicast_maxtpdu = 35, rate = 11} do
@@ -97,6 +124,24 @@ describe("what libzmq would abort on", function()
       req:send("request")
       assert(rep:recv() == "request")
       raw:destroy(0)
+    ]])
+  end))
+
+  it("a REP that has to tell of peers that are gone", test(function(t)
+    fails("EINVAL", t:socket("REP"):set("router_mandatory", 1))
+    survives(t, [[
+      local rep = ctx:socket("REP", {bind = "tcp://127.0.0.1:*"})
+      rep:set("router_mandatory", 1)
+      local req = ctx:socket("REQ", {connect = rep:get("last_endpoint")})
+      req:send("request")
+      assert(rep:poll(1000) == zmq.POLLIN)
+      req:close()
+      for _ = 1, 20 do
+        pause()
+        rep:poll(0)
+      end
+      local message, _, name = rep:recv(zmq.DONTWAIT)
+      assert(message == "request" or name == "EAGAIN", name)
     ]])
   end))
 

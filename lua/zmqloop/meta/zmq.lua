@@ -127,7 +127,7 @@ function Socket:leave(group) end
 ---@param flags? integer zmq.DONTWAIT, zmq.SNDMORE or their sum
 ---@return true? ok nil on failure
 ---@return string? message
----@return string? name EAGAIN, EFSM, ENOTSUP, EHOSTUNREACH, ETERM
+---@return string? name EAGAIN, EFSM, ENOTSUP, EMSGSIZE (over norm), EHOSTUNREACH, ETERM
 function Socket:send(data, flags) end
 
 ---Sends a message of several frames. All are checked before the first is sent. A
