@@ -429,6 +429,7 @@ struct zl_loop {
   atomic_bool waking;     /* zl_loop_wake() was called */
   atomic_bool signalled;  /* some watcher of a signal has arrivals */
 
+  int64_t looked;      /* the tick at which events were last looked for */
   int handled;         /* in this run or step */
   int events_left;     /* of the step's budget; INT_MAX: no limit */
   int64_t budget_ends; /* ZL_FOREVER: no limit */

@@ -266,6 +266,20 @@ static int wait_virtually(zl_loop *loop, int64_t timeout_ns) {
   return rc;
 }
 
+/* A look without waiting, to see what else has come while there is something to
+ * do, costs as much as some ten messages. A run looks so often only. */
+static const int64_t LOOK_NS = 50000;
+
+static int look_for_events(zl_loop *loop) {
+  bool may_skip = loop->endless && !loop->hosted &&
+                  loop->clock == zl__clock_monotonic;
+  if (may_skip && loop->stats.tick - loop->looked < LOOK_NS) {
+    return 0;
+  }
+  loop->looked = loop->stats.tick;
+  return loop->poller->wait(loop, 0);
+}
+
 /* Waiting is not work: a time budget does not count it. A look without waiting
  * is left out where only a wake-up could be seen: what it is for is seen
  * without it, unless a host sees it too. In the child of a callback that has
@@ -278,7 +292,7 @@ static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
     return -ECHILD;
   }
   if (timeout_ns == 0) {
-    return loop->poller->wait(loop, 0);
+    return look_for_events(loop);
   }
   bool limited = loop->budget_ends != ZL_FOREVER;
   int64_t start = limited ? zl_loop_time_ns(loop) : 0;
@@ -287,6 +301,7 @@ static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
   int rc = jumps ? wait_virtually(loop, timeout_ns)
                  : loop->poller->wait(loop, timeout_ns);
   zl__stats_working(loop);
+  loop->looked = loop->stats.tick;
   if (limited) {
     int64_t waited = zl_loop_time_ns(loop) - start;
     loop->budget_ends = zl__time_add(loop->budget_ends, waited);
