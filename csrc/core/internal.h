@@ -19,6 +19,13 @@
 #define ZL_DEBUG 0
 #endif
 
+/* What is done for each message: a call costs as much as it does. */
+#ifdef __GNUC__
+#define ZL__HOT __attribute__((always_inline)) static inline
+#else
+#define ZL__HOT static inline
+#endif
+
 /* ---- handles ------------------------------------------------------------ */
 
 /* What every handle begins with. `all` is on loop->handles while the handle is
@@ -430,8 +437,8 @@ struct zl_loop {
   atomic_bool signalled;  /* some watcher of a signal has arrivals */
 
   int64_t looked;      /* the tick at which events were last looked for */
-  int handled;         /* in this run or step */
-  int events_left;     /* of the step's budget; INT_MAX: no limit */
+  int64_t handled;     /* in this run or step */
+  int64_t events_left; /* of the step's budget; enough where that has none */
   int64_t budget_ends; /* ZL_FOREVER: no limit */
 };
 
@@ -462,12 +469,8 @@ static inline bool zl__loop_spent(const zl_loop *loop) {
 /* To be called for each call out. */
 static inline void zl__loop_handled(zl_loop *loop) {
   loop->called = true;
-  if (loop->handled < ZL_STEP_MORE - 1) {
-    loop->handled++;
-  }
-  if (loop->events_left != INT_MAX) {
-    loop->events_left--;
-  }
+  loop->handled++;
+  loop->events_left--;
 }
 
 static inline void zl__stretch_add(zl_loop *loop, unsigned count) {

@@ -85,7 +85,7 @@ static zl_loop *allocate(const zl_config *config) {
   loop->slowest_ud = config->slowest_ud;
   loop->pid = getpid();
   loop->touch = (config->flags & ZL_CONFIG_TOUCH) != 0;
-  loop->events_left = INT_MAX;
+  loop->events_left = INT64_MAX;
   loop->budget_ends = ZL_FOREVER;
   loop->mailbox.wake_read = -1;
   atomic_init(&loop->stopping, false);
@@ -472,7 +472,7 @@ static void end(zl_loop *loop) {
   loop->running = false;
   loop->endless = false;
   loop->breaking = false;
-  loop->events_left = INT_MAX;
+  loop->events_left = INT64_MAX;
   loop->budget_ends = ZL_FOREVER;
   zl__stretch_add(loop, 1);
   if (loop->watchdog) {
@@ -534,7 +534,9 @@ int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
            !stopping(loop) && zl_loop_time_ns(loop) < until);
   loop->terminated = false;
   if (rc >= 0) {
-    rc = loop->handled | (rc > 0 || pending(loop) ? ZL_STEP_MORE : 0);
+    int64_t most = ZL_STEP_MORE - 1;
+    int handled = (int)(loop->handled < most ? loop->handled : most);
+    rc = handled | (rc > 0 || pending(loop) ? ZL_STEP_MORE : 0);
   }
   end(loop);
   return rc;

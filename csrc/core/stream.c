@@ -47,7 +47,7 @@ static zl_loop *loop_of(const zl_stream *stream) {
 }
 
 static bool over(const zl_stream *stream) {
-  return stream->socket.dead || stream->socket.watch.handle.closed;
+  return stream->socket.dead != 0; /* after a close as well */
 }
 
 /* For a callback that the caller has set. */
@@ -158,12 +158,12 @@ static inline bool try_frame(zl_stream *stream) {
   return stream->size >= 0;
 }
 
-/* Counts the frame that has come. Returns 1 if it is the last of its message,
- * or 0. */
-static inline int add_frame(zl_stream *stream) {
-  const zmq_msg_t *frame = &stream->frames[stream->count++];
-  stream->large = stream->large || stream->size > LARGE_FRAME;
-  return !zmq_msg_more(frame);
+/* Counts the frame that has come, behind `before` others. Returns 1 if it is the
+ * last of its message, or 0. */
+static inline int add_frame(zl_stream *stream, int before) {
+  stream->count = before + 1;
+  stream->large = (before > 0 && stream->large) || stream->size > LARGE_FRAME;
+  return !zmq_msg_more(&stream->frames[before]);
 }
 
 /* After try_frame() has failed. Returns what add_frame() does, or an error. */
@@ -175,7 +175,7 @@ static int receive_again(zl_stream *stream) {
       return rc;
     }
   } while (!try_frame(stream));
-  return add_frame(stream);
+  return add_frame(stream, stream->count);
 }
 
 /* The frames behind the first one. Returns 1 or an error. */
@@ -187,23 +187,23 @@ static int receive_rest(zl_stream *stream) {
   while (rc == 0) {
     rc = stream->count < stream->capacity ? 0 : add_frames(stream);
     if (rc == 0) {
-      rc = try_frame(stream) ? add_frame(stream) : receive_again(stream);
+      rc = try_frame(stream) ? add_frame(stream, stream->count)
+                             : receive_again(stream);
     }
   }
   return rc;
 }
 
-/* Returns 1 or an error. */
-static inline int receive_message(zl_stream *stream) {
+/* Returns 1: frames hold a whole message; or an error. Most of what the core does for a small message. */
+ZL__HOT int receive_message(zl_stream *stream) {
   int rc = 0;
   if (stream->count == 0) { /* there is always room for one */
-    rc = try_frame(stream) ? add_frame(stream) : receive_again(stream);
+    rc = try_frame(stream) ? add_frame(stream, 0) : receive_again(stream);
   }
   if (rc == 0) {
     rc = receive_rest(stream);
   }
   if (rc > 0) {
-    stream->whole = true;
     stream->drained = false;
     /* REQ may send again now, and nothing will signal it. */
     if (stream->socket.type == ZMQ_REQ) {
@@ -244,7 +244,11 @@ static int without_message(zl_stream *stream, int rc) {
 /* peek without asking whether the turn is over */
 static inline int hold_message(zl_stream *stream) {
   int rc = stream->whole ? 1 : receive_message(stream);
-  return rc > 0 ? stream->count : without_message(stream, rc);
+  if (rc <= 0) {
+    return without_message(stream, rc);
+  }
+  stream->whole = true;
+  return stream->count;
 }
 
 int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames) {
@@ -288,7 +292,6 @@ static inline void deliver(zl_stream *stream) {
 void zl_stream_pop(zl_stream *stream) {
   if (stream->large) {
     release_frames(stream, 0, stream->count);
-    stream->large = false;
   }
   deliver(stream);
 }
@@ -302,6 +305,7 @@ int zl_stream_take(zl_stream *stream, zl_frame *frame) {
     return without_message(stream, rc);
   }
   if (stream->count != 1 || stream->large) {
+    stream->whole = true;
     return ZL_PEEK;
   }
   frame->data = zmq_msg_data(stream->frames);
@@ -605,7 +609,7 @@ static int send_now_or_enqueue(zl_stream *stream, const zl_frame *frames,
 
 int zl_stream_may_send(zl_stream *stream, size_t bytes) {
   if (over(stream)) {
-    return stream->socket.dead ? stream->socket.dead : -ENOTSOCK;
+    return stream->socket.dead;
   }
   if (stream->draining) {
     return -ESHUTDOWN;
@@ -816,10 +820,10 @@ int zl_stream_flush(zl_stream *stream, int events, int limit) {
    * step's budget does not limit what its caller asks for. */
   int left = stream->left;
   bool flushing = stream->flushing;
-  int events_left = loop->events_left;
+  int64_t events_left = loop->events_left;
   int64_t budget_ends = loop->budget_ends;
   zl__loop_enter(loop);
-  loop->events_left = INT_MAX;
+  loop->events_left = INT64_MAX;
   loop->budget_ends = ZL_FOREVER;
   stream->flushing = true;
   int total = flush_all(stream, events, limit < 0 ? INT_MAX : limit);
@@ -1014,6 +1018,9 @@ size_t zl_stream_close(zl_stream *stream) {
   }
   zl_timer_close(stream->deadline);
   size_t unsent = send_last(stream);
+  if (!stream->socket.dead) {
+    stream->socket.dead = -ENOTSOCK;
+  }
   zl__queue_free(loop_of(stream), &stream->queue);
   /* The received frames stay for whoever is looking at them: dispose(). */
   zl__socket_shut(&stream->socket);

@@ -379,15 +379,23 @@ static int after_yield(lua_State *L) {
 #endif
 
 /* (active, state, handle, loop) */
-static int call_all(lua_State *L) {
+static int call_once(lua_State *L) {
   const call *it = lua_touserdata(L, lua_upvalueindex(1));
+  int values = it->next(L, lua_touserdata(L, 3));
+  if (values > 0) {
+    lua_callk(L, values - 1, 0, 0, after_yield);
+  }
+  return 0;
+}
+
+/* the same */
+static int call_repeatedly(lua_State *L) {
+  const call *it = lua_touserdata(L, lua_upvalueindex(1));
+  next_fn next = it->next;
   void *handle = lua_touserdata(L, 3);
   int values;
-  while ((values = it->next(L, handle)) > 0) {
+  while ((values = next(L, handle)) > 0) {
     lua_callk(L, values - 1, 0, 0, after_yield);
-    if (!it->repeated) {
-      break;
-    }
   }
   return 0;
 }
@@ -395,7 +403,7 @@ static int call_all(lua_State *L) {
 /* [-0, +1] */
 static void push_function(lua_State *L, const call *it) {
   lua_pushlightuserdata(L, (void *)(size_t)it);
-  lua_pushcclosure(L, call_all, 1);
+  lua_pushcclosure(L, it->repeated ? call_repeatedly : call_once, 1);
 }
 
 #else

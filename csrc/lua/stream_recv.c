@@ -80,7 +80,7 @@ static void begin_turn(lua_State *L, zlua_turn *it) {
 }
 
 /* [-0, +0] What changes seldom is looked up again only when it may have. */
-static void refresh_callback(lua_State *L, zlua_turn *it) {
+static inline void refresh_callback(lua_State *L, zlua_turn *it) {
   unsigned changes = it->stream->handle.loop->changes;
   if (it->changes != changes) {
     it->changes = changes;
@@ -106,7 +106,7 @@ static int push_arguments(lua_State *L, zlua_turn *it, int count) {
 }
 
 /* [-0, +1] pushes the user's function. */
-static void push_callback(lua_State *L, zlua_turn *it) {
+static inline void push_callback(lua_State *L, zlua_turn *it) {
   if (!ZLUA_KEEPS_STACK || !it->begun) {
     begin_turn(L, it);
   }
@@ -135,12 +135,19 @@ static int call_with_message(lua_State *L, zlua_turn *it) {
   return 1 + arguments;
 }
 
-/* [-0, +n] the frame that zl_stream_take() has given, alone. */
-static int call_with_frame(lua_State *L, zlua_turn *it, const zl_frame *frame) {
+/* [-0, +n] the frame that zl_stream_take() has given. */
+static inline int call_with_frame(lua_State *L, zlua_turn *it,
+                                  const zl_frame *frame) {
   zlua_stream *stream = it->stream;
   stream->converting = ZLUA_TAKEN;
   push_callback(L, it);
-  lua_pushlstring(L, frame->data, frame->size);
+  if (stream->unpack) {
+    lua_pushlstring(L, frame->data, frame->size);
+  } else {
+    lua_createtable(L, 1, 0);
+    lua_pushlstring(L, frame->data, frame->size);
+    lua_rawseti(L, -2, 1);
+  }
   stream->converting = ZLUA_NO_MESSAGE;
   return stream->core ? 2 : 0;
 }
@@ -152,14 +159,15 @@ int zlua_call_recv(lua_State *L, void *handle) {
   if (!stream->core) {
     return 0;
   }
-  if (!stream->unpack || !stream->copy || stream->with_stream) {
+  if (!stream->usual) {
     return call_with_message(L, it);
   }
   zl_frame frame;
   int rc = zl_stream_take(stream->core, &frame);
-  return rc == 1   ? call_with_frame(L, it, &frame)
-         : rc == 0 ? 0
-                   : call_with_message(L, it);
+  if (rc == 1) {
+    return call_with_frame(L, it, &frame);
+  }
+  return rc == 0 ? 0 : call_with_message(L, it);
 }
 
 /* Lua has not got the message at hand: the next turn has it. */
@@ -262,6 +270,7 @@ static int set_on_recv(lua_State *L, const char *method, bool with_stream) {
   stream->paused = false;
   stream->with_stream = with_stream;
   stream->copy = options.copy;
+  stream->usual = options.copy && !with_stream;
   stream->unpack = options.unpack;
   stream->concurrency = options.concurrency;
   stream->handle.loop->changes++;
