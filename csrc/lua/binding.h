@@ -311,6 +311,7 @@ struct zlua_socket {
   zlua_socket *monitored; /* whose events it gets, or NULL */
   bool of_loop;           /* a monitor that only its stream knows of */
   bool uses_norm;         /* which does not carry long frames */
+  bool probes;            /* new connections with an empty message */
   bool raw;               /* a ROUTER that was made so */
   bool looked;            /* since the last receive libzmq was asked for its readiness */
   zlua_inbox inbox;

@@ -153,11 +153,21 @@ static bool has_endpoint(void *zmq) {
  * where that comes in the middle of a message: a connection that is not raw
  * brings messages of several frames. */
 static int set_raw(zlua_socket *socket, const setting *it) {
-  if (it->as_int && has_endpoint(socket->zmq)) {
+  if (it->as_int && (socket->probes || has_endpoint(socket->zmq))) {
     return -EINVAL;
   }
   int rc = set_option(socket->zmq, ZMQ_ROUTER_RAW, it);
   socket->raw = socket->raw || (rc == 0 && it->as_int);
+  return rc;
+}
+
+/* libzmq aborts where it writes nothing to a raw connection. */
+static int set_probe(zlua_socket *socket, const setting *it) {
+  if (it->as_int && socket->raw) {
+    return -EINVAL;
+  }
+  int rc = set_option(socket->zmq, ZMQ_PROBE_ROUTER, it);
+  socket->probes = rc == 0 ? it->as_int != 0 : socket->probes;
   return rc;
 }
 
@@ -174,8 +184,10 @@ static int apply(zlua_socket *socket, const zlua_option *option,
       (option->type == ZLUA_OPTION_LISTENER && !is_listener(it->as_int))) {
     return -EINVAL;
   }
-  if (option->number == ZMQ_ROUTER_RAW) {
-    return set_raw(socket, it);
+  switch (option->number) {
+  case ZMQ_ROUTER_RAW: return set_raw(socket, it);
+  case ZMQ_PROBE_ROUTER: return set_probe(socket, it);
+  default: break;
   }
   if (option->type != ZLUA_OPTION_HWM) {
     return set_option(zmq, option->number, it);

@@ -301,6 +301,26 @@ int zlua_stream_unsend(lua_State *L) {
 /* ---- the usual case: strings, without options or reports ------------------
  */
 
+static bool is_usual(lua_State *L, const zlua_stream *stream) {
+  return !stream->has_sent && !stream->socket->uses_norm &&
+         (lua_gettop(L) == 2 || lua_isnoneornil(L, 3));
+}
+
+/* -> true | nil, message, name */
+static int send_frames(lua_State *L, zlua_stream *stream,
+                       const zl_frame *frames, size_t count) {
+  static const zlua_send_options none = {0};
+  int rc = zl_stream_send(stream->core, frames, count, 0);
+  if (rc < 0) {
+    return zlua_fail_send(L, rc, &none);
+  }
+  if (rc == ZL_QUEUED) {
+    zlua_stream_set_kept(L, stream, 1, true);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* [-0, +count] the strings of the list at 2, which are to stay on the stack.
  * Returns whether that is what it has. */
 static bool push_strings(lua_State *L, zl_frame *frames, size_t count) {
@@ -314,53 +334,27 @@ static bool push_strings(lua_State *L, zl_frame *frames, size_t count) {
   return true;
 }
 
-/* The parts at 2: how many, or 0 if they are not a few strings. Nothing runs
- * meanwhile that could change the list. */
-static size_t few_strings(lua_State *L, zl_frame *frames) {
-  if (!lua_istable(L, 2)) {
-    frames->data = lua_tolstring(L, 2, &frames->size);
-    return 1;
-  }
-  size_t count = zlua_rawlen(L, 2);
-  if (count > FEW_FRAMES || !push_strings(L, frames, count)) {
-    lua_settop(L, 2);
-    return 0;
-  }
-  return count;
-}
-
-/* What is at 2 has the type. -> true | nil, message, name; or 0: it is not the
- * usual case */
-static int send_usual(lua_State *L, zlua_stream *stream, int type) {
-  static const zlua_send_options none = {0};
+/* Sends the list at 2, if it has a few strings; nothing runs meanwhile that
+ * could change it. -> as send_frames(), or 0: it has something else */
+static int send_few_strings(lua_State *L, zlua_stream *stream) {
   zl_frame frames[FEW_FRAMES];
-  if (lua_type(L, 2) != type || !lua_isnoneornil(L, 3) || stream->has_sent ||
-      stream->socket->uses_norm) {
+  size_t count = zlua_rawlen(L, 2);
+  if (count == 0 || count > FEW_FRAMES || !push_strings(L, frames, count)) {
+    lua_settop(L, 3);
     return 0;
   }
-  size_t count = few_strings(L, frames);
-  if (count == 0) {
-    return 0;
-  }
-  int rc = zl_stream_send(stream->core, frames, count, 0);
-  if (rc < 0) {
-    return zlua_fail_send(L, rc, &none);
-  }
-  if (rc == ZL_QUEUED) {
-    zlua_stream_set_kept(L, stream, 1, true);
-  }
-  lua_pushboolean(L, 1);
-  return 1;
+  return send_frames(L, stream, frames, count);
 }
 
 /* send(data [, options | callback]) */
 static int stream_send(lua_State *L) {
   zlua_stream *stream = zlua_stream_check(L, "send");
-  int results = send_usual(L, stream, LUA_TSTRING);
-  if (results == 0) {
-    results = send_message(L, stream, "send", zlua_check_part(L, "send", 2));
+  if (is_usual(L, stream) && lua_type(L, 2) == LUA_TSTRING) {
+    zl_frame frame;
+    frame.data = lua_tolstring(L, 2, &frame.size);
+    return send_frames(L, stream, &frame, 1);
   }
-  return results;
+  return send_message(L, stream, "send", zlua_check_part(L, "send", 2));
 }
 
 /* the same */
@@ -374,7 +368,9 @@ static int stream_send_string(lua_State *L) {
  * anything is sent. */
 static int stream_send_multipart(lua_State *L) {
   zlua_stream *stream = zlua_stream_check(L, "send_multipart");
-  int results = send_usual(L, stream, LUA_TTABLE);
+  int results = is_usual(L, stream) && lua_istable(L, 2)
+                    ? send_few_strings(L, stream)
+                    : 0;
   if (results == 0) {
     zlua_message message = zlua_check_message(L, "send_multipart", 2);
     results = send_message(L, stream, "send_multipart", message);

@@ -145,6 +145,23 @@ describe("what libzmq would abort on", function()
     ]])
   end))
 
+  -- It would be an empty message, of which nothing is written to the connection.
+  it("a raw ROUTER that probes", test(function(t)
+    for _, order in ipairs{{"router_raw", "probe_router"}, {"probe_router", "router_raw"}} do
+      local router = t:socket("ROUTER")
+      assert.is_true(router:set(order[1], 1))
+      fails("EINVAL", router:set(order[2], 1))
+    end
+    survives(t, [[
+      local raw = zmq.Context{router_raw = 1, probe_router = 1}
+      local listener = ctx:socket("STREAM", {bind = "tcp://127.0.0.1:*"})
+      local router = raw:socket("ROUTER", {connect = listener:get("last_endpoint")})
+      assert(#listener:recv_multipart() == 2)
+      pause()
+      raw:destroy(0)
+    ]])
+  end))
+
   it("messages of several frames on a raw ROUTER", test(function(t)
     local router = t:socket("ROUTER", {router_raw = 1})
     fails("ENOCOMPATPROTO", router:bind("inproc://x"))
