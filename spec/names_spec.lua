@@ -94,19 +94,45 @@ describe("what most programs do not need", function()
       local zmqloop = require("zmqloop")
       local ioloop = require("zmqloop.ioloop")
       local asked = {
-        callbacks = function() return zmqloop.PeriodicCallback == ioloop.PeriodicCallback end,
-        poller = function() return ioloop.ZMQPoller == zmqloop.ZMQPoller end,
-        poll = function() return zmqloop.zmq.Poller() end,
-        queues = function() return zmqloop.Queue == require("zmqloop.queues").Queue end,
-        monitor = function() return zmqloop.zmq.Socket.monitor == zmqloop.zmq.Socket.monitor end,
+        {"callbacks", function() return zmqloop.PeriodicCallback == ioloop.PeriodicCallback end},
+        {"poller", function() return ioloop.ZMQPoller == zmqloop.ZMQPoller end},
+        {"poll", function() return zmqloop.zmq.Poller() end},
+        {"monitor", function() return zmqloop.zmq.Socket.monitor == zmqloop.zmq.Socket.monitor end},
+        {"blocked", function() return ioloop.IOLoop.log_stack ~= nil end},
+        {"future", function() return zmqloop.Future() end},
+        {"task", function() return zmqloop.IOLoop():run_sync(function() return true end) end},
+        {"queues", function() return zmqloop.Queue == require("zmqloop.queues").Queue end},
       }
-      for name, ask in pairs(asked) do
+      for _, each in ipairs(asked) do
+        local name, ask = each[1], each[2]
         assert(not package.loaded["zmqloop." .. name], name .. " is loaded too early")
         assert(ask(), name)
         assert(package.loaded["zmqloop." .. name], name .. " is not loaded")
       end
       assert(zmqloop.ZMQStream.monitor and zmqloop.Lock and zmqloop.nothing == nil)
       print("done")
+    ]])
+    assert.equal("done\n", output)
+    assert.equal(0, status)
+  end))
+
+  -- Test runners forget modules between files.
+  it("is one where the modules are loaded again", helper.test(function(t)
+    local output, status = t:run_child([[
+      local before = require("zmqloop")
+      local sleep, Future = before.sleep, before.Future
+      for name in pairs(package.loaded) do
+        if name:find("^zmqloop") then package.loaded[name] = nil end
+      end
+      local zmqloop = require("zmqloop")
+      local lock, future = zmqloop.Lock(), Future()
+      local result = zmqloop.IOLoop():run_sync(function()
+        sleep(0)
+        lock:acquire()
+        zmqloop.spawn(function() future:set_result("done") end)
+        return zmqloop.await(future)
+      end)
+      print(result)
     ]])
     assert.equal("done\n", output)
     assert.equal(0, status)

@@ -340,7 +340,7 @@ static int send_few_strings(lua_State *L, zlua_stream *stream) {
   zl_frame frames[FEW_FRAMES];
   size_t count = zlua_rawlen(L, 2);
   if (count == 0 || count > FEW_FRAMES || !push_strings(L, frames, count)) {
-    lua_settop(L, 3);
+    lua_settop(L, 2);
     return 0;
   }
   return send_frames(L, stream, frames, count);

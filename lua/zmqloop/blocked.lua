@@ -2,6 +2,11 @@
 -- PyZMQ's and Tornado's set_blocking_signal_threshold() and its kin, as methods of loops.
 local core = require("zmqloop.core")
 
+-- One per state, as the core is: what two of them had made would not fit together.
+if core.blocked_module then
+  return core.blocked_module
+end
+
 local IOLoop = core.IOLoop
 
 -- Loops that are watched.
@@ -52,4 +57,6 @@ end
 
 -- A coroutine that is resumed on behalf of a callback of a loop that is `watched` is resumed by
 -- core.resume(loop, coroutine, ...), so that a block in it is told of.
-return {watched = watched}
+core.blocked_module = {watched = watched}
+
+return core.blocked_module

@@ -5,6 +5,11 @@
 -- Errors raised here are strings that begin with a name: CANCELLED, and "ETIMEDOUT: ...".
 local core = require("zmqloop.core")
 
+-- One per state, as the core is: what two of them had made would not fit together.
+if core.future_module then
+  return core.future_module
+end
+
 local IOLoop = core.IOLoop
 local select = select
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
@@ -284,7 +289,7 @@ local elsewhere = {
   Queue = "queues", PriorityQueue = "queues", LifoQueue = "queues",
 }
 
-return setmetatable({
+core.future_module = setmetatable({
   Future = Future,
   CANCELLED = CANCELLED,
   is_future = is_future,
@@ -297,3 +302,5 @@ return setmetatable({
     return elsewhere[name] and require("zmqloop." .. elsewhere[name])[name]
   end,
 })
+
+return core.future_module

@@ -259,8 +259,11 @@ function IOLoop.handle_callback_exception(_, callback, _, traceback)
   io.stderr:write("Exception in callback ", tostring(callback), ":\n", tostring(traceback), "\n")
 end
 
-require("zmqloop.blocked") -- the loop's methods log_stack(), set_blocking_log_threshold() and so on
-require("zmqloop.task") -- the loop's methods spawn(), run_sync(), add_future()
+lazy(IOLoop, {
+  spawn = "task", run_sync = "task", add_future = "task",
+  log_stack = "blocked", set_blocking_signal_threshold = "blocked",
+  set_blocking_log_threshold = "blocked",
+})
 
 return lazy({
   IOLoop = IOLoop,

@@ -4,6 +4,12 @@
 -- user's callback, and so is what sends. csrc/lua/stream_jit.c has the other half, and what it
 -- cannot do here takes the road of the other Luas.
 local core = require("zmqloop.core")
+
+-- One per state, as the core is: what two of them had made would not fit together.
+if core.jit_module then
+  return core.jit_module
+end
+
 local ffi = require("ffi")
 
 local cast, to_string = ffi.cast, ffi.string
@@ -229,9 +235,11 @@ core.ZMQStream.send = make_send(core.ZMQStream.send)
 core.ZMQStream.send_string = make_send(core.ZMQStream.send_string)
 core.ZMQStream.send_multipart = send_multipart
 
-return {
+core.jit_module = {
   --- Has the stream sent by compiled code.
   attach = function(stream)
     addresses[stream] = cast("void *", stream)
   end,
 }
+
+return core.jit_module

@@ -5,9 +5,6 @@
 -- has it or defines it in the object: the name of one of zmqloop's, or one that is loaded. pairs()
 -- sees those that were asked for. Returns the object.
 return function(object, homes)
-  for name in pairs(homes) do
-    object[name] = nil -- a class outlives its modules where package.loaded is emptied
-  end
   local metatable = getmetatable(object) or {}
   function metatable.__index(_, name)
     local home = homes[name]

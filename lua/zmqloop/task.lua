@@ -2,6 +2,12 @@
 -- loop:spawn(fn) runs fn in a coroutine; what waits, as sleep() and Future:await(), suspends only
 -- that. A task is a future of what its function returns.
 local core = require("zmqloop.core")
+
+-- One per state, as the core is: what two of them had made would not fit together.
+if core.task_module then
+  return core.task_module
+end
+
 local future = require("zmqloop.future")
 
 local IOLoop = core.IOLoop
@@ -718,7 +724,7 @@ function IOLoop:run_sync(fn, timeout)
   return task:result()
 end
 
-return {
+core.task_module = {
   Task = Task,
   CANCELLED = CANCELLED,
   sleep = sleep,
@@ -744,3 +750,5 @@ return {
   is_outside = is_outside,
   unpack = unpack,
 }
+
+return core.task_module

@@ -92,8 +92,8 @@ function ZMQStream:set_close_callback(fn) end
 ---@param options? zmqloop.SendOptions|zmqloop.Callable a callable is the callback
 ---@return true|zmqloop.Tracker|nil accepted
 ---@return string? message
----@return string? name EAGAIN (the queue is full: `set_send_hwm`), ESHUTDOWN (`drain`), ENOTSUP, EMSGSIZE (over norm),
---- EHOSTUNREACH (a ROUTER with router_mandatory), ETERM, ENOTSOCK, ENOMEM
+---@return string? name EAGAIN (the queue is full: `set_send_hwm`), ESHUTDOWN (`drain`), ENOTSUP,
+--- EMSGSIZE (over norm), EHOSTUNREACH (a ROUTER with router_mandatory), ETERM, ENOTSOCK, ENOMEM
 function ZMQStream:send(data, options) end
 
 ---The same as `send`.
