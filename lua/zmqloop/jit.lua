@@ -41,9 +41,9 @@ local next_message, show_frame = functions.next_message, functions.show_frame
 local take_message, leave_message = functions.take_message, functions.leave_message
 local send_frame, send_frames = functions.send_frame, functions.send_frames
 
--- Answers of next_message() besides the number of frames, one of take_frame(), one of our own.
+-- Answers of next_message() besides the number of frames, and one of our own.
 local TURN_OVER, ASK_AGAIN, NOT_HERE = 0, -1, -2
-local PEEK, YIELDED = 2, -3
+local YIELDED = -3
 
 -- ---- receiving -------------------------------------------------------------------------------
 
