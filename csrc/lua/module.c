@@ -220,13 +220,13 @@ static const constant constants[] = {
     {NULL, 0},
 };
 
-/* The name of a socket's type: "REP". */
+/* The name of a socket's type, "REP"; NULL if it has none here. */
 const char *zlua_type_name(int type) {
   const constant *it = socket_types;
   while (it->name && it->value != type) {
     it++;
   }
-  return it->name ? it->name : "?";
+  return it->name;
 }
 
 /* [-0, +0] table[NAME] = number, in the table on the top */

@@ -282,6 +282,11 @@ static int new_socket(lua_State *L) {
   if (rc < 0) {
     return zlua_fail(L, rc);
   }
+  if (!zlua_type_name(type)) {
+    /* libzmq makes those of its drafts also where it was built without them. */
+    lua_pushfstring(L, "type %d", type);
+    return zlua_fail_at(L, -EINVAL, lua_tostring(L, -1));
+  }
   socket->type = type;
   socket->zmq = zmq_socket(context->zmq, type);
   if (!socket->zmq) {
@@ -367,7 +372,8 @@ static int socket_handle(lua_State *L) {
 static int socket_tostring(lua_State *L) {
   const zlua_socket *socket =
       zlua_check_self(L, &zlua_class_socket, "tostring");
-  lua_pushfstring(L, "zmq.Socket (%s, %s): %p", zlua_type_name(socket->type),
+  const char *type = zlua_type_name(socket->type);
+  lua_pushfstring(L, "zmq.Socket (%s, %s): %p", type ? type : "?",
                   socket->zmq ? "open" : "closed", (const void *)socket);
   return 1;
 }

@@ -173,6 +173,18 @@ describe("what libzmq would abort on", function()
     assert.is_true(router:set("router_raw", 0))
   end))
 
+  -- Which libzmq makes where it was built without drafts too. A DGRAM aborts when it has no peer.
+  it("sockets of types that are not in its table", test(function(t)
+    local known = {}
+    for _, number in pairs(require("zmqloop.core").socket_types) do known[number] = true end
+    for number = 0, 30 do
+      if not known[number] then
+        local message = fails("EINVAL", t.ctx:socket(number))
+        assert.matches(tostring(number), message)
+      end
+    end
+  end))
+
   it("messages of several frames sent by a socket that conflates", test(function(t)
     for _, kind in ipairs{"PUSH", "PUB", "DEALER"} do
       local socket = t:socket(kind, {conflate = 1})
