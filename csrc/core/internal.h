@@ -333,10 +333,10 @@ struct zl_stream {
   bool drained;  /* this turn ended because the socket had no more */
   int lost;      /* the error that this turn ended with; 0: none */
   bool whole;    /* frames hold a whole message */
-  bool large;        /* one of the frames is */
-  int size;          /* of the frame received last, as zmq_msg_recv() told */
-  int count;         /* frames received so far */
-  int spent;         /* the first so many are of messages of this turn */
+  bool large;    /* one of the frames is */
+  int size;      /* of the frame received last, as zmq_msg_recv() told */
+  int count;     /* frames received so far */
+  int spent;     /* the first so many are of messages of this turn */
   int capacity;
   zmq_msg_t *frames;
   bool flushing; /* in zl_stream_flush(): stopping does not end the turn */

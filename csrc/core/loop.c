@@ -271,8 +271,8 @@ static int wait_virtually(zl_loop *loop, int64_t timeout_ns) {
 static const int64_t LOOK_NS = 50000;
 
 static int look_for_events(zl_loop *loop) {
-  bool may_skip = loop->endless && !loop->hosted &&
-                  loop->clock == zl__clock_monotonic;
+  bool may_skip =
+      loop->endless && !loop->hosted && loop->clock == zl__clock_monotonic;
   if (may_skip && loop->stats.tick - loop->looked < LOOK_NS) {
     return 0;
   }

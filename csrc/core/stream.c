@@ -158,8 +158,8 @@ static inline bool try_frame(zl_stream *stream) {
   return stream->size >= 0;
 }
 
-/* Counts the frame that has come, behind `before` others. Returns 1 if it is the
- * last of its message, or 0. */
+/* Counts the frame that has come, behind `before` others. Returns 1 if it is
+ * the last of its message, or 0. */
 static inline int add_frame(zl_stream *stream, int before) {
   stream->count = before + 1;
   stream->large = (before > 0 && stream->large) || stream->size > LARGE_FRAME;
@@ -194,7 +194,8 @@ static int receive_rest(zl_stream *stream) {
   return rc;
 }
 
-/* Returns 1: frames hold a whole message; or an error. Most of what the core does for a small message. */
+/* Returns 1: frames hold a whole message; or an error. Most of what the core
+ * does for a small message. */
 ZL__HOT int receive_message(zl_stream *stream) {
   int rc = 0;
   if (stream->count == 0) { /* there is always room for one */
@@ -636,8 +637,7 @@ static int send_or_refuse(zl_stream *stream, const zl_frame *frames,
 /* One frame that libzmq takes at once, and nobody wants to hear of; what fails
  * here is tried again the long way, which knows what to do then. */
 static inline bool send_at_once(zl_stream *stream, const zl_frame *frame) {
-  bool may_send =
-      !over(stream) && !stream->draining && !stream->queue.unsent;
+  bool may_send = !over(stream) && !stream->draining && !stream->queue.unsent;
   if (!may_send || !try_bytes(&stream->socket, frame, ZMQ_DONTWAIT)) {
     return false;
   }

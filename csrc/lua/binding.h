@@ -313,7 +313,7 @@ struct zlua_socket {
   bool uses_norm;         /* which does not carry long frames */
   bool probes;            /* new connections with an empty message */
   bool raw;               /* a ROUTER that was made so */
-  bool looked;            /* since the last receive libzmq was asked for its readiness */
+  bool looked; /* since the last receive libzmq was asked for its readiness */
   zlua_inbox inbox;
   zlua_outbox outbox;
 };

@@ -719,8 +719,8 @@ static int send(lua_State *L, zlua_socket *socket, const char *method,
   }
   int answer = lua_gettop(L);
   rc = message.has_frames || zlua_needs_message(&options)
-               ? send_messages(L, socket, message.count, &options)
-               : send_strings(L, socket, message.count, options.flags);
+           ? send_messages(L, socket, message.count, &options)
+           : send_strings(L, socket, message.count, options.flags);
   if (rc < 0) {
     return zlua_fail_send(L, rc, &options);
   }
