@@ -38,6 +38,24 @@ describe("PeriodicCallback", function()
     end
   end))
 
+  it("stays on the grid where a call that has missed cycles fails", test(function(t)
+    local loop = t:keep(IOLoop{clock = "virtual"})
+    loop:on_error(noop)
+    for _, yields in ipairs{false, true} do
+      local start, calls = loop:time(), {}
+      local periodic = PeriodicCallback(function()
+        calls[#calls + 1] = math.floor((loop:time() - start) * 1000 + 0.5)
+        if #calls == 1 and yields then zmqloop.sleep(0.025) end
+        if #calls == 1 and not yields then loop:advance(0.025) end
+        if #calls < 3 then error("a failure") end
+      end, 10, loop)
+      periodic:start()
+      for _ = 1, 8 do loop:advance(0.01) end
+      periodic:stop()
+      assert.same({10, 40, 50}, {calls[1], calls[2], calls[3]})
+    end
+  end))
+
   it("skips the cycles it missed and stays on the grid", test(function(t)
     local calls = {}
     local periodic

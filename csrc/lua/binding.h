@@ -158,6 +158,7 @@ struct zlua_loop {
   int slots;                /* where on its stack the slots begin */
   bool failed;              /* ZLUA_LEFT_ERROR is to be raised */
   bool raises;              /* on_error("raise") */
+  int64_t failed_ns;        /* when a callback raised an error last */
   bool sigint_handled;      /* SIGINT had a handler when the loop was entered */
   char slowest[LUA_IDSIZE + 16]; /* where the slowest callback begins */
   int serial;       /* its key in the table of loops: zlua_push_loop() */

@@ -162,6 +162,7 @@ static void report(zlua_loop *loop, lua_State *runner, int runner_index) {
   if (!loop->core) {
     return; /* closed by the callback, with all who might care */
   }
+  loop->failed_ns = zl_loop_time_ns(loop->core);
   if (loop->raises || was_interrupted(loop)) {
     lua_xmove(runner, L, 1);
     zlua_close_failed(runner);

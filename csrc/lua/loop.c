@@ -517,6 +517,13 @@ static int loop_stats(lua_State *L) {
   return 1;
 }
 
+/* failed_at(loop) -> when the last error of a callback was raised */
+static int failed_at(lua_State *L) {
+  const zlua_loop *loop = check_self(L, "failed_at");
+  lua_pushnumber(L, (lua_Number)loop->failed_ns / 1e9);
+  return 1;
+}
+
 /* calling(loop, callback): what runs now is called on behalf of it. */
 static int calling(lua_State *L) {
   (void)check_self(L, "calling");
@@ -617,10 +624,15 @@ static const luaL_Reg metamethods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"new_loop", new_loop},           {"open_loop", open_loop},
-    {"close_loop", loop_close},       {"loop_objects", loop_objects},
-    {"running_loop", running_loop},   {"calling", calling},
-    {"error_handler", error_handler}, {NULL, NULL},
+    {"new_loop", new_loop},
+    {"open_loop", open_loop},
+    {"close_loop", loop_close},
+    {"loop_objects", loop_objects},
+    {"running_loop", running_loop},
+    {"calling", calling},
+    {"failed_at", failed_at},
+    {"error_handler", error_handler},
+    {NULL, NULL},
 };
 
 /* [-0, +0] module table on the top. */

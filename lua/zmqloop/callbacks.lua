@@ -178,14 +178,29 @@ local function schedule(self, when)
   end
 end
 
+-- A call has ended at `ended`: skips the points that it has taken. Returns whether there were any.
+local function skip_taken(self, ended)
+  local taken = self.missed == "skip" and ended >= self.next_time
+  if taken then
+    self.overrun = 1 + advance(self, ended)
+    schedule(self, self.next_time)
+  end
+  return taken
+end
+
 -- The next call is scheduled before this one, which may fail, and put right after it, which may
--- have taken long. stop() within ends the series, and stop() with start() begins another: both
--- change the handle.
+-- have taken long; if it has failed, when the next one comes. stop() within ends the series, and
+-- stop() with start() begins another: both change the handle.
 function call(self)
   local timeout, loop = self.timeout, self.running_loop
   local now = loop:time()
   if is_suspended(self) then
     return schedule(self, (next_point(self, now, true)))
+  end
+  local failed = self.body ~= nil
+  self.body = nil
+  if failed and skip_taken(self, core.failed_at(loop)) then
+    return
   end
   self.skipped, self.overrun = self.overrun + advance(self, now), 0
   schedule(self, self.next_time)
@@ -193,12 +208,8 @@ function call(self)
   self.body = coroutine.running()
   self.callback()
   self.body = nil
-  if self.timeout == timeout and self.missed == "skip" then
-    now = loop:time()
-    if now >= self.next_time then
-      self.overrun = 1 + advance(self, now)
-      schedule(self, self.next_time)
-    end
+  if self.timeout == timeout then
+    skip_taken(self, loop:time())
   end
 end
 
