@@ -49,7 +49,9 @@ end
 -- The flags, or options with flags, of an attempt, and whether it is to be the only one. What is
 -- neither is for the attempt to refuse.
 local function of_attempt(flags)
-  if type(flags) == "number" then
+  if flags == nil then
+    return DONTWAIT, false
+  elseif type(flags) == "number" then
     local only = flags % (2 * DONTWAIT) >= DONTWAIT
     return only and flags or flags + DONTWAIT, only
   elseif type(flags) ~= "table" then
@@ -109,17 +111,19 @@ local function wait(self, method, line, option, attempt, a, b)
   return nil, message, name
 end
 
+-- Whether to try it before waiting: nobody waits in the line, and the task's turn is not over.
+local function may_try(self, line)
+  local place = self.watch
+  at_once = at_once - 1
+  return not (place and place[line].first or at_once < 0 and is_turn_over())
+end
+
 --- Receives one frame, as zmq's Socket:recv(); waits as long as the option `rcvtimeo` says, unless
 -- flags has DONTWAIT. After that, and if the socket is closed meanwhile, returns nil, message,
 -- "EAGAIN" or "ENOTSOCK".
 function Socket:recv(flags, copy)
-  local attempt_flags, only = DONTWAIT, false
-  if flags ~= nil then
-    attempt_flags, only = of_attempt(flags)
-  end
-  local place = self.watch
-  at_once = at_once - 1
-  if only or not (place and place.readers.first or at_once < 0 and is_turn_over()) then
+  local attempt_flags, only = of_attempt(flags)
+  if only or may_try(self, "readers") then
     local frame, message, name = plain_recv(self, attempt_flags, copy)
     if frame then
       return frame
@@ -132,13 +136,8 @@ end
 
 --- Receives a whole message, a list of frames; see recv().
 function Socket:recv_multipart(flags, copy)
-  local attempt_flags, only = DONTWAIT, false
-  if flags ~= nil then
-    attempt_flags, only = of_attempt(flags)
-  end
-  local place = self.watch
-  at_once = at_once - 1
-  if only or not (place and place.readers.first or at_once < 0 and is_turn_over()) then
+  local attempt_flags, only = of_attempt(flags)
+  if only or may_try(self, "readers") then
     local frames, message, name = plain_recv_multipart(self, attempt_flags, copy)
     if frames then
       return frames
@@ -162,13 +161,8 @@ end
 -- flags have DONTWAIT. After that, and if the socket is closed meanwhile, returns nil, message,
 -- "EAGAIN" or "ENOTSOCK", and nothing was sent.
 function Socket:send(data, flags)
-  local attempt_flags, only = DONTWAIT, false
-  if flags ~= nil then
-    attempt_flags, only = of_attempt(flags)
-  end
-  local place = self.watch
-  at_once = at_once - 1
-  if only or not (place and place.writers.first or at_once < 0 and is_turn_over()) then
+  local attempt_flags, only = of_attempt(flags)
+  if only or may_try(self, "writers") then
     local sent, message, name = plain_send(self, data, attempt_flags)
     if sent or name == "EAGAIN" and is_dropped(self) then
       if flags ~= nil or self.more then
@@ -185,13 +179,8 @@ end
 
 --- Sends a list of frames as one message; see send().
 function Socket:send_multipart(frames, flags)
-  local attempt_flags, only = DONTWAIT, false
-  if flags ~= nil then
-    attempt_flags, only = of_attempt(flags)
-  end
-  local place = self.watch
-  at_once = at_once - 1
-  if only or not (place and place.writers.first or at_once < 0 and is_turn_over()) then
+  local attempt_flags, only = of_attempt(flags)
+  if only or may_try(self, "writers") then
     local sent, message, name = plain_send_multipart(self, frames, attempt_flags)
     if sent then
       return sent
