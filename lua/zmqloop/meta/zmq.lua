@@ -33,7 +33,8 @@ function Context:shutdown() end
 function Context:term() end
 
 ---Closes all of its sockets, with the streams and handlers on them, and
----terminates it. PyZMQ: `Context.destroy`.
+---terminates it. Messages of a connection that was ended by `disconnect` linger as
+---the option `linger` said then, and this waits for them. PyZMQ: `Context.destroy`.
 ---@param linger? integer milliseconds for each socket, -1 for ever; nil: what each socket has
 ---@return true? ok nil on failure
 ---@return string? message
