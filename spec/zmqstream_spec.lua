@@ -176,6 +176,34 @@ describe("ZMQStream", function()
       assert.has_error(function() pull:on_recv(noop, {unpcak = true}) end)
     end))
 
+    -- There are roads for few and for many frames, and for small and large ones.
+    it("gets messages of any shape, as lists and unpacked", test(function(t)
+      local sizes, sent, shape = {0, 1, 29, 30, 1024, 1025, 70000}, {}, 0
+      for round = 1, 8 do
+        for count = 1, 10 do
+          local frames = {}
+          for i = 1, count do
+            shape = shape + 1
+            frames[i] = ("%d"):format(shape % 10):rep(sizes[(shape + round) % #sizes + 1])
+          end
+          sent[#sent + 1] = frames
+        end
+      end
+      for _, unpacked in ipairs{false, true} do
+        local pull, push = t:streams("PULL", "PUSH")
+        local received = {}
+        pull:on_recv(function(first, ...)
+          received[#received + 1] = unpacked and {first, ...} or first
+          if #received == #sent then t.loop:stop() end
+        end, {unpack = unpacked})
+        for _, frames in ipairs(sent) do
+          assert(push:send_multipart(frames))
+        end
+        t:start()
+        assert.same(sent, received)
+      end
+    end))
+
     it("with unpack takes a message of very many frames", test(function(t)
       local pull, push = t:streams("PULL", "PUSH")
       pull:on_recv(t.expect(function(...)

@@ -248,7 +248,7 @@ int zlua_socket_set(lua_State *L) {
   zlua_socket *socket = zlua_check_socket(L, 1, "set", 0);
   lua_settop(L, 3);
   zlua_option option = check_socket_option(L, "set");
-  setting it;
+  setting it = {0};
   check_setting(L, "set", 3, &option, &it);
   int rc = set_keeping_conflation(socket, &option, &it);
   if (rc < 0) {
@@ -361,7 +361,7 @@ static int set_default(lua_State *L, const zlua_option *option) {
     return fail(L, -EINVAL, option, ZLUA_OPTION_SET);
   }
   if (!lua_isnil(L, 3)) {
-    setting it;
+    setting it = {0};
     check_setting(L, "set", 3, option, &it);
   }
   push_defaults(L, 1);
@@ -385,7 +385,7 @@ void zlua_apply_defaults(lua_State *L, int index, zlua_socket *socket) {
   for (int i = 0; lua_istable(L, -1) && zlua_socket_options[i].name; i++) {
     lua_rawgeti(L, -1, i + 1);
     if (!lua_isnil(L, -1)) {
-      setting it;
+      setting it = {0};
       check_setting(L, "set", lua_gettop(L), &zlua_socket_options[i], &it);
       (void)apply(socket, &zlua_socket_options[i], &it);
     }

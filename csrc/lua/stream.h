@@ -69,11 +69,14 @@ static inline bool zlua_stream_is_active(const zlua_stream *stream) {
          zl_stream_busy(stream->core);
 }
 
+/* As many as jit.lua has room for. */
+enum { ZLUA_FEW_FRAMES = 8 };
+
 /* A turn of a stream, for the calls that serve it. The first four fields are
  * what jit.lua uses: they are as declared there. */
 typedef struct zlua_turn {
-  const void *data; /* of the frame that was asked for last */
-  int size;
+  const void *data[ZLUA_FEW_FRAMES]; /* the frames that are shown */
+  int size[ZLUA_FEW_FRAMES];
   zlua_conversion *converting; /* the stream's */
   zl_stream *const *core;      /* the same */
   bool begun;                  /* what is looked up once is on the stack */

@@ -14,23 +14,43 @@
 
 /* ---- receiving ---------------------------------------------------------- */
 
-/* Shows the frame, from 0, of the message at hand. Returns 0 if it is too long
- * for this road. */
-static int show_frame(zlua_turn *turn, int i) {
-  size_t size = zmq_msg_size(&turn->frames[i]);
-  turn->data = zmq_msg_data(&turn->frames[i]);
-  turn->size = (int)size;
+/* What next_message() answers besides the number of frames. */
+enum { TURN_OVER = 0, ASK_AGAIN = -1, NOT_HERE = -2 };
+
+static bool show_frame(zlua_turn *turn, int i, const void *data, size_t size) {
+  turn->data[i] = data;
+  turn->size[i] = (int)size;
   return size <= INT_MAX;
 }
 
-/* What next_message() and take_frame() answer besides the number of frames. */
-enum { TURN_OVER = 0, ASK_AGAIN = -1, NOT_HERE = -2 };
+/* As next_message(), for what is more than one small frame. Not in that one,
+ * whose usual case needs few registers. */
+#ifdef __GNUC__
+__attribute__((noinline))
+#endif
+static int
+show_message(zlua_turn *turn) {
+  zlua_stream *stream = turn->stream;
+  int count = zl_stream_peek(stream->core, &turn->frames);
+  if (count < 0 || count > ZLUA_FEW_FRAMES) {
+    return NOT_HERE;
+  }
+  for (int i = 0; i < count; i++) {
+    zmq_msg_t *frame = &turn->frames[i];
+    if (!show_frame(turn, i, zmq_msg_data(frame), zmq_msg_size(frame))) {
+      return NOT_HERE;
+    }
+  }
+  stream->converting = ZLUA_PEEKED;
+  return count;
+}
 
-/* The usual case of next_message() and take_message() in one, as
- * zl_stream_take() is of the core's: 1, with the frame shown, ZL_PEEK for other
- * messages, or as next_message(). When the frame is Lua's the caller clears
- * `converting`. */
-static int take_frame(zlua_turn *turn) {
+/* The number of frames of the next message, which are shown; or that the turn
+ * is over; that the user's function has to be asked for again; or that this
+ * message is one for the other road. When the frames are Lua's, the caller
+ * clears `converting` if the message is taken, and calls take_message() if it
+ * was only peeked at. */
+static int next_message(zlua_turn *turn) {
   zlua_stream *stream = turn->stream;
   zl_frame frame;
   if (!stream->core) {
@@ -41,37 +61,15 @@ static int take_frame(zlua_turn *turn) {
   }
   int rc = zl_stream_take(stream->core, &frame);
   if (rc == 1) {
-    turn->data = frame.data;
-    turn->size = (int)frame.size;
+    (void)show_frame(turn, 0, frame.data, frame.size);
     stream->converting = ZLUA_TAKEN;
+    return 1;
   }
-  return rc < 0 ? NOT_HERE : rc;
+  return rc == ZL_PEEK ? show_message(turn) : rc < 0 ? NOT_HERE : TURN_OVER;
 }
 
-/* The number of frames of the next message, whose first is shown; or that the
- * turn is over; that the user's function has to be asked for again; or that
- * this message is one for the other road. */
-static int next_message(zlua_turn *turn) {
-  zlua_stream *stream = turn->stream;
-  if (!stream->core) {
-    return TURN_OVER;
-  }
-  if (turn->changes != stream->handle.loop->changes) {
-    return ASK_AGAIN;
-  }
-  int count = zl_stream_peek(stream->core, &turn->frames);
-  if (count == 0) {
-    return TURN_OVER;
-  }
-  if (count < 0 || !show_frame(turn, 0)) {
-    return NOT_HERE;
-  }
-  stream->converting = ZLUA_PEEKED;
-  return count;
-}
-
-/* The message has become Lua's. Returns 0 if a finalizer that ran meanwhile has
- * closed the stream. */
+/* The message that was peeked at has become Lua's. Returns 0 if a finalizer
+ * that ran meanwhile has closed the stream. */
 static int take_message(zlua_turn *turn) {
   zlua_stream *stream = turn->stream;
   stream->converting = ZLUA_NO_MESSAGE;
@@ -80,11 +78,6 @@ static int take_message(zlua_turn *turn) {
   }
   zl_stream_pop(stream->core);
   return 1;
-}
-
-/* The message at hand is left to the other road. */
-static void leave_message(zlua_turn *turn) {
-  turn->stream->converting = ZLUA_NO_MESSAGE;
 }
 
 /* receiver(active, state, turn) -> the user's function, with_stream, unpack,
@@ -127,13 +120,10 @@ static int send_frame(zlua_stream *stream, const char *data, size_t size) {
   return send_message(stream, &frame, 1);
 }
 
-/* As many as jit.lua has room for. */
-enum { FEW_FRAMES = 8 };
-
 static int send_frames(zlua_stream *stream, const char *const *data,
                        const size_t *sizes, int count) {
-  zl_frame frames[FEW_FRAMES];
-  for (int i = 0; i < count && i < FEW_FRAMES; i++) {
+  zl_frame frames[ZLUA_FEW_FRAMES];
+  for (int i = 0; i < count && i < ZLUA_FEW_FRAMES; i++) {
     frames[i] = (zl_frame){.data = data[i], .size = sizes[i]};
   }
   return send_message(stream, frames, (size_t)count);
@@ -152,11 +142,8 @@ static int keep_stream(lua_State *L) {
 
 /* As declared in jit.lua. */
 typedef struct jit_functions {
-  int (*take_frame)(zlua_turn *turn);
   int (*next_message)(zlua_turn *turn);
-  int (*show_frame)(zlua_turn *turn, int i);
   int (*take_message)(zlua_turn *turn);
-  void (*leave_message)(zlua_turn *turn);
   int (*send_frame)(zlua_stream *stream, const char *data, size_t size);
   int (*send_frames)(zlua_stream *stream, const char *const *data,
                      const size_t *sizes, int count);
@@ -166,11 +153,8 @@ typedef struct jit_functions {
 static int push_jit_functions(lua_State *L) {
   jit_functions *functions = lua_newuserdata(L, sizeof *functions);
   *functions = (jit_functions){
-      .take_frame = take_frame,
       .next_message = next_message,
-      .show_frame = show_frame,
       .take_message = take_message,
-      .leave_message = leave_message,
       .send_frame = send_frame,
       .send_frames = send_frames,
   };

@@ -17,18 +17,15 @@ local raw_send_multipart = core.ZMQStream.send_multipart
 
 -- As in C: csrc/lua/stream.h, binding.h, stream_jit.c and zmqloop.h.
 local turn_pointer = ffi.typeof([[struct {
-  const void *data;
-  int size;
+  const void *data[8];
+  int size[8];
   int *converting;
   const void *const *core;
 } *]])
 local calls_pointer = ffi.typeof("const struct { double serial; } *")
 local functions_pointer = ffi.typeof([[const struct {
-  int (*take_frame)(void *turn);
   int (*next_message)(void *turn);
-  int (*show_frame)(void *turn, int i);
   int (*take_message)(void *turn);
-  void (*leave_message)(void *turn);
   int (*send_frame)(void *stream, const char *data, size_t size);
   int (*send_frames)(void *stream, const char *const *data, const size_t *sizes, int count);
 } *]])
@@ -36,96 +33,79 @@ local functions_pointer = ffi.typeof([[const struct {
 local functions_userdata = core.jit_functions() -- holds them
 local functions = cast(functions_pointer, functions_userdata)
 local calls = cast(calls_pointer, core.calls)
-local take_frame = functions.take_frame
-local next_message, show_frame = functions.next_message, functions.show_frame
-local take_message, leave_message = functions.take_message, functions.leave_message
+local next_message, take_message = functions.next_message, functions.take_message
 local send_frame, send_frames = functions.send_frame, functions.send_frames
 
 -- Answers of next_message() besides the number of frames, and one of our own.
 local TURN_OVER, ASK_AGAIN, NOT_HERE = 0, -1, -2
 local YIELDED = -3
 
+-- What `converting` says of a message.
+local NO_MESSAGE, TAKEN = 0, 2
+
 -- ---- receiving -------------------------------------------------------------------------------
 
 -- A call that has yielded is gone on with when its turn is long over: then there is another call of
 -- the core, or none.
 
--- The frames of the message at hand, or nil: one is too long for this road.
-local function list_frames(turn, count)
-  local frames = {to_string(turn.data, turn.size)}
-  for i = 2, count do
-    if show_frame(turn, i - 1) == 0 then
-      leave_message(turn)
-      return nil
-    end
-    frames[i] = to_string(turn.data, turn.size)
+local function frame(turn, i)
+  return to_string(turn.data[i], turn.size[i])
+end
+
+-- The message that is shown is Lua's. Whether the stream is still open: a finalizer that ran
+-- meanwhile may have closed it.
+local function is_received(turn)
+  if turn.converting[0] == TAKEN then
+    turn.converting[0] = NO_MESSAGE
+    return turn.core[0] ~= nil
   end
-  return frames
+  return take_message(turn) ~= 0
 end
 
--- The frame that take_frame() has given is Lua's. Whether the stream is still open: a finalizer
--- that ran meanwhile may have closed it.
-local function taken(turn)
-  turn.converting[0] = 0
-  return turn.core[0] ~= nil
-end
-
--- Each of these calls fn for one message after the other, and returns what ended that: an answer,
--- or the number of frames of a message that is not for it.
+-- Each of these calls fn for one message after the other, and returns the answer that ended that.
 
 local function receive_lists(turn, serial, fn)
-  local count = take_frame(turn)
+  local count = next_message(turn)
   while count > 0 do
-    local frames, open
-    if count == 1 then
-      frames = {to_string(turn.data, turn.size)}
-      open = taken(turn)
-    else
-      count = next_message(turn)
-      frames = count > 0 and list_frames(turn, count)
-      if not frames then
-        return count
-      end
-      open = take_message(turn) ~= 0
+    local frames = {frame(turn, 0)}
+    for i = 2, count do
+      frames[i] = frame(turn, i - 1)
     end
-    if not open then
+    if not is_received(turn) then
       return TURN_OVER
     end
     fn(frames)
     if calls.serial ~= serial then
       return YIELDED
     end
-    count = take_frame(turn)
+    count = next_message(turn)
   end
   return count
 end
 
-local function receive_single_frames(turn, serial, fn)
-  local count = take_frame(turn)
+local function receive_unpacked(turn, serial, fn)
+  local count = next_message(turn)
   while count > 0 do
-    local data, open
     if count == 1 then
-      data = to_string(turn.data, turn.size)
-      open = taken(turn)
-    else
-      count = next_message(turn)
-      if count ~= 1 then
-        break
+      local only = frame(turn, 0)
+      if not is_received(turn) then
+        return TURN_OVER
       end
-      data = to_string(turn.data, turn.size)
-      open = take_message(turn) ~= 0
+      fn(only)
+    elseif count == 2 then
+      local first, second = frame(turn, 0), frame(turn, 1)
+      if not is_received(turn) then
+        return TURN_OVER
+      end
+      fn(first, second)
+    else
+      turn.converting[0] = NO_MESSAGE
+      return NOT_HERE
     end
-    if not open then
-      return TURN_OVER
-    end
-    fn(data)
     if calls.serial ~= serial then
       return YIELDED
     end
-    count = take_frame(turn)
-  end
-  if count > 0 then
-    leave_message(turn)
+    count = next_message(turn)
   end
   return count
 end
@@ -133,7 +113,7 @@ end
 -- Which of them serves a stream; nil if none does.
 local function choose(with_stream, unpack)
   if unpack then
-    return not with_stream and receive_single_frames or nil
+    return not with_stream and receive_unpacked or nil
   end
   return receive_lists
 end
