@@ -89,6 +89,7 @@ static int receiver(lua_State *L) {
   if (!stream->core || !stream->copy || loop->clock) {
     return 0;
   }
+  zlua_stream_make_room(L);
   turn->changes = loop->changes;
   (void)zlua_stream_push(L, stream, 1);
   zlua_getuservalue(L, -1);

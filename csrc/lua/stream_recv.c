@@ -10,6 +10,8 @@
  */
 #include "stream.h"
 
+#include <errno.h>
+
 /* [-0, +1 or +count] pushes the strings, as a list or one by one. */
 static void push_strings(lua_State *L, zmq_msg_t *frames, int count,
                          bool as_list) {
@@ -70,8 +72,28 @@ enum {
   TURN_CALLBACK /* the user's function */
 };
 
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* More than the frame of any Lua function has. */
+enum { LARGEST_FRAME = 256 };
+
+/* [-0, +0] makes room for the call of the user's function while the message is
+ * still with the core: stack, and what Lua keeps of a call, which it has if it
+ * has called before. */
+void zlua_stream_make_room(lua_State *L) {
+  if (!lua_checkstack(L, LARGEST_FRAME + LUA_MINSTACK)) {
+    zlua_raise(L, -ENOMEM);
+  }
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+}
+
 /* [-0, +3] */
 static void begin_turn(lua_State *L, zlua_turn *it) {
+  zlua_stream_make_room(L);
   (void)zlua_stream_push(L, it->stream, TURN_ACTIVE);
   zlua_getuservalue(L, TURN_STREAM);
   lua_pushnil(L);

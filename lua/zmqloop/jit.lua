@@ -53,11 +53,12 @@ local function frame(turn, i)
 end
 
 -- The message that is shown is Lua's. Whether the stream is still open: a finalizer that ran
--- meanwhile may have closed it.
+-- meanwhile may have closed it. Interpreted, reading a pointer asks for memory, and that comes first.
 local function is_received(turn)
   if turn.converting[0] == TAKEN then
+    local is_open = turn.core[0] ~= nil
     turn.converting[0] = NO_MESSAGE
-    return turn.core[0] ~= nil
+    return is_open
   end
   return take_message(turn) ~= 0
 end
