@@ -15,6 +15,7 @@ import itertools
 import math
 import os
 import re
+import statistics
 import sys
 import tempfile
 
@@ -93,16 +94,15 @@ def count(run, peer):
 
 
 def count_all(names, times):
-    """The most instructions by row and peer. Other runs do not change them, so that cores are
-    shared; the seeds of Lua's hashes do, by 1 %, and in one run of ten LuaJIT's compiler does
-    without the table of frames, which is 40 % less."""
+    """Medians of instructions by row and peer. Other runs do not change them, so that cores are
+    shared; the seeds of Lua's hashes do, by 1 %."""
     todo = [(run, peer) for name in names for run in CASES[name] for peer in BOTH] * times
     found = collections.defaultdict(list)
     with concurrent.futures.ThreadPoolExecutor(len(measure.CORES)) as pool:
         for (_, peer), counts in zip(todo, pool.map(lambda task: count(*task), todo)):
             for row, figure in counts.items():
                 found[row, peer].append(figure)
-    return {key: max(figures) for key, figures in found.items()}
+    return {key: statistics.median(figures) for key, figures in found.items()}
 
 
 def rows_of(figures, left_out=()):
