@@ -72,23 +72,19 @@ enum {
   TURN_CALLBACK /* the user's function */
 };
 
-static int nothing(lua_State *L) {
-  (void)L;
-  return 0;
-}
-
 /* More than the frame of any Lua function has. */
 enum { LARGEST_FRAME = 256 };
 
 /* [-0, +0] makes room for the call of the user's function while the message is
- * still with the core: stack, and what Lua keeps of a call, which it has if it
- * has called before. */
+ * still with the core: stack, and from 5.2 on what Lua keeps of a call, which
+ * it has if it has called before. */
 void zlua_stream_make_room(lua_State *L) {
   if (!lua_checkstack(L, LARGEST_FRAME + LUA_MINSTACK)) {
     zlua_raise(L, -ENOMEM);
   }
-  lua_pushcfunction(L, nothing);
-  lua_call(L, 0, 0);
+#if LUA_VERSION_NUM >= 502
+  zlua_let_hooks_run(L); /* calls a function that does nothing */
+#endif
 }
 
 /* [-0, +3] */
