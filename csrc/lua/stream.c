@@ -32,8 +32,11 @@ void zlua_stream_touch(const zlua_stream *stream) {
   zl_stream_touch(stream->core);
 }
 
+/* In a finalizer the frame that is becoming Lua's must not be overwritten. */
 int zlua_stream_receive_ahead(const zlua_stream *stream) {
-  return zl_stream_receive_ahead(stream->core);
+  return stream->converting == ZLUA_TAKEN
+             ? -EFSM
+             : zl_stream_receive_ahead(stream->core);
 }
 
 static size_t detach(zlua_stream *stream) {

@@ -53,7 +53,7 @@ local function frame(turn, i)
 end
 
 -- The message that is shown is Lua's. Whether the stream is still open: a finalizer that ran
--- meanwhile may have closed it. Interpreted, reading a pointer asks for memory, and that comes first.
+-- meanwhile may have closed it. Where this is interpreted reading a pointer asks for memory: first.
 local function is_received(turn)
   if turn.converting[0] == TAKEN then
     local is_open = turn.core[0] ~= nil
