@@ -242,7 +242,8 @@ describe("PeriodicCallback", function()
     collectgarbage()
     t:run_until(function() collectgarbage() return calls == 3 end)
     t:settle()
-    if rawget(_G, "jit") then jit.flush() end -- compiled code keeps the functions it was made for
+    local jit = rawget(_G, "jit")
+    if jit then jit.flush() end -- compiled code keeps the functions it was made for
     collectgarbage()
     collectgarbage()
     assert.is_nil(next(weak))
