@@ -536,7 +536,8 @@ ZL_API void zl_stream_pop(zl_stream *stream);
 ZL_API int zl_stream_take(zl_stream *stream, zl_frame *frame);
 
 /* The message that take has just given is not delivered after all: peek or take
- * gives it again. */
+ * gives it again. Only inside the receive callback, and before anything else is
+ * received, by zl_stream_flush() or zl_stream_receive_ahead() as well. */
 ZL_API void zl_stream_put_back(zl_stream *stream);
 
 /* To be called before zmq_disconnect() on the socket of a ROUTER, REP, SUB or

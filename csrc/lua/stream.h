@@ -22,7 +22,7 @@ struct zlua_stream {
   bool with_stream; /* on_recv_stream: fn(stream, frames) */
   bool unpack;      /* fn(frame1, frame2, ...) */
   bool copy;        /* frames as strings, not as Frames */
-  bool usual;       /* so, and without the stream */
+  bool usual;       /* copy and not with_stream, asked for once per message */
   zlua_conversion converting;
   bool sent_with_stream;
   bool has_recv;
