@@ -99,6 +99,7 @@ build = {
         "csrc/lua/stream_send.c",
         "csrc/lua/testing.c",
         "csrc/lua/timer.c",
+        "csrc/lua/trace.c",
         "csrc/lua/tracker.c",
       },
       incdirs = {"csrc/include", "$(ZMQ_INCDIR)"},

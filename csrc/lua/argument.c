@@ -1,13 +1,16 @@
 /* argument.c - checks of arguments, and results of what failed.
  * SPDX-License-Identifier: MIT
  *
- * Misuse raises, naming the method and the argument's number, self not counted.
- * luaL_argerror() would name '?' for a method called through pcall.
+ * Misuse raises, naming the user's line, the method, and the argument's number,
+ * self not counted. luaL_argerror() would name '?' for a method called through
+ * pcall, and luaL_error() a line of this library where that calls its own
+ * methods.
  */
 #include "binding.h"
 
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
 #define NS_PER_SECOND 1e9
@@ -15,15 +18,100 @@
 /* The largest double below 2^63. */
 #define LARGEST_NS 9223372036854774784.0
 
+/* The key of what the sources of this library's Lua files begin with. */
+static const char library_key;
+
+/* Is it a function of this library? What call.c loads has the name of it. */
+bool zlua_is_ours(lua_State *L, const lua_Debug *at) {
+  zlua_getregistry(L, &library_key);
+  const char *library = lua_tostring(L, -1);
+  bool is = strcmp(at->source, "=zmqloop") == 0 ||
+            (library && strncmp(at->source, library, strlen(library)) == 0);
+  lua_pop(L, 1);
+  return is;
+}
+
+/* [-0, +1] pushes "file:line: " of the innermost of the user's functions, or ""
+ * if none runs in this coroutine. */
+static void push_where(lua_State *L) {
+  lua_Debug at;
+  for (int level = 1; lua_getstack(L, level, &at); level++) {
+    (void)lua_getinfo(L, "Sl", &at);
+    if (at.currentline > 0 && !zlua_is_ours(L, &at)) {
+      lua_pushfstring(L, "%s:%d: ", at.short_src, at.currentline);
+      return;
+    }
+  }
+  lua_pushliteral(L, "");
+}
+
+/* Raises a mistake of the user, at the user's line. */
+int zlua_error(lua_State *L, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  push_where(L);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+/* misuse(text): the same for Lua files. */
+static int misuse(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TSTRING);
+  push_where(L);
+  lua_pushvalue(L, 1);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+/* where() -> "file:line: " of the user's line, or "" */
+static int where(lua_State *L) {
+  push_where(L);
+  return 1;
+}
+
+/* here_is_library(name): the file that calls it, whose name that is, lies in
+ * the folder of this library. */
+static int here_is_library(lua_State *L) {
+  lua_Debug at;
+  const char *name = luaL_checkstring(L, 1);
+  if (!lua_getstack(L, 1, &at)) {
+    return 0;
+  }
+  (void)lua_getinfo(L, "S", &at);
+  const char *end = NULL;
+  for (const char *next = strstr(at.source, name); next;
+       next = strstr(next + 1, name)) {
+    end = next;
+  }
+  if (end && end > at.source + 1) {
+    lua_pushlstring(L, at.source, (size_t)(end - at.source));
+    zlua_setregistry(L, &library_key);
+  }
+  return 0;
+}
+
+/* [-0, +0] module table on the top. */
+void zlua_open_argument(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"misuse", misuse},
+      {"where", where},
+      {"here_is_library", here_is_library},
+      {NULL, NULL},
+  };
+  zlua_setfuncs(L, functions);
+}
+
 int zlua_argument_error(lua_State *L, const char *method, int argument,
                         const char *what) {
-  return luaL_error(L, "bad argument #%d to '%s' (%s)", argument, method, what);
+  return zlua_error(L, "bad argument #%d to '%s' (%s)", argument, method, what);
 }
 
 int zlua_type_error(lua_State *L, const char *method, int argument, int index,
                     const char *expected) {
   const char *got = lua_isnoneornil(L, index) ? "nil" : luaL_typename(L, index);
-  return luaL_error(L, "bad argument #%d to '%s' (%s expected, got %s)",
+  return zlua_error(L, "bad argument #%d to '%s' (%s expected, got %s)",
                     argument, method, expected, got);
 }
 
@@ -62,7 +150,7 @@ void zlua_check_options(lua_State *L, const char *method, int argument,
       name++;
     }
     if (!*name) {
-      luaL_error(L, "bad argument #%d to '%s' (unknown option '%s')", argument,
+      zlua_error(L, "bad argument #%d to '%s' (unknown option '%s')", argument,
                  method, key);
     }
     lua_pop(L, 1);
@@ -178,5 +266,5 @@ int zlua_fail_at(lua_State *L, int rc, const char *where) {
 
 /* Raises the text of an error for which there is no other answer. */
 int zlua_raise(lua_State *L, int rc) {
-  return luaL_error(L, "%s: %s", zl_errname(rc), zl_strerror(rc));
+  return zlua_error(L, "%s: %s", zl_errname(rc), zl_strerror(rc));
 }

@@ -60,6 +60,8 @@ void *zlua_check_self(lua_State *L, const zlua_class *class,
 /* ---- arguments and results: argument.c ------------------------------------
  */
 
+int zlua_error(lua_State *L, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 int zlua_argument_error(lua_State *L, const char *method, int argument,
                         const char *what);
 int zlua_type_error(lua_State *L, const char *method, int argument, int index,
@@ -78,6 +80,15 @@ int zlua_check_events(lua_State *L, const char *method, int argument,
 int zlua_fail(lua_State *L, int rc);
 int zlua_fail_at(lua_State *L, int rc, const char *where);
 int zlua_raise(lua_State *L, int rc);
+
+bool zlua_is_ours(lua_State *L, const lua_Debug *at);
+
+/* ---- traces of errors: trace.c --------------------------------------------
+ */
+
+bool zlua_is_caught(lua_State *L);
+void zlua_note_trace(lua_State *L, int error_index);
+int zlua_raise_traced(lua_State *L);
 
 /* ---- handles --------------------------------------------------------------
  */
@@ -461,6 +472,8 @@ int zlua_check_descriptor(lua_State *L, const char *method, int index);
 
 /* ---- opening ------------------------------------------------------------ */
 
+void zlua_open_argument(lua_State *L);
+void zlua_open_trace(lua_State *L);
 void zlua_open_context(lua_State *L);
 void zlua_open_socket(lua_State *L);
 void zlua_open_monitor(lua_State *L);

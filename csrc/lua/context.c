@@ -19,7 +19,7 @@ const zlua_class zlua_class_context = {.name = "Context",
 zlua_context *zlua_check_context(lua_State *L, const char *method) {
   zlua_context *context = zlua_check_self(L, &zlua_class_context, method);
   if (!context->zmq) {
-    luaL_error(L, "context is closed");
+    zlua_error(L, "context is closed");
   }
   return context;
 }
@@ -54,7 +54,7 @@ static int new_context(lua_State *L) {
   zlua_set_metatable_of(L, &zlua_class_context, 2);
   context->exit = zlua_exit_of(L);
   if (!context->exit) {
-    return luaL_error(L, "the Lua state is being closed");
+    return zlua_error(L, "the Lua state is being closed");
   }
   zlua_exit_hold(context->exit);
   context->pid = getpid();

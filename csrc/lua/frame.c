@@ -176,7 +176,7 @@ zlua_frame *zlua_test_frame(lua_State *L, int index) {
 static zlua_frame *check_self(lua_State *L, const char *method) {
   zlua_frame *frame = zlua_check_self(L, &zlua_class_frame, method);
   if (!frame->open) {
-    luaL_error(L, "frame is closed");
+    zlua_error(L, "frame is closed");
   }
   return frame;
 }

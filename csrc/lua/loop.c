@@ -25,7 +25,7 @@ zlua_loop *zlua_check_loop(lua_State *L, int index, const char *method,
     loop = zlua_check_self(L, &zlua_class_loop, method);
   }
   if (!loop->core) {
-    luaL_error(L, "loop is closed");
+    zlua_error(L, "loop is closed");
   }
   return loop;
 }
@@ -175,7 +175,7 @@ void zlua_push_loop(lua_State *L, int serial) {
   zlua_push_actives(L);
   lua_rawgeti(L, -1, serial);
   if (lua_isnil(L, -1)) {
-    luaL_error(L, "loop is closed");
+    zlua_error(L, "loop is closed");
   }
   lua_rawgeti(L, -1, 0); /* actives, active, loop */
   lua_insert(L, -3);
@@ -244,7 +244,7 @@ static int open_loop(lua_State *L) {
   zl_config config = {.size = sizeof config};
   zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "initialize");
   if (loop->core) {
-    return luaL_error(L, "loop is open already");
+    return zlua_error(L, "loop is open already");
   }
   config.backend = luaL_checkoption(L, 2, "default", backends);
   check_clock(L, 3, loop, &config);
@@ -270,7 +270,7 @@ static int loop_close(lua_State *L) {
     return 0;
   }
   if (loop->L) {
-    return luaL_error(L, "loop is running");
+    return zlua_error(L, "loop is running");
   }
   detach_all(loop);
   loop->clock_ns = zl_loop_time_ns(core);
@@ -318,7 +318,7 @@ typedef struct loop_entry {
 
 static void enter_running(lua_State *L, zlua_loop *loop, loop_entry *before) {
   if (zl_loop_running(loop->core)) {
-    luaL_error(L, "IOLoop is already running");
+    zlua_error(L, "IOLoop is already running");
   }
   zlua_getregistry(L, &running_key);
   before->former = lua_gettop(L);
@@ -414,7 +414,7 @@ static int loop_advance(lua_State *L) {
     leave_running(L, loop, &before);
   }
   if (rc == -EINVAL) {
-    return luaL_error(L, "only a virtual clock can be advanced");
+    return zlua_error(L, "only a virtual clock can be advanced");
   }
   return rc < 0 ? zlua_raise(L, rc) : 0;
 }

@@ -89,7 +89,7 @@ void *zlua_check_self(lua_State *L, const zlua_class *class,
                       const char *method) {
   void *object = zlua_test_object(L, 1, class);
   if (!object) {
-    luaL_error(L, "bad self to '%s' (%s expected, got %s)", method, class->name,
+    zlua_error(L, "bad self to '%s' (%s expected, got %s)", method, class->name,
                luaL_typename(L, 1));
   }
   return object;

@@ -43,13 +43,13 @@ typedef struct setting {
 
 static int wrong_value(lua_State *L, const char *method, const zlua_option *it,
                        const char *what) {
-  return luaL_error(L, "bad argument #2 to '%s' (option '%s': %s)", method,
+  return zlua_error(L, "bad argument #2 to '%s' (option '%s': %s)", method,
                     it->name, what);
 }
 
 static int wrong_type(lua_State *L, const char *method, int index,
                       const zlua_option *it, const char *expected) {
-  return luaL_error(
+  return zlua_error(
       L, "bad argument #2 to '%s' (option '%s': %s expected, got %s)", method,
       it->name, expected, luaL_typename(L, index));
 }

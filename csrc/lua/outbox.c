@@ -61,7 +61,7 @@ zlua_message zlua_check_message(lua_State *L, const char *method, int index) {
     lua_rawgeti(L, index, (int)i);
     const char *what = count_in(L, -1, &message);
     if (what) {
-      luaL_error(L, "bad argument #1 to '%s' (frame %d: %s)", method, (int)i,
+      zlua_error(L, "bad argument #1 to '%s' (frame %d: %s)", method, (int)i,
                  what);
     }
     lua_pop(L, 1);

@@ -65,7 +65,7 @@ int zlua_check_signal(lua_State *L, const char *method, int argument,
   }
   int number = number_of(lua_tostring(L, index));
   if (number == 0) {
-    luaL_error(L, "bad argument #%d to '%s' (no signal '%s')", argument, method,
+    zlua_error(L, "bad argument #%d to '%s' (no signal '%s')", argument, method,
                lua_tostring(L, index));
   }
   return number;

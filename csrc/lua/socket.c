@@ -38,7 +38,7 @@ zlua_socket *zlua_check_socket(lua_State *L, int index, const char *method,
     socket = zlua_check_self(L, &zlua_class_socket, method);
   }
   if (!socket->zmq) {
-    luaL_error(L, "socket is closed");
+    zlua_error(L, "socket is closed");
   }
   return socket;
 }

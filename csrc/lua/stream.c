@@ -19,7 +19,7 @@ const zlua_class zlua_class_stream = {.name = "ZMQStream",
 zlua_stream *zlua_stream_check(lua_State *L, const char *method) {
   zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, method);
   if (!stream->core) {
-    luaL_error(L, "stream is closed");
+    zlua_error(L, "stream is closed");
   }
   return stream;
 }
@@ -135,7 +135,7 @@ int zlua_call_notice(lua_State *L, void *handle) {
   lua_rawgeti(L, 6, it->field);             /* 7: function, or nil */
   if (lua_isnil(L, 7)) {
     zlua_calling(L, 2, 5);
-    return luaL_error(L, "a queued message was refused: %s: %s",
+    return zlua_error(L, "a queued message was refused: %s: %s",
                       zl_errname(it->error), zl_strerror(it->error));
   }
   zlua_calling(L, 2, 7);

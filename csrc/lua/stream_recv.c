@@ -58,7 +58,7 @@ static void make_room(lua_State *L, zlua_turn *it, int count) {
     it->stream->converting = ZLUA_NO_MESSAGE;
     zl_stream_pop(it->stream->core);
   }
-  luaL_error(L, "a message of %d frames is too long to unpack", count);
+  zlua_error(L, "a message of %d frames is too long to unpack", count);
 }
 
 /* What the stack of a turn has. */

@@ -129,7 +129,7 @@ zlua_tracking *zlua_new_tracker(lua_State *L) {
 static zlua_tracking *check_self(lua_State *L, const char *method) {
   const zlua_tracker *tracker = zlua_check_self(L, &zlua_class_tracker, method);
   if (!tracker->tracking) {
-    luaL_error(L, "tracker is closed"); /* in a finalizer after its own */
+    zlua_error(L, "tracker is closed"); /* in a finalizer after its own */
   }
   return tracker->tracking;
 }

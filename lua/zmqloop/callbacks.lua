@@ -2,25 +2,26 @@
 -- PyZMQ's and Tornado's; reached through zmqloop.ioloop.
 local core = require("zmqloop.core")
 
+local misuse = core.misuse
 local IOLoop = core.IOLoop
 
 local function check_callable(class, callback)
   if not core.is_callable(callback) then
-    error(("bad argument #1 to '%s' (function or callable expected, got %s)"):format(class,
-      type(callback)), 3)
+    misuse(("bad argument #1 to '%s' (function or callable expected, got %s)"):format(class,
+      type(callback)))
   end
 end
 
 local function check_milliseconds(class, value)
   if type(value) ~= "number" or value ~= value then
-    error(("bad argument #2 to '%s' (number of milliseconds expected, got %s)"):format(class,
-      type(value)), 3)
+    misuse(("bad argument #2 to '%s' (number of milliseconds expected, got %s)"):format(class,
+      type(value)))
   end
 end
 
 local function check_loop(class, loop)
   if loop ~= nil and type(loop) ~= "userdata" then
-    error(("bad argument #3 to '%s' (IOLoop expected, got %s)"):format(class, type(loop)), 3)
+    misuse(("bad argument #3 to '%s' (IOLoop expected, got %s)"):format(class, type(loop)))
   end
 end
 
@@ -78,13 +79,13 @@ local periodic_options = {jitter = true, immediate = true, missed = true, io_loo
 local function check_periodic_options(options)
   for name in pairs(options) do
     if not periodic_options[name] then
-      error(("bad argument #3 to 'PeriodicCallback' (unknown option '%s')"):format(
-        tostring(name)), 3)
+      misuse(("bad argument #3 to 'PeriodicCallback' (unknown option '%s')"):format(
+        tostring(name)))
     end
   end
   local missed = options.missed
   if missed ~= nil and missed ~= "skip" and missed ~= "burst" then
-    error("bad argument #3 to 'PeriodicCallback' (missed is 'skip' or 'burst')", 3)
+    misuse("bad argument #3 to 'PeriodicCallback' (missed is 'skip' or 'burst')")
   end
   check_loop("PeriodicCallback", options.io_loop)
   return options
@@ -108,7 +109,7 @@ function PeriodicCallback.new(callback, callback_time, loop_or_options)
   check_callable("PeriodicCallback", callback)
   check_milliseconds("PeriodicCallback", callback_time)
   if callback_time <= 0 then
-    error("Periodic callback must have a positive callback_time", 2)
+    misuse("Periodic callback must have a positive callback_time")
   end
   local options = loop_or_options
   if type(options) ~= "table" then

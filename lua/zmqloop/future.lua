@@ -10,6 +10,7 @@ if core.future_module then
   return core.future_module
 end
 
+local misuse = core.misuse
 local IOLoop = core.IOLoop
 local select = select
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
@@ -74,7 +75,7 @@ end
 --- Makes a pending future. Its callbacks are called by `loop`, by default IOLoop.current().
 function Future.new(loop)
   if loop ~= nil and type(loop) ~= "userdata" then
-    error(("bad argument #1 to 'Future' (IOLoop expected, got %s)"):format(type(loop)), 2)
+    misuse(("bad argument #1 to 'Future' (IOLoop expected, got %s)"):format(type(loop)))
   end
   return setmetatable({
     loop = loop or IOLoop.current(),
@@ -110,7 +111,7 @@ end
 
 local function check_pending(self)
   if self.state and self.state ~= "cancelled" then
-    error("future is done already", 3)
+    misuse("future is done already")
   end
   return self.state == nil
 end
@@ -162,7 +163,7 @@ end
 -- collected.
 function Future:set_error(err)
   if err == nil then
-    error("bad argument #1 to 'set_error' (value expected)", 2)
+    misuse("bad argument #1 to 'set_error' (value expected)")
   elseif not check_pending(self) then
     return false
   end
@@ -203,7 +204,7 @@ function Future:result()
     end
     return unpack(self, 1, self.n)
   elseif not self.state then
-    error("future is not done", 2)
+    misuse("future is not done")
   elseif self.state == "cancelled" then
     error(CANCELLED, 0)
   end
@@ -214,7 +215,7 @@ end
 --- Its error, CANCELLED, or nil if it has a result; raises "future is not done".
 function Future:error()
   if not self.state then
-    error("future is not done", 2)
+    misuse("future is not done")
   elseif self.state == "cancelled" then
     return CANCELLED
   elseif self.state == "error" then
@@ -227,8 +228,8 @@ end
 --- Calls fn(future) in the iteration after it is done, also if it is done already.
 function Future:add_done_callback(fn)
   if not core.is_callable(fn) then
-    error(("bad argument #1 to 'add_done_callback' (function or callable expected, got %s)"):format(
-      type(fn)), 2)
+    misuse(("bad argument #1 to 'add_done_callback' (function or callable expected, got %s)")
+      :format(type(fn)))
   end
   self:subscribe(self.loop, fn, false)
 end

@@ -10,6 +10,7 @@ local task = require("zmqloop.task")
 local watch = require("zmqloop.watch")
 local zmq = require("zmqloop.zmq")
 
+local misuse = core.misuse
 local IOLoop, Watch = core.IOLoop, watch.Watch
 local can_wait, current_task, is_outside = task.can_wait, task.current_task, task.is_outside
 local plain = core.Socket
@@ -341,8 +342,8 @@ end
 
 local function check_green(method, argument, value)
   if not core.is_socket(value) or value.recv_multipart ~= Socket.recv_multipart then
-    error(("bad argument #%d to '%s' (green socket expected, got %s)"):format(argument, method,
-      core.is_socket(value) and "one of zmqloop.zmq" or type(value)), 3)
+    misuse(("bad argument #%d to '%s' (green socket expected, got %s)"):format(argument, method,
+      core.is_socket(value) and "one of zmqloop.zmq" or type(value)))
   end
 end
 
@@ -369,8 +370,8 @@ end
 -- the same; without `outgoing` what comes in is sent out by the same socket.
 function green.device(type, incoming, outgoing)
   if type ~= zmq.QUEUE and type ~= zmq.FORWARDER and type ~= zmq.STREAMER then
-    error(("bad argument #1 to 'device' (QUEUE, FORWARDER or STREAMER expected, got %s)"):format(
-      tostring(type)), 2)
+    misuse(("bad argument #1 to 'device' (QUEUE, FORWARDER or STREAMER expected, got %s)"):format(
+      tostring(type)))
   end
   check_green("device", 2, incoming)
   if outgoing ~= nil then

@@ -4,6 +4,7 @@
 local core = require("zmqloop.core")
 local lazy = require("zmqloop.lazy")
 
+local misuse = core.misuse
 local IOLoop = core.IOLoop
 IOLoop.__index = IOLoop
 
@@ -43,7 +44,7 @@ end
 
 local function check_options(options)
   if options ~= nil and type(options) ~= "table" then
-    error(("bad argument #1 to 'IOLoop' (table expected, got %s)"):format(type(options)), 4)
+    misuse(("bad argument #1 to 'IOLoop' (table expected, got %s)"):format(type(options)))
   end
 end
 
@@ -64,12 +65,12 @@ end
 -- if the system refuses (EMFILE).
 function IOLoop:initialize(impl, options)
   if impl ~= nil and impl ~= "epoll" and impl ~= "poll" then
-    error(("bad argument #1 to 'initialize' (impl is 'epoll' or 'poll', not '%s')"):format(
-      tostring(impl)), 2)
+    misuse(("bad argument #1 to 'initialize' (impl is 'epoll' or 'poll', not '%s')"):format(
+      tostring(impl)))
   end
   for name in pairs(options or {}) do
     if not option_names[name] then
-      error(("bad argument #2 to 'initialize' (unknown option '%s')"):format(tostring(name)), 2)
+      misuse(("bad argument #2 to 'initialize' (unknown option '%s')"):format(tostring(name)))
     end
   end
   return core.open_loop(self, impl or "default", options and options.clock)
@@ -90,7 +91,7 @@ local function construct(class, options)
   local ok, message, name = loop:initialize(impl, merged)
   if loop:closed() then
     if name == nil then
-      error("initialize() of a derived class has to call that of IOLoop", 3)
+      misuse("initialize() of a derived class has to call that of IOLoop")
     end
     return ok, message, name
   end
@@ -112,7 +113,7 @@ setmetatable(IOLoop, {
 -- to the constructor. PyZMQ and Tornado: `IOLoop.configure`.
 function IOLoop.configure(impl, options)
   if options ~= nil and type(options) ~= "table" then
-    error(("bad argument #2 to 'configure' (table expected, got %s)"):format(type(options)), 2)
+    misuse(("bad argument #2 to 'configure' (table expected, got %s)"):format(type(options)))
   end
   local saved = {}
   for name, value in pairs(options or {}) do
@@ -124,8 +125,8 @@ function IOLoop.configure(impl, options)
   elseif impl == nil or impl == "epoll" or impl == "poll" then
     saved.impl = impl
   else
-    error(("bad argument #1 to 'configure' (impl is 'epoll', 'poll' or a class, not '%s')"):format(
-      tostring(impl)), 2)
+    misuse(("bad argument #1 to 'configure' (impl is 'epoll', 'poll' or a class, not '%s')"):format(
+      tostring(impl)))
   end
   configured.class, configured.options = class, saved
 end
@@ -187,7 +188,7 @@ end
 --- Makes this the loop that IOLoop.instance() returns. Raises if there is another one.
 function IOLoop:install()
   if is_open(instance) and instance ~= self then
-    error("IOLoop already initialized", 2)
+    misuse("IOLoop already initialized")
   end
   instance = self
 end

@@ -1,6 +1,9 @@
 --- zmqloop.lazy: fields from modules that are loaded when one of them is first asked for.
 -- Most programs use a part of what there is; they start sooner and take less memory.
 
+-- All that users require by name requires this.
+require("zmqloop.core").here_is_library("lazy")
+
 --- Gives the object, a class or a module, the fields that `homes` names, each with the module that
 -- has it or defines it in the object: the name of one of zmqloop's, or one that is loaded. pairs()
 -- sees those that were asked for. Returns the object.

@@ -9,6 +9,7 @@ local core = require("zmqloop.core")
 local task = require("zmqloop.task")
 local waiters = require("zmqloop.waiters")
 
+local misuse = core.misuse
 local Waiters, begin_wait, timed_out = waiters.Waiters, waiters.begin_wait, waiters.timed_out
 
 -- A class that is called to make its objects.
@@ -84,7 +85,7 @@ end
 -- the next one is woken in its place.
 function Condition:notify(n)
   if n ~= nil and type(n) ~= "number" then
-    error(("bad argument #1 to 'notify' (number expected, got %s)"):format(type(n)), 2)
+    misuse(("bad argument #1 to 'notify' (number expected, got %s)"):format(type(n)))
   end
   for _ = 1, n or 1 do
     if not self.line:wake(self.notify, self) then
@@ -110,8 +111,8 @@ local function new_semaphore(class, value)
   if value == nil then
     value = 1
   elseif type(value) ~= "number" or value < 0 or value % 1 ~= 0 then
-    error(("bad argument #1 to '%s' (integer not below 0 expected, got %s)"):format(
-      class.__name:match("%w+$"), tostring(value)), 3)
+    misuse(("bad argument #1 to '%s' (integer not below 0 expected, got %s)"):format(
+      class.__name:match("%w+$"), tostring(value)))
   end
   return setmetatable({
     free = value, -- how often it can be acquired at once; 0 while someone waits
@@ -153,7 +154,7 @@ end
 --- Puts one back, acquired or not, and hands it to the first that waits.
 function Semaphore:release()
   if self.most and self.free >= self.most then
-    error(("%s released too many times"):format(self.__name:match("%w+$")), 2)
+    misuse(("%s released too many times"):format(self.__name:match("%w+$")))
   end
   put_back(self)
 end
@@ -171,8 +172,7 @@ end
 -- fn has returned.
 function Semaphore:with(fn, ...)
   if not core.is_callable(fn) then
-    error(("bad argument #1 to 'with' (function or callable expected, got %s)"):format(type(fn)),
-      2)
+    misuse(("bad argument #1 to 'with' (function or callable expected, got %s)"):format(type(fn)))
   end
   self:take(begin_wait("with"))
   return release_and_return(self, task.pcall(fn, ...))

@@ -13,6 +13,7 @@ local core = require("zmqloop.core")
 local ioloop = require("zmqloop.ioloop")
 local zmqstream = require("zmqloop.zmqstream")
 
+local misuse = core.misuse
 local Socket = core.Socket
 
 local PAIR = core.constants.PAIR
@@ -70,7 +71,7 @@ end
 local function parse_monitor_message(frames)
   local event = type(frames) == "table" and parse(frames)
   if not event then
-    error("bad argument #1 to 'parse_monitor_message' (not a message of a monitor)", 2)
+    misuse("bad argument #1 to 'parse_monitor_message' (not a message of a monitor)")
   end
   return event
 end
@@ -87,29 +88,29 @@ end
 
 -- ---- sockets ---------------------------------------------------------------------------------
 
-local function number_of(name, level)
+local function number_of(name)
   local number = type(name) == "string" and numbers[name:upper():gsub("^EVENT_", "")]
   if not number then
-    error(("bad argument #2 to 'monitor' (unknown event '%s')"):format(tostring(name)), level + 1)
+    misuse(("bad argument #2 to 'monitor' (unknown event '%s')"):format(tostring(name)))
   end
   return number
 end
 
 -- "all", nil, a mask, a name or a list of names, in capitals or not.
-local function mask_of(events, level)
+local function mask_of(events)
   if events == nil or type(events) == "string" and events:upper() == "ALL" then
     return ALL
   elseif type(events) == "number" then
     if events < 1 or events > ALL or events % 1 ~= 0 then
-      error("bad argument #2 to 'monitor' (out of range)", level + 1)
+      misuse("bad argument #2 to 'monitor' (out of range)")
     end
     return events
   elseif type(events) ~= "table" then
-    return number_of(events, level + 1)
+    return number_of(events)
   end
   local mask, added = 0, {}
   for _, name in ipairs(events) do
-    local number = number_of(name, level + 1)
+    local number = number_of(name)
     if not added[number] then
       mask, added[number] = mask + number, true
     end
@@ -164,10 +165,10 @@ function Socket:monitor(fn, events, io_loop)
     self:disable_monitor()
     return true
   elseif not core.is_callable(fn) then
-    error(("bad argument #1 to 'monitor' (function or callable expected, got %s)"):format(
-      type(fn)), 2)
+    misuse(("bad argument #1 to 'monitor' (function or callable expected, got %s)"):format(
+      type(fn)))
   end
-  local mask = mask_of(events, 2)
+  local mask = mask_of(events)
   io_loop = io_loop or ioloop.IOLoop.current()
   local pair, message, name = open_pair(self, mask, true)
   if not pair then
@@ -191,7 +192,7 @@ function Socket:get_monitor_socket(events)
   if pair then
     return pair
   end
-  return open_pair(self, mask_of(events, 2), false)
+  return open_pair(self, mask_of(events), false)
 end
 
 -- ---- streams ---------------------------------------------------------------------------------
@@ -200,7 +201,7 @@ local ZMQStream = zmqstream.ZMQStream
 
 local function check_open(stream)
   if stream:closed() then
-    error("stream is closed", 3)
+    misuse("stream is closed")
   end
 end
 

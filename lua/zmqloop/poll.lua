@@ -3,6 +3,8 @@
 -- ZMQPoller of zmqloop.ioloop has seconds and the events of loops.
 local core = require("zmqloop.core")
 
+local misuse = core.misuse
+
 local Poller = {}
 Poller.__index = Poller
 Poller.__name = "zmqloop.Poller"
@@ -37,7 +39,7 @@ end
 --- Replaces the events of what is registered; 0 unregisters it.
 function Poller:modify(object, events)
   if not find(self, object) then
-    error("bad argument #1 to 'modify' (not registered)", 2)
+    misuse("bad argument #1 to 'modify' (not registered)")
   end
   self:register(object, events)
 end
@@ -46,7 +48,7 @@ end
 function Poller:unregister(object)
   local i = find(self, object)
   if not i then
-    error("bad argument #1 to 'unregister' (not registered)", 2)
+    misuse("bad argument #1 to 'unregister' (not registered)")
   end
   table.remove(self.entries, i)
 end

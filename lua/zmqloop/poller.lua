@@ -3,6 +3,7 @@
 -- zmqloop.ioloop.
 local core = require("zmqloop.core")
 
+local misuse = core.misuse
 local IOLoop = core.IOLoop
 
 local ZMQPoller = {}
@@ -25,7 +26,7 @@ end
 
 local function check_open(self)
   if self.loop:closed() then
-    error("poller is closed", 3)
+    misuse("poller is closed")
   end
 end
 
@@ -53,7 +54,7 @@ end
 local function check_registered(self, method, object)
   check_open(self)
   if object == nil or not self.registered[object] then
-    error(("bad argument #1 to '%s' (not registered)"):format(method), 3)
+    misuse(("bad argument #1 to '%s' (not registered)"):format(method))
   end
 end
 
@@ -80,8 +81,7 @@ end
 function ZMQPoller:poll(seconds)
   check_open(self)
   if seconds ~= nil and type(seconds) ~= "number" then
-    error(("bad argument #1 to 'poll' (number of seconds expected, got %s)"):format(type(seconds)),
-      2)
+    misuse(("bad argument #1 to 'poll' (number of seconds expected, got %s)"):format(type(seconds)))
   elseif seconds == nil or seconds < 0 then
     seconds = math.huge
   end

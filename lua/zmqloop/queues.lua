@@ -6,6 +6,7 @@ local core = require("zmqloop.core")
 local locks = require("zmqloop.locks")
 local waiters = require("zmqloop.waiters")
 
+local misuse = core.misuse
 local Event, Semaphore = locks.Event, locks.Semaphore
 local begin_wait, timed_out = waiters.begin_wait, waiters.timed_out
 
@@ -168,8 +169,8 @@ local Queue = new_class("Queue")
 local function new_queue(class, store, maxsize)
   if maxsize ~= nil
     and (type(maxsize) ~= "number" or maxsize < 0 or maxsize ~= maxsize) then
-    error(("bad argument #1 to '%s' (number not below 0 expected, got %s)"):format(name_of(class),
-      tostring(maxsize)), 3)
+    misuse(("bad argument #1 to '%s' (number not below 0 expected, got %s)"):format(name_of(class),
+      tostring(maxsize)))
   end
   maxsize = maxsize ~= math.huge and math.ceil(maxsize or 0) or 0
   local finished = Event.new()
@@ -192,7 +193,7 @@ end
 
 local function check_item(method, item)
   if item == nil then
-    error(("bad argument #1 to '%s' (value expected)"):format(method), 3)
+    misuse(("bad argument #1 to '%s' (value expected)"):format(method))
   end
 end
 
@@ -275,7 +276,7 @@ end
 --- Tells that the work on an item that was taken out is done. Raises if there was none.
 function Queue:task_done()
   if self.unfinished == 0 then
-    error("task_done() called too many times", 2)
+    misuse("task_done() called too many times")
   end
   self.unfinished = self.unfinished - 1
   if self.unfinished == 0 then
@@ -319,8 +320,8 @@ local PriorityQueue = new_class("PriorityQueue", Queue)
 function PriorityQueue.new(maxsize, before)
   before = before or function(a, b) return a < b end
   if not core.is_callable(before) then
-    error(("bad argument #2 to 'PriorityQueue' (function or callable expected, got %s)"):format(
-      type(before)), 2)
+    misuse(("bad argument #2 to 'PriorityQueue' (function or callable expected, got %s)"):format(
+      type(before)))
   end
   return new_queue(PriorityQueue, Heap.new(before), maxsize)
 end

@@ -4,6 +4,7 @@ local core = require("zmqloop.core")
 local tasks = require("zmqloop.task")
 local waiters = require("zmqloop.waiters")
 
+local misuse = core.misuse
 local check_seconds, current_task = tasks.check_seconds, tasks.current_task
 local Waiters, timed_out = waiters.Waiters, waiters.timed_out
 
@@ -78,7 +79,7 @@ end
 local function task_of(self, method)
   local task = current_task(method)
   if task.loop ~= self.io_loop then
-    error(("%s: the stream is on another loop than the task"):format(method), 3)
+    misuse(("%s: the stream is on another loop than the task"):format(method))
   end
   return task
 end
@@ -103,7 +104,7 @@ function ZMQStream:recv(timeout)
   check_seconds("recv", 1, timeout)
   local receiver = core.stream_receiver(self)
   if receiver ~= nil and receiver ~= deliver then
-    error("recv: the stream has a callback, set by on_recv()", 2)
+    misuse("recv: the stream has a callback, set by on_recv()")
   end
   local task = task_of(self, "recv")
   local receivers = waiting_of(self).receivers
@@ -179,8 +180,8 @@ local at_once, AT_ONCE_MOST = 0, 128
 -- failures are those that send() and on_send() tell, and those of recv().
 function ZMQStream:send_wait(message, timeout)
   if type(message) ~= "string" and type(message) ~= "table" and type(message) ~= "userdata" then
-    error(("bad argument #1 to 'send_wait' (string, Frame or list expected, got %s)"):format(
-      type(message)), 2)
+    misuse(("bad argument #1 to 'send_wait' (string, Frame or list expected, got %s)"):format(
+      type(message)))
   end
   check_seconds("send_wait", 2, timeout)
   local task, unreported = task_of(self, "send_wait"), waiting_of(self).unreported

@@ -10,6 +10,7 @@ end
 
 local future = require("zmqloop.future")
 
+local misuse = core.misuse
 local IOLoop = core.IOLoop
 local Future, CANCELLED = future.Future, future.CANCELLED
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
@@ -316,12 +317,12 @@ local function current_task(method)
     task = callback_task()
   end
   if not task then
-    error(("%s: only inside a task; start it with loop:spawn()%s"):format(method,
-      current and ", not as a coroutine inside of another task" or ""), 3)
+    misuse(("%s: only inside a task; start it with loop:spawn()%s"):format(method,
+      current and ", not as a coroutine inside of another task" or ""))
   end
   local can, why = can_yield(task)
   if not can then
-    error(("%s: cannot wait here, %s"):format(method, why or obstacle()), 3)
+    misuse(("%s: cannot wait here, %s"):format(method, why or obstacle()))
   elseif task.must_cancel then
     task.must_cancel = nil
     error(CANCELLED, 0)
@@ -404,7 +405,7 @@ end
 local function await(method, awaited, seconds, cancels)
   local task = current_task(method)
   if awaited == task then
-    error(("%s: a task cannot wait for itself"):format(method), 3)
+    misuse(("%s: a task cannot wait for itself"):format(method))
   end
   if seconds then
     task.timer = task.loop:call_later(seconds, expire, task, seconds, cancels)
@@ -418,8 +419,8 @@ end
 -- Seconds, or nil for no limit.
 local function check_seconds(method, argument, value)
   if value ~= nil and (type(value) ~= "number" or value ~= value) then
-    error(("bad argument #%d to '%s' (number of seconds expected, got %s)"):format(argument, method,
-      value ~= value and "NaN" or type(value)), 3)
+    misuse(("bad argument #%d to '%s' (number of seconds expected, got %s)"):format(argument,
+      method, value ~= value and "NaN" or type(value)))
   end
 end
 
@@ -435,8 +436,8 @@ end
 
 local function check_callable(method, fn)
   if not core.is_callable(fn) then
-    error(("bad argument #1 to '%s' (function or callable expected, got %s)"):format(method,
-      type(fn)), 3)
+    misuse(("bad argument #1 to '%s' (function or callable expected, got %s)"):format(method,
+      type(fn)))
   end
 end
 
@@ -446,7 +447,7 @@ function IOLoop:spawn(fn, ...)
     check_callable("spawn", fn)
   end
   if closed(self) then
-    error("loop is closed", 2)
+    misuse("loop is closed")
   end
   -- Besides: undo, which undoes its wait while it is suspended; awaits, the future it waits for,
   -- and place, where that has it; timer, of its wait; must_cancel: CANCELLED is still to be raised.
@@ -463,12 +464,12 @@ end
 
 --- A task's outcome is that of its function.
 function Task.set_result()
-  error("set_result: the result of a task is what its function returns", 2)
+  misuse("set_result: the result of a task is what its function returns")
 end
 
 --- The same; to end a task, cancel() it.
 function Task.set_error()
-  error("set_error: the error of a task is what its function raises; see cancel()", 2)
+  misuse("set_error: the error of a task is what its function raises; see cancel()")
 end
 
 local function raise_cancelled(self)
@@ -521,7 +522,7 @@ end
 --- Suspends the task that runs for so many seconds; 0 lets the loop run once. Only inside a task.
 local function sleep(seconds)
   if seconds == nil then
-    error("bad argument #1 to 'sleep' (number of seconds expected, got nil)", 2)
+    misuse("bad argument #1 to 'sleep' (number of seconds expected, got nil)")
   end
   check_seconds("sleep", 1, seconds)
   local task = current_task("sleep")
@@ -544,8 +545,8 @@ end
 
 local function check_future(method, argument, value)
   if not future.is_future(value) then
-    error(("bad argument #%d to '%s' (Future expected, got %s)"):format(argument, method,
-      type(value)), 3)
+    misuse(("bad argument #%d to '%s' (Future expected, got %s)"):format(argument, method,
+      type(value)))
   end
 end
 
@@ -560,7 +561,7 @@ end
 -- "ETIMEDOUT: ...". Only inside a task.
 local function with_timeout(seconds, awaited)
   if seconds == nil then
-    error("bad argument #1 to 'with_timeout' (number of seconds expected, got nil)", 2)
+    misuse("bad argument #1 to 'with_timeout' (number of seconds expected, got nil)")
   end
   check_seconds("with_timeout", 1, seconds)
   check_future("with_timeout", 2, awaited)
@@ -590,8 +591,8 @@ end
 
 local function check_futures(method, futures)
   if type(futures) ~= "table" or future.is_future(futures) then
-    error(("bad argument #1 to '%s' (table of futures expected, got %s)"):format(method,
-      type(futures)), 3)
+    misuse(("bad argument #1 to '%s' (table of futures expected, got %s)"):format(method,
+      type(futures)))
   end
   local list, keys = {}, {}
   for i, item in ipairs(futures) do
@@ -604,8 +605,8 @@ local function check_futures(method, futures)
   end
   for _, item in ipairs(list) do
     if not future.is_future(item) then
-      error(("bad argument #1 to '%s' (Future expected among them, got %s)"):format(method,
-        type(item)), 3)
+      misuse(("bad argument #1 to '%s' (Future expected among them, got %s)"):format(method,
+        type(item)))
     end
   end
   return list, keys
@@ -677,8 +678,8 @@ end
 function IOLoop:add_future(awaited, fn)
   check_future("add_future", 1, awaited)
   if not core.is_callable(fn) then
-    error(("bad argument #2 to 'add_future' (function or callable expected, got %s)"):format(
-      type(fn)), 2)
+    misuse(("bad argument #2 to 'add_future' (function or callable expected, got %s)"):format(
+      type(fn)))
   end
   awaited:subscribe(self, fn, false)
 end
@@ -692,7 +693,7 @@ function IOLoop:run_sync(fn, timeout)
   check_callable("run_sync", fn)
   check_seconds("run_sync", 2, timeout)
   if self:running() then
-    error("IOLoop is already running", 2)
+    misuse("IOLoop is already running")
   end
   local waiting, expired = true, false
   local task = self:spawn(fn)

@@ -18,6 +18,7 @@ local task = require("zmqloop.task")
 local zmq = require("zmqloop.zmq")
 local zmqstream = require("zmqloop.zmqstream")
 
+local misuse = core.misuse
 local IOLoop, Future = ioloop.IOLoop, future.Future
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
 
@@ -58,7 +59,7 @@ function testing.get_async_test_timeout()
   local text = os.getenv("ASYNC_TEST_TIMEOUT")
   local seconds = tonumber(text)
   if text and not seconds then
-    error(("ASYNC_TEST_TIMEOUT is no number: '%s'"):format(text), 2)
+    misuse(("ASYNC_TEST_TIMEOUT is no number: '%s'"):format(text))
   end
   return seconds or DEFAULT_SECONDS
 end
@@ -268,8 +269,8 @@ function Test:wait(condition, timeout)
     condition, timeout = nil, condition
   end
   if condition ~= nil and not core.is_callable(condition) then
-    error(("bad argument #1 to 'wait' (function or callable expected, got %s)"):format(
-      type(condition)), 2)
+    misuse(("bad argument #1 to 'wait' (function or callable expected, got %s)"):format(
+      type(condition)))
   end
   local seconds = timeout or testing.get_async_test_timeout()
   local deadline = seconds > 0 and self.loop:time() + seconds
@@ -279,7 +280,7 @@ function Test:wait(condition, timeout)
     if results[1] == false then
       error(results[2], 0)
     elseif not results[1] then
-      error(("Async operation timed out after %g seconds"):format(seconds), 2)
+      misuse(("Async operation timed out after %g seconds"):format(seconds))
     end
   until not condition or condition()
   return unpack(results, 2, results.n)
@@ -289,14 +290,14 @@ end
 -- clock. Raises as wait() does when its time is over.
 function Test:wait_until(condition, timeout)
   if not core.is_callable(condition) then
-    error(("bad argument #1 to 'wait_until' (function or callable expected, got %s)"):format(
-      type(condition)), 2)
+    misuse(("bad argument #1 to 'wait_until' (function or callable expected, got %s)"):format(
+      type(condition)))
   end
   local seconds = timeout or testing.get_async_test_timeout()
   local deadline = self.loop:time() + seconds
   while not condition() do
     if self.loop:time() >= deadline then
-      error(("Async operation timed out after %g seconds"):format(seconds), 2)
+      misuse(("Async operation timed out after %g seconds"):format(seconds))
     end
     task.sleep(0.001)
   end
@@ -309,8 +310,8 @@ local log_options = {required = true}
 local function check_options(method, argument, options, known)
   for name in pairs(options) do
     if not known[name] then
-      error(("bad argument #%d to '%s' (unknown option '%s')"):format(argument, method,
-        tostring(name)), 3)
+      misuse(("bad argument #%d to '%s' (unknown option '%s')"):format(argument, method,
+        tostring(name)))
     end
   end
 end
@@ -330,7 +331,7 @@ function Test:expect_log(pattern, options, fn)
     options, fn = nil, options
   end
   if type(pattern) ~= "string" then
-    error(("bad argument #1 to 'expect_log' (pattern expected, got %s)"):format(type(pattern)), 2)
+    misuse(("bad argument #1 to 'expect_log' (pattern expected, got %s)"):format(type(pattern)))
   end
   check_options("expect_log", 2, options or {}, log_options)
   local expected = {
@@ -351,7 +352,7 @@ function Test:expect_log(pattern, options, fn)
   end
   local missing = missing_log(expected)
   if missing then
-    error(missing, 2)
+    misuse(missing)
   end
   return unpack(results, 1, results.n)
 end
@@ -548,13 +549,12 @@ local async_options = {
 function testing.async(fn, options)
   options = options or {}
   if not core.is_callable(fn) then
-    error(("bad argument #1 to 'async' (function or callable expected, got %s)"):format(type(fn)),
-      2)
+    misuse(("bad argument #1 to 'async' (function or callable expected, got %s)"):format(type(fn)))
   end
   check_options("async", 2, options, async_options)
   return function(...)
     if current then
-      error("a test wrapped by async() is running already", 2)
+      misuse("a test wrapped by async() is running already")
     end
     local test = Test.new(options.class or Test, options)
     current = test
@@ -568,7 +568,7 @@ end
 
 local function running_test(method)
   if not current then
-    error(("%s: only inside a test wrapped by async()"):format(method), 3)
+    misuse(("%s: only inside a test wrapped by async()"):format(method))
   end
   return current
 end

@@ -3,8 +3,10 @@
 -- when it is woken or served, when its time is over, or when its task is cancelled. One that is
 -- woken runs in the next iteration; if it is cancelled before that, what it was woken with goes
 -- back to whom it came from. One that is served runs at once.
+local core = require("zmqloop.core")
 local task = require("zmqloop.task")
 
+local misuse = core.misuse
 local current_task, suspend = task.current_task, task.suspend
 local wake_with, fail_with = task.wake_with, task.fail_with
 
@@ -168,8 +170,8 @@ end
 -- 0 or less, which never suspends, and needs no task.
 local function begin_wait(method, argument, seconds)
   if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds) then
-    error(("bad argument #%d to '%s' (number of seconds expected, got %s)"):format(argument, method,
-      type(seconds)), 3)
+    misuse(("bad argument #%d to '%s' (number of seconds expected, got %s)"):format(argument,
+      method, seconds ~= seconds and "NaN" or type(seconds)))
   elseif seconds and seconds <= 0 then
     return nil
   end

@@ -5,6 +5,8 @@
 local core = require("zmqloop.core")
 local lazy = require("zmqloop.lazy")
 
+local misuse = core.misuse
+
 local zmq = {}
 for name, value in pairs(core.constants) do
   zmq[name] = value
@@ -51,7 +53,7 @@ local port_options = {
 }
 
 local function bad_port_option(text)
-  error(("bad argument #2 to 'bind_to_random_port' (%s)"):format(text), 4)
+  misuse(("bad argument #2 to 'bind_to_random_port' (%s)"):format(text))
 end
 
 -- Returns min, max and tries.
@@ -100,8 +102,8 @@ end
 -- Failures other than EADDRINUSE are returned at once.
 function Socket:bind_to_random_port(address, options)
   if type(address) ~= "string" then
-    error(("bad argument #1 to 'bind_to_random_port' (string expected, got %s)"):format(
-      type(address)), 2)
+    misuse(("bad argument #1 to 'bind_to_random_port' (string expected, got %s)"):format(
+      type(address)))
   end
   if options == nil then
     return bind_to_any_port(self, address)
@@ -195,12 +197,12 @@ local function set_context_options(context, options, at)
   return true
 end
 
--- Who is given a table of options; level is where its caller is, seen from with_options().
+-- Who is given a table of options.
 local of_socket = {
-  caller = "socket", argument = 2, level = 3, set = set_socket_options, undo = "close",
+  caller = "socket", argument = 2, set = set_socket_options, undo = "close",
 }
 local of_context = {
-  caller = "Context", argument = 1, level = 4, set = set_context_options, undo = "destroy",
+  caller = "Context", argument = 1, set = set_context_options, undo = "destroy",
 }
 
 -- Returns the new object with its options set; or closes it, and returns the failure or raises.
@@ -220,7 +222,7 @@ local function with_options(who, object, options)
   elseif not text:find("option '", 1, true) then
     text = ("option '%s': %s"):format(tostring(at[1]), text)
   end
-  error(("bad argument #%d to '%s' (%s)"):format(who.argument, who.caller, text), who.level)
+  misuse(("bad argument #%d to '%s' (%s)"):format(who.argument, who.caller, text))
 end
 
 local function unknown_name(what, name, names)
@@ -233,11 +235,11 @@ end
 
 local function check_options(options)
   if type(options) ~= "table" then
-    error(("bad argument #2 to 'socket' (table expected, got %s)"):format(type(options)), 3)
+    misuse(("bad argument #2 to 'socket' (table expected, got %s)"):format(type(options)))
   end
   for name in pairs(options) do
     if not is_known[name] then
-      error(("bad argument #2 to 'socket' (%s)"):format(unknown_name("option", name, known)), 3)
+      misuse(("bad argument #2 to 'socket' (%s)"):format(unknown_name("option", name, known)))
     end
   end
 end
@@ -254,8 +256,8 @@ local function type_number(socket_type)
   if type(socket_type) == "string" then
     local number = socket_types[socket_type]
     if not number then
-      error(("bad argument #1 to 'socket' (%s)"):format(
-        unknown_name("type", socket_type, type_names)), 3)
+      misuse(("bad argument #1 to 'socket' (%s)"):format(
+        unknown_name("type", socket_type, type_names)))
     end
     return number
   end
@@ -283,8 +285,8 @@ local function new_context(class, options)
   if type(options) == "userdata" then
     return core.borrow_context(options, class)
   elseif options ~= nil and type(options) ~= "table" then
-    error(("bad argument #1 to 'Context' (table or light userdata expected, got %s)"):format(
-      type(options)), 3)
+    misuse(("bad argument #1 to 'Context' (table or light userdata expected, got %s)"):format(
+      type(options)))
   end
   local context, message, name = core.new_context(nil, class)
   if not context or options == nil then

@@ -5,6 +5,7 @@ local core = require("zmqloop.core")
 local ioloop = require("zmqloop.ioloop")
 local lazy = require("zmqloop.lazy")
 
+local misuse = core.misuse
 local ZMQStream = core.ZMQStream
 ZMQStream.__index = ZMQStream
 
@@ -127,7 +128,7 @@ end
 function ZMQStream:send_json(value, options)
   local encoded, text = pcall(require("zmqloop.json").encode, value)
   if not encoded then
-    error(("bad argument #1 to 'send_json' (%s)"):format(tostring(text)), 2)
+    misuse(("bad argument #1 to 'send_json' (%s)"):format(tostring(text)))
   end
   return self:send(text, options)
 end
@@ -136,8 +137,8 @@ end
 -- send_multipart(). PyZMQ: `send_serialized`.
 function ZMQStream:send_serialized(value, serialize, options)
   if not core.is_callable(serialize) then
-    error(("bad argument #2 to 'send_serialized' (function or callable expected, got %s)"):format(
-      type(serialize)), 2)
+    misuse(("bad argument #2 to 'send_serialized' (function or callable expected, got %s)"):format(
+      type(serialize)))
   end
   return self:send_multipart(serialize(value), options)
 end
