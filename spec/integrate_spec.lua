@@ -149,6 +149,42 @@ local function describe_contract(new_host)
     assert.same({"first", "second"}, t.errors)
   end))
 
+  it("stays when the loop is run to an end of its own in a callback of the other loop",
+    hosted(function(t, other, attached)
+      local results = {}
+      other.after(0.001, function()
+        results[1] = t.loop:run_sync(function()
+          zmqloop.sleep(0.001)
+          return "done"
+        end, 10)
+        t.loop:call_later(0.001, t.loop.stop, t.loop)
+        results[2] = t.loop:start()
+        t.loop:call_later(0.001, t.loop.stop, t.loop)
+        results[3] = t.loop:run()
+        results[4] = attached.attached
+        t.loop:call_later(0.001, t.expect(function() t.loop:stop() end))
+      end)
+      run(t, other)
+      assert.same({"done", true, true, true}, results)
+      assert.is_false(attached.attached)
+    end))
+
+  it("lets a green socket wait in a callback of the other loop", hosted(function(t, other, attached)
+    local ctx = t:keep(require("zmqloop.green").Context(), "destroy")
+    local pull = ctx:socket("PULL", {bind = "inproc://green-in-a-host"})
+    local push = ctx:socket("PUSH", {connect = "inproc://green-in-a-host"})
+    local got
+    t.loop:make_current()
+    t.loop:call_later(0.005, function() push:send("message", zmqloop.zmq.DONTWAIT) end)
+    other.after(0.001, function()
+      got = pull:recv()
+      zmqloop.IOLoop.clear_current()
+      attached:detach()
+    end)
+    run(t, other)
+    assert.equal("message", got)
+  end))
+
   it("ends by stop(), close() and detach(), and the loop can be used on",
     hosted(function(t, other, attached)
       assert.matches("^Attachment %(attached%): IOLoop", tostring(attached))

@@ -355,6 +355,44 @@ describe("a priority queue", function()
     end
   end)
 
+  it("loses and doubles nothing when its comparison uses it", function()
+    local n, inside, queue, taken = 0, false, nil, {}
+    local function take()
+      local item = queue:get_nowait()
+      if item then
+        assert.is_nil(taken[item])
+        taken[item] = true
+      end
+    end
+    queue = PriorityQueue(0, function(a, b)
+      if not inside and n < 300 then
+        inside = true
+        if n % 3 == 0 then
+          n = n + 1
+          queue:put_nowait(n)
+        elseif n % 7 == 0 then
+          n = n + 1
+          take()
+          queue:put_nowait(n)
+        end
+        inside = false
+      end
+      return a > b
+    end)
+    while n < 300 do
+      n = n + 1
+      queue:put_nowait(n)
+      if n % 5 == 0 then take() end
+    end
+    local last = math.huge
+    for _ = 1, queue:qsize() do
+      local item = queue:get_nowait()
+      assert.is_true(item < last)
+      last, taken[item] = item, true
+    end
+    for i = 1, n do assert.is_true(taken[i]) end
+  end)
+
   it("is what it was when a comparison fails", virtual(function()
     local queue = fill(PriorityQueue(4), {2, 1, 3})
     helper.raises("attempt to compare", function() queue:put({}, 0) end)

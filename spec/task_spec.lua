@@ -503,6 +503,32 @@ describe("a task", function()
     assert.matches("^Task %(result%)", tostring(task))
   end))
 
+  it("tells its state also when its function is an object that hides how it is called",
+    virtual(function(_, loop)
+      local function nothing() end
+      local once = setmetatable({}, {__call = nothing})
+      for _, metatable in ipairs{
+        {__call = nothing}, {__call = nothing, __metatable = false},
+        {__call = nothing, __metatable = "hidden"}, {__call = once},
+      } do
+        local made, task = pcall(loop.spawn, loop, setmetatable({}, metatable))
+        if made then assert.matches("^Task %(pending%)", tostring(task)) end
+      end
+    end))
+
+  it("fails with an error object whose __eq says that it equals anything", virtual(
+    function(_, loop)
+      for _, equals in ipairs{function() return true end, function() error("no") end} do
+        local err = setmetatable({}, {__eq = equals})
+        local task = loop:spawn(function() error(err) end)
+        local waits = loop:spawn(function() return pcall(task.await, task) end)
+        loop:advance(0)
+        loop:advance(0)
+        assert.is_true(rawequal(err, task:error()))
+        assert.is_true(waits:done())
+      end
+    end))
+
   it("has to be a function", virtual(function(_, loop)
     assert.error_matches(function() loop:spawn(42) end, "bad argument #1 to 'spawn'")
   end))
@@ -609,6 +635,22 @@ describe("cancelling a task", function()
     task:cancel()
     loop:advance(0)
     assert.is_true(task:cancelled())
+  end))
+
+  it("is another error when its text is only the end of one", virtual(function(_, loop)
+    local cancelled = loop:spawn(function() end)
+    cancelled:cancel()
+    for _, text in ipairs{"order 17 failed: ", "a.lua:3: order: ", "line\na.lua:3: "} do
+      local task = loop:spawn(function() error(text .. cancelled:error(), 0) end)
+      loop:advance(0)
+      assert.is_false(task:cancelled())
+      assert.equal(text .. CANCELLED, task:error())
+    end
+    for _, text in ipairs{"", "a.lua:3: ", "a.lua:3: ./b.lua:15: ", '[string "a: b"]:1: '} do
+      local task = loop:spawn(function() error(text .. cancelled:error(), 0) end)
+      loop:advance(0)
+      assert.is_true(task:cancelled())
+    end
   end))
 
   it("leaves no timer of its wait behind", virtual(function(_, loop)

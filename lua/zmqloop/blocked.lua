@@ -25,7 +25,9 @@ end
 --- Writes where a loop blocks to io.stderr; an action for set_blocking_signal_threshold().
 -- Without a report it is the caller's traceback.
 function IOLoop.log_stack(_, _, report)
-  io.stderr:write(report or debug.traceback("IOLoop.log_stack", 2), "\n")
+  local traceback = type(debug) == "table" and debug.traceback
+  io.stderr:write(report or traceback and traceback("IOLoop.log_stack", 2) or "IOLoop.log_stack",
+    "\n")
 end
 
 --- Has action(signal, report) called when the loop has worked for so many seconds without coming to

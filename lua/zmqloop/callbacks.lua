@@ -237,6 +237,9 @@ function PeriodicCallback:stop()
   self.running_loop = nil
 end
 
+-- As variables <close> of Lua 5.4.
+DelayedCallback.__close, PeriodicCallback.__close = DelayedCallback.stop, PeriodicCallback.stop
+
 --- Whether it was started and not stopped.
 function PeriodicCallback:is_running()
   return self.running_loop ~= nil and not self.running_loop:closed()

@@ -112,7 +112,7 @@ local function new_semaphore(class, value)
     value = 1
   elseif type(value) ~= "number" or value < 0 or value % 1 ~= 0 then
     misuse(("bad argument #1 to '%s' (integer not below 0 expected, got %s)"):format(
-      class.__name:match("%w+$"), tostring(value)))
+      class.__name:match("%w+$"), type(value) == "number" and tostring(value) or type(value)))
   end
   return setmetatable({
     free = value, -- how often it can be acquired at once; 0 while someone waits

@@ -98,6 +98,8 @@ function ZMQPoller:close()
   self.loop:close()
 end
 
+ZMQPoller.__close = ZMQPoller.close
+
 function ZMQPoller:__tostring()
   return self.loop:closed() and "ZMQPoller (closed)" or "ZMQPoller (open)"
 end

@@ -66,13 +66,14 @@ function Lifo:pop()
 end
 
 -- A binary heap; among equals the first that came is the first to go. A comparison may fail: so
--- all comparing is done before anything moves.
+-- all comparing is done before anything moves. It may also use the queue, or have a finalizer run
+-- that does: then it was for nothing, and begins again.
 local Heap = {}
 Heap.__index = Heap
 
 --- An empty one.
 function Heap.new(before)
-  return setmetatable({n = 0, before = before, arrivals = 0}, Heap)
+  return setmetatable({n = 0, before = before, arrivals = 0, changes = 0}, Heap)
 end
 
 local function goes_before(self, a, b)
@@ -82,8 +83,20 @@ local function goes_before(self, a, b)
   return a.arrival < b.arrival and not self.before(b.item, a.item)
 end
 
+-- What plan(self, ...) returns, once that was made of a heap that nobody has changed meanwhile; or
+-- false and an error.
+local function plan_undisturbed(self, plan, ...)
+  local ok, result, changes
+  repeat
+    changes = self.changes
+    ok, result = pcall(plan, self, ...)
+  until not ok or changes == self.changes
+  return ok, result
+end
+
 -- The place for an entry, from the end up.
 local function place_for(self, entry)
+  entry.arrival = self.arrivals
   local place = self.n + 1
   while place > 1 do
     local parent = (place - place % 2) / 2
@@ -97,11 +110,12 @@ end
 
 --- Puts the item among the others.
 function Heap:push(item)
-  local entry = {item = item, arrival = self.arrivals}
-  local ok, place = pcall(place_for, self, entry)
+  local entry = {item = item, arrival = nil}
+  local ok, place = plan_undisturbed(self, place_for, entry)
   if not ok then
     return false, place
   end
+  self.changes = self.changes + 1
   self.arrivals = self.arrivals + 1
   self.n = self.n + 1
   local hole = self.n
@@ -133,11 +147,12 @@ end
 
 --- Takes the least one.
 function Heap:pop()
-  local ok, path = pcall(path_down, self)
+  local ok, path = plan_undisturbed(self, path_down)
   if not ok then
     return false, path
   end
   local item, last = self[1].item, self[self.n]
+  self.changes = self.changes + 1
   self[self.n] = nil
   self.n = self.n - 1
   for i = 1, #path - 1 do
@@ -170,7 +185,7 @@ local function new_queue(class, store, maxsize)
   if maxsize ~= nil
     and (type(maxsize) ~= "number" or maxsize < 0 or maxsize ~= maxsize) then
     misuse(("bad argument #1 to '%s' (number not below 0 expected, got %s)"):format(name_of(class),
-      tostring(maxsize)))
+      type(maxsize) == "number" and tostring(maxsize) or type(maxsize)))
   end
   maxsize = maxsize ~= math.huge and math.ceil(maxsize or 0) or 0
   local finished = Event.new()

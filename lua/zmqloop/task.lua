@@ -16,9 +16,15 @@ local Future, CANCELLED = future.Future, future.CANCELLED
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
 local add_callback, closed = IOLoop.add_callback, IOLoop.closed
 local resume, status, yield = coroutine.resume, coroutine.status, coroutine.yield
-local setmetatable, type = setmetatable, type
+local rawequal, setmetatable, type = rawequal, setmetatable, type
 local succeed = future.succeed
 local watched = require("zmqloop.blocked").watched
+
+-- A host may have taken the debug library away, or a part of it: what it is for is then left out.
+local debugging = type(debug) == "table" and debug or {}
+local getinfo = debugging.getinfo or function() return nil end
+local make_traceback = debugging.traceback or function(_, text) return text or "" end
+local getmetatable_of = debugging.getmetatable or function() return nil end
 
 local Task = setmetatable({}, {__index = Future})
 Task.__index = Task
@@ -34,6 +40,8 @@ local current
 local WAITS, RETURNED, TRIES = {}, {}, {}
 
 -- What it is resumed with. Anything else comes from somebody who has got hold of the coroutine.
+-- All of these are compared by rawequal(): beside them come values of the user's, such as errors,
+-- whose __eq is not to be asked.
 local WOKEN, FAILED = {}, {}
 
 -- Coroutines that have returned. Making one is most of what a short task costs.
@@ -70,10 +78,10 @@ end
 -- in which a callback begins; and what debug.getinfo() says of it.
 local function find_c_function(passable)
   for level = 3, math.huge do
-    local info = debug.getinfo(level, "Sf")
+    local info = getinfo(level, "Sf")
     if not info then
       return nil
-    elseif info.what == "C" and not passable[info.func] and debug.getinfo(level + 1, "f") then
+    elseif info.what == "C" and not passable[info.func] and getinfo(level + 1, "f") then
       return level - 1, info
     end
   end
@@ -91,7 +99,7 @@ local function obstacle()
   if info and IS_5_1 and info.func == pcall then
     return "inside pcall, which Lua 5.1 cannot suspend; use zmqloop.pcall"
   end
-  local name = level and debug.getinfo(level, "n").name
+  local name = level and getinfo(level, "n").name
   return ("inside %s, which cannot be suspended; wait before or after it"):format(
     name and "'" .. name .. "'" or "a function of C")
 end
@@ -129,7 +137,7 @@ local function passed(co, ok, ...)
     return false, (...)
   elseif coroutine.status(co) == "dead" then
     return true, ...
-  elseif ... == TRIES then
+  elseif rawequal((...), TRIES) then
     return passed(co, coroutine.resume(co, can_yield(current)))
   end
   return passed(co, coroutine.resume(co, coroutine.yield(...)))
@@ -160,9 +168,19 @@ end
 
 local step
 
--- Was it cancelled? Who catches the error and raises it again may have put a position before it.
+-- The text without the position that error() puts before it, or nil if there is none.
+local function without_position(text)
+  return text:match("^%[string .-%]:%d+: (.*)$") or text:match("^[^:\n]+:%d+: (.*)$")
+end
+
+-- Was it cancelled? Whoever catches the error and raises it again may have put positions before it.
+-- A text that only ends like it is another error, which tells of something else's cancellation.
 local function is_cancelled(err)
-  return type(err) == "string" and err:sub(-#CANCELLED) == CANCELLED
+  local text = type(err) == "string" and err:sub(-#CANCELLED) == CANCELLED and err
+  while text and text ~= CANCELLED do
+    text = without_position(text)
+  end
+  return text == CANCELLED
 end
 
 local close = rawget(coroutine, "close") -- from 5.4 on
@@ -180,7 +198,7 @@ end
 -- the last error, and the traceback of the first.
 local function close_failed(co, err)
   err = explain(err)
-  local traceback = debug.traceback(co, future.describe(err))
+  local traceback = make_traceback(co, future.describe(err))
   if close then
     local _, last = close(co)
     if last ~= nil then
@@ -265,9 +283,9 @@ end
 -- What a resume has come back with.
 local function stepped(self, before, ok, what)
   current = before
-  if what == RETURNED then
+  if rawequal(what, RETURNED) then
     returned(self)
-  elseif ok and what == TRIES then
+  elseif ok and rawequal(what, TRIES) then
     step(self, true)
   elseif self.is_callback then
     callback_stepped(self, ok, what)
@@ -275,7 +293,7 @@ local function stepped(self, before, ok, what)
     failed(self, what)
   elseif what == nil then
     self.loop:add_callback(step, self) -- a plain yield: let the others run once
-  elseif what ~= WAITS then
+  elseif not rawequal(what, WAITS) then
     failed(self, ("a task waits by await(), sleep() and the like, it cannot yield a %s"):format(
       type(what)))
   end
@@ -301,9 +319,9 @@ end
 
 -- What the coroutine that waited gets from its resume.
 local function resumed(how, ...)
-  if how == WOKEN then
+  if rawequal(how, WOKEN) then
     return ...
-  elseif how == FAILED then
+  elseif rawequal(how, FAILED) then
     error((...), 0)
   end
   error("a task that waits is resumed by its loop, not by coroutine.resume()", 0)
@@ -503,13 +521,27 @@ end
 
 --- The stack of its coroutine, with the line where it waits; "" if it does not run.
 function Task:traceback()
-  return self.coroutine and debug.traceback(self.coroutine) or ""
+  return self.coroutine and make_traceback(self.coroutine) or ""
+end
+
+-- The function that a callable object stands for, or nil: its metatable may be hidden, and its
+-- __call may be an object again.
+local function function_of(callable)
+  for _ = 1, 10 do
+    if type(callable) == "function" then
+      return callable
+    end
+    local metatable = getmetatable_of(callable)
+    callable = type(metatable) == "table" and rawget(metatable, "__call") or nil
+  end
+  return nil
 end
 
 function Task:__tostring()
-  local info = debug.getinfo(core.is_callable(self.fn) and type(self.fn) == "function" and self.fn
-    or getmetatable(self.fn).__call, "S")
-  return ("Task (%s) of %s:%d"):format(self.state or "pending", info.short_src, info.linedefined)
+  local fn = function_of(self.fn)
+  local info = fn and getinfo(fn, "S")
+  return info and ("Task (%s) of %s:%d"):format(self.state or "pending", info.short_src,
+    info.linedefined) or ("Task (%s)"):format(self.state or "pending")
 end
 
 -- ---- for code in tasks ----------------------------------------------------------------------
