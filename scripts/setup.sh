@@ -8,8 +8,9 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 JOBS=${JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}
+ALL_LUAS=(5.1 5.2 5.3 5.4 5.5 luajit)
 # shellcheck disable=SC2034
-ALL_LUAS=(5.1 5.2 5.3 5.4 luajit)
+LUA_CHOICE=$(IFS='|' && echo "${ALL_LUAS[*]}") # for usages
 MISSING=()
 
 say() {
@@ -24,7 +25,10 @@ die() {
 # ---- needs -----------------------------------------------------------------
 
 missing() { # package...
-  MISSING+=("$@")
+  local package
+  for package in "$@"; do
+    [[ " ${MISSING[*]} " == *" $package "* ]] || MISSING+=("$package")
+  done
 }
 
 need_command() { # command package...
@@ -43,6 +47,10 @@ need_compiler() {
   need_command cmake cmake
   need_command pkg-config pkg-config
   need_library libzmq libzmq3-dev
+}
+
+is_lua() { # version
+  [[ $1 != *" "* && " ${ALL_LUAS[*]} " == *" $1 "* ]]
 }
 
 lua_command() { # version
@@ -129,14 +137,39 @@ need_procps() {
 
 # ---- installing ------------------------------------------------------------
 
+# Is there reason to ask apt for the package? Not if it is installed, and what
+# was needed is not in it; nor if the lists, where there are any, lack it.
+is_obtainable() { # package
+  if dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q ' installed$'; then
+    return 1
+  fi
+  apt-cache show "$1" >/dev/null 2>&1 ||
+    ! apt-cache show libzmq3-dev >/dev/null 2>&1
+}
+
+# Keeps those of MISSING that are obtainable, and names the others.
+leave_out_unobtainable() {
+  local package obtainable=()
+  for package in "${MISSING[@]}"; do
+    if is_obtainable "$package"; then
+      obtainable+=("$package")
+    elif ! apt-cache show "$package" >/dev/null 2>&1; then
+      say "this distribution has no package $package"
+    fi
+  done
+  MISSING=("${obtainable[@]}")
+}
+
 # Installs what the needs found missing, or says how to and ends. A package that
 # the distribution lacks is left out: have_lua tells afterwards.
 need_install() {
   [ ${#MISSING[@]} -gt 0 ] || return 0
-  local packages=() as_root=() package log
+  local as_root=() log
   if ! command -v apt-get >/dev/null; then
     die "please install what Debian calls: ${MISSING[*]}"
   fi
+  leave_out_unobtainable
+  [ ${#MISSING[@]} -gt 0 ] || return 0
   if [ "$(id -u)" -ne 0 ]; then
     if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null; then
       say "some packages are missing; please run this line, then try again:"
@@ -149,25 +182,19 @@ need_install() {
   if ! "${as_root[@]}" apt-get update >"$log" 2>&1 </dev/null; then
     cat "$log" >&2 # what was fetched before may still do
   fi
-  for package in "${MISSING[@]}"; do
-    if apt-cache show "$package" >/dev/null 2>&1; then
-      packages+=("$package")
-    else
-      say "this distribution has no package $package"
-    fi
-  done
-  MISSING=()
-  if [ ${#packages[@]} -gt 0 ]; then
-    say "apt-get install ${packages[*]}"
+  leave_out_unobtainable
+  if [ ${#MISSING[@]} -gt 0 ]; then
+    say "apt-get install ${MISSING[*]}"
     if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
       apt-get install -y --no-install-recommends \
-      -o DPkg::Lock::Timeout=120 "${packages[@]}" >"$log" 2>&1 </dev/null; then
+      -o DPkg::Lock::Timeout=120 "${MISSING[@]}" >"$log" 2>&1 </dev/null; then
       cat "$log" >&2
       rm -f "$log"
       die "apt-get could not install them"
     fi
   fi
   rm -f "$log"
+  MISSING=()
   hash -r
 }
 
@@ -190,32 +217,54 @@ quietly() {
   return $status
 }
 
+# The versions of what CMake looks for: it would remember what it did not find,
+# and find what has since been replaced.
+found_packages() { # lua
+  local package
+  for package in libzmq libczmq "$(lua_command "$1")"; do
+    printf ' %s %s' "$package" "$(pkg-config --modversion "$package" 2>/dev/null)"
+  done
+}
+
 # Configures (if anything changed) and builds targets in build/DIRECTORY. The
 # environment variable ZMQLOOP_CMAKE holds further arguments for CMake.
 build() { # directory lua targets [cmake-argument...]
-  local dir=$ROOT/build/$1 lua=$2 targets=$3 extra arguments stamp
+  local dir=$ROOT/build/$1 lua=$2 targets lock
+  read -ra targets <<<"$3"
+  mkdir -p "$dir"
+  exec {lock}>"$dir/.lock" # another script may build the same
+  ! command -v flock >/dev/null || flock "$lock"
+  configure "$dir" "$lua" "${@:4}" &&
+    quietly cmake --build "$dir" -j "$JOBS" --target "${targets[@]}"
+  local status=$?
+  exec {lock}>&-
+  return $status
+}
+
+configure() { # directory lua [cmake-argument...]
+  local dir=$1 lua=$2 extra arguments stamp wanted
   read -ra extra <<<"${ZMQLOOP_CMAKE:-}"
-  arguments=(-S "$ROOT" -B "$dir" "-DZMQLOOP_LUA=$lua" "${@:4}" "${extra[@]}")
+  arguments=(-S "$ROOT" -B "$dir" "-DZMQLOOP_LUA=$lua" "${@:3}" "${extra[@]}")
+  wanted="${arguments[*]}$(found_packages "$lua")"
   stamp=$dir/.configured
-  if [ ! -e "$dir/CMakeCache.txt" ] || [ ! -e "$stamp" ] ||
-    [ "$(<"$stamp")" != "${arguments[*]}" ]; then
-    say "configuring build/$1"
-    mkdir -p "$dir"
-    rm -rf "$dir/CMakeCache.txt" "$dir/CMakeFiles" "$stamp"
-    quietly cmake "${arguments[@]}" || return 1
-    printf '%s\n' "${arguments[*]}" >"$stamp"
+  if [ -e "$dir/CMakeCache.txt" ] && [ -e "$stamp" ] &&
+    [ "$(<"$stamp")" = "$wanted" ]; then
+    return
   fi
-  local target_arguments
-  read -ra target_arguments <<<"$targets"
-  quietly cmake --build "$dir" -j "$JOBS" --target "${target_arguments[@]}"
+  say "configuring ${dir#"$ROOT/"}"
+  rm -rf "$dir/CMakeCache.txt" "$dir/CMakeFiles" "$stamp"
+  quietly cmake "${arguments[@]}" || return 1
+  printf '%s\n' "$wanted" >"$stamp"
 }
 
 # Makes the modules of the tree and of build/DIRECTORY the first ones that Lua
 # finds, in child processes too.
 use_build() { # directory
-  unset LUA_PATH_5_2 LUA_PATH_5_3 LUA_PATH_5_4
-  unset LUA_CPATH_5_2 LUA_CPATH_5_3 LUA_CPATH_5_4
-  unset LUA_INIT LUA_INIT_5_2 LUA_INIT_5_3 LUA_INIT_5_4
+  local version
+  unset LUA_INIT
+  for version in 5_2 5_3 5_4 5_5; do
+    unset "LUA_PATH_$version" "LUA_CPATH_$version" "LUA_INIT_$version"
+  done
   export LUA_PATH="$ROOT/lua/?.lua;$ROOT/lua/?/init.lua;;"
   export LUA_CPATH="$ROOT/build/$1/?.so;;"
 }

@@ -1,4 +1,4 @@
-/* compat.h - what the five Luas spell differently, under names of our own.
+/* compat.h - what the six Luas spell differently, under names of our own.
  * SPDX-License-Identifier: MIT
  *
  * Own names, because LuaJIT has some of the later functions and lacks others: a

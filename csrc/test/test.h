@@ -21,7 +21,7 @@ void test_check_int(const char *file, int line, const char *what, long long got,
                     long long wanted);
 
 /* Ends the program with an error if it still runs after so many seconds. The
- * runner sets 60; 0 lifts the limit. Uses SIGALRM. */
+ * runner sets 60 for each test; 0 lifts the limit. Uses SIGALRM. */
 void test_watchdog(unsigned seconds);
 
 /* The name of the test that runs. */

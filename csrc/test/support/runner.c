@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { WATCHDOG_SECONDS = 60 };
@@ -69,8 +70,16 @@ static int chosen(int argc, char **argv, const char *name) {
   return argc < 2;
 }
 
+static double seconds_since(const struct timespec *start) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)(now.tv_sec - start->tv_sec) +
+         (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+}
+
 static int run(const zl_test *test) {
   present = test->name;
+  test_watchdog(WATCHDOG_SECONDS);
   if (setjmp(failed)) {
     return 0;
   }
@@ -82,18 +91,17 @@ int test_main(int argc, char **argv, const zl_test *tests, size_t count) {
   int passed = 0;
   int bad = 0;
   runner = pthread_self();
-  test_watchdog(WATCHDOG_SECONDS);
   for (size_t i = 0; i < count; i++) {
     if (!chosen(argc, argv, tests[i].name)) {
       continue;
     }
-    if (run(&tests[i])) {
-      passed++;
-      printf("ok %s\n", tests[i].name);
-    } else {
-      bad++;
-      printf("not ok %s\n", tests[i].name);
-    }
+    struct timespec start;
+    (void)clock_gettime(CLOCK_MONOTONIC, &start);
+    const int ok = run(&tests[i]);
+    passed += ok;
+    bad += !ok;
+    printf("%s %s (%.3f s)\n", ok ? "ok" : "not ok", tests[i].name,
+           seconds_since(&start));
     (void)fflush(stdout);
   }
   printf("%d passed, %d failed\n", passed, bad);
