@@ -510,7 +510,7 @@ static void test_blocked_without_a_thread_is_eagain(void) {
   handle_before(SIGUSR1);
   CHECK_INT(pthread_getattr_default_np(&former), 0);
   CHECK_INT(pthread_attr_init(&huge), 0);
-  CHECK_INT(pthread_attr_setstacksize(&huge, (size_t)1 << 50), 0);
+  CHECK_INT(pthread_attr_setstacksize(&huge, SIZE_MAX / 4 * 3), 0);
   CHECK_INT(pthread_setattr_default_np(&huge), 0);
   int rc = zl_loop_watch_blocking(loop, THRESHOLD, SIGUSR1, on_blocked, &it);
   CHECK_INT(pthread_setattr_default_np(&former), 0);

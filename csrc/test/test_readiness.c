@@ -80,7 +80,7 @@ static struct {
   zl_timer *poker;
   subject subjects[SUBJECTS];
   peer peers[SUBJECTS];
-  unsigned long seed;
+  uint64_t seed;
   bool quiet; /* callbacks take what is there and start nothing new */
   long rounds;
   long calls;
@@ -96,9 +96,9 @@ static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
 static const char body[BODY];
 
-static int roll(unsigned long *seed, int sides) {
-  *seed = *seed * 6364136223846793005UL + 1442695040888963407UL;
-  return (int)((*seed >> 33) % (unsigned long)sides);
+static int roll(uint64_t *seed, int sides) {
+  *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+  return (int)((*seed >> 33) % (unsigned)sides);
 }
 
 static int dice(int sides) {
@@ -184,7 +184,7 @@ static bool pass_gate(void) {
 
 static void *operate_peers(void *arg) {
   int first = *(int *)arg;
-  unsigned long seed = 77UL + (unsigned long)first;
+  uint64_t seed = 77U + (uint64_t)first;
   while (pass_gate()) {
     for (int i = first; i < SUBJECTS; i += THREADS) {
       peer *p = &world.peers[i];

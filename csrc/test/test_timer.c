@@ -675,13 +675,14 @@ static struct {
   zl_loop *loop;
   model_timer timers[POOL];
   uint64_t starts;
-  unsigned long seed;
+  uint64_t seed;
   int fired;
 } model;
 
 static int dice(int sides) {
-  model.seed = model.seed * 6364136223846793005UL + 1442695040888963407UL;
-  return (int)((model.seed >> 33) % (unsigned long)sides);
+  model.seed = model.seed * UINT64_C(6364136223846793005) +
+               UINT64_C(1442695040888963407);
+  return (int)((model.seed >> 33) % (unsigned)sides);
 }
 
 static void model_start(model_timer *t, int64_t deadline, int64_t period) {
