@@ -105,52 +105,84 @@ describe("loop:stats()", function()
     assert.is_true(busy >= 0.01)
   end))
 
+  -- Returns a function that works for 0.02 s, and twice as long each time; one that says whether it
+  -- is the slowest callback, as the machine may have kept another one for longer; and one that says
+  -- whether it was called since that was asked last.
+  local function slower_and_slower(t)
+    local seconds, called = 0.01, false
+    local function slow()
+      seconds, called = 2 * seconds, true
+      work(seconds)
+    end
+    return slow, function() return t.loop:stats().slowest_source == line_of(slow) end, function()
+      local was_called = called
+      called = false
+      return was_called
+    end
+  end
+
   it("names the slowest callback by its source line", test(function(t)
-    local function slow() work(0.02) end
+    local slow, is_slowest = slower_and_slower(t)
     local function quick() end
-    t.loop:add_callback(quick)
-    t.loop:add_callback(slow)
-    t.loop:call_later(0, quick)
-    t.loop:step()
-    local stats = t.loop:stats()
-    assert.is_true(stats.slowest >= 0.02)
-    assert.equal(line_of(slow), stats.slowest_source)
+    for _ = 1, 8 do
+      if not is_slowest() then
+        t.loop:add_callback(quick)
+        t.loop:add_callback(slow)
+        t.loop:call_later(0, quick)
+        t.loop:step()
+      end
+    end
+    assert.is_true(is_slowest())
+    assert.is_true(t.loop:stats().slowest >= 0.02)
   end))
 
+  -- Each has slow called, and returns how to end that.
   local KINDS = {
-    timeout = function(t, slow) t.loop:call_later(0, slow) end,
+    timeout = function(t, slow)
+      local timer = t.loop:call_later(0, slow)
+      return function() timer:cancel() end
+    end,
     handler = function(t, slow)
       local push, pull = t:pair("PUSH", "PULL")
       t.loop:add_handler(pull, slow, "r")
       push:send("x")
+      return function() t.loop:remove_handler(pull) end
     end,
     receiver = function(t, slow)
       local sender, receiver = t:streams("PUSH", "PULL")
       receiver:on_recv(slow)
       sender:send("x")
+      return function() receiver:stop_on_recv() end
     end,
     ["periodic callback"] = function(t, slow)
-      t:keep(zmqloop.PeriodicCallback(slow, 1, t.loop), "stop"):start()
+      local periodic = zmqloop.PeriodicCallback(slow, 1, t.loop)
+      periodic:start()
+      return function() periodic:stop() end
     end,
   }
   for kind, start in pairs(KINDS) do
     it("names a slow " .. kind, async(function(t)
-      local done = false
-      local function slow()
-        work(0.02)
-        done = true
+      local slow, is_slowest, was_called = slower_and_slower(t)
+      for _ = 1, 8 do
+        if not is_slowest() then
+          local stop = start(t, slow)
+          t:wait_until(was_called)
+          stop()
+        end
       end
-      start(t, slow)
-      t:wait_until(function() return done end)
-      assert.equal(line_of(slow), t.loop:stats().slowest_source)
+      assert.is_true(is_slowest())
     end))
   end
 
   it("names the __call of a callable table", test(function(t)
-    local function slow() work(0.02) end
-    t.loop:add_callback(setmetatable({}, {__call = slow}))
-    t.loop:step()
-    assert.equal(line_of(slow), t.loop:stats().slowest_source)
+    local slow, is_slowest = slower_and_slower(t)
+    for _ = 1, 8 do
+      if not is_slowest() then
+        t.loop:add_callback(setmetatable({}, {__call = slow}))
+        t.loop:step()
+      end
+    end
+    assert.is_true(is_slowest())
   end))
 
   it("raises on a closed loop", test(function()
