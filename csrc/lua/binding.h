@@ -179,6 +179,7 @@ struct zlua_loop {
   zlua_handle *handles;
   zlua_blocked blocked;
   lua_State *clock; /* whose function tells the time, or NULL */
+  bool reads_clock; /* it is at work: its stack is not ours */
   int64_t clock_ns; /* what it told last, or when the loop was closed */
   lua_Integer first_callback; /* places in ZLUA_LOOP_CALLBACKS */
   lua_Integer next_callback;

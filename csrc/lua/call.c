@@ -89,7 +89,7 @@ void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
 
 /* [-0, +1] pushes the error of the user's clock, if there is one. */
 static bool push_clock_error(lua_State *L, zlua_loop *loop) {
-  if (!loop->clock || lua_gettop(loop->clock) == 1) {
+  if (!loop->clock || loop->reads_clock || lua_gettop(loop->clock) == 1) {
     return false;
   }
   lua_xmove(loop->clock, L, 1);

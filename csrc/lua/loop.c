@@ -199,13 +199,19 @@ static int new_loop(lua_State *L) {
 /* The user's clock runs in a coroutine of its own, at whose bottom the function
  * is: time is read where no other stack is at hand. On an error time stands
  * still. The first error stays above the function, until zlua_leave() raises
- * it: a callback may have asked, in whose frame the slots are out of reach. */
+ * it: a callback may have asked, in whose frame the slots are out of reach.
+ * A clock that uses its own loop is told what it has told last. */
 static int64_t read_clock(void *arg) {
   zlua_loop *loop = arg;
   lua_State *clock = loop->clock;
+  if (loop->reads_clock) {
+    return loop->clock_ns;
+  }
   int top = lua_gettop(clock);
   lua_pushvalue(clock, 1);
+  loop->reads_clock = true;
   int status = lua_pcall(clock, 0, 1, 0);
+  loop->reads_clock = false;
   if (status == 0 && lua_type(clock, -1) == LUA_TNUMBER) {
     loop->clock_ns = (int64_t)(lua_tonumber(clock, -1) * 1e9);
   } else if (status != 0 && loop->L && top == 1) {
@@ -269,11 +275,11 @@ static int loop_close(lua_State *L) {
   if (!core) {
     return 0;
   }
-  if (loop->L) {
+  if (loop->L || loop->reads_clock) {
     return zlua_error(L, "loop is running");
   }
+  loop->clock_ns = zl_loop_time_ns(core); /* the last call out */
   detach_all(loop);
-  loop->clock_ns = zl_loop_time_ns(core);
   loop->core = NULL;
   (void)zl_loop_close(core);
   return 0;

@@ -2,6 +2,7 @@
  * and in a forked process. SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,8 +114,13 @@ static int process(lua_State *L) {
     }
     _exit(failed ? 1 : 0);
   }
-  if (child < 0 || waitpid(child, &status, 0) != child) {
+  if (child < 0) {
     return luaL_error(L, "no process");
+  }
+  while (waitpid(child, &status, 0) != child) {
+    if (errno != EINTR) {
+      return luaL_error(L, "waitpid: %s", strerror(errno));
+    }
   }
   lua_pushboolean(L, WIFEXITED(status) && WEXITSTATUS(status) == 0);
   return 1;
