@@ -822,6 +822,9 @@ int zl_stream_flush(zl_stream *stream, int events, int limit) {
   bool flushing = stream->flushing;
   int64_t events_left = loop->events_left;
   int64_t budget_ends = loop->budget_ends;
+  if (flushing) { /* each callback would call the next, without an end */
+    events &= ~ZL_READ;
+  }
   zl__loop_enter(loop);
   loop->events_left = INT64_MAX;
   loop->budget_ends = ZL_FOREVER;

@@ -583,7 +583,8 @@ ZL_API int zl_stream_may_send(zl_stream *stream, size_t bytes);
 /* Receives and delivers (ZL_READ), and sends what is queued (ZL_WRITE), without
  * waiting, until neither is possible or limit messages were handled; limit < 0:
  * no limit. If there is no receive callback when it begins, messages are read
- * and thrown away. Returns the number of messages handled. */
+ * and thrown away. Inside of a flush of the same stream it only sends. Returns
+ * the number of messages handled. */
 ZL_API int zl_stream_flush(zl_stream *stream, int events, int limit);
 
 /* Messages accepted by zl_stream_send() that libzmq has not yet taken. */

@@ -53,6 +53,7 @@ int zlua_error(lua_State *L, const char *format, ...) {
   lua_pushvfstring(L, format, arguments);
   va_end(arguments);
   lua_concat(L, 2);
+  zlua_become_running(L);
   return lua_error(L);
 }
 

@@ -132,6 +132,7 @@ enum {
   ZLUA_LEFT_RUNNER,       /* a coroutine for calls that no entry has, or nil */
   ZLUA_LEFT_TRACEBACK,    /* of the error that callback_error() raises */
   ZLUA_LEFT_ON_ERROR,     /* what the user gave to on_error() */
+  ZLUA_LEFT_CLOSED,       /* close callbacks that wait for another: stream.c */
   ZLUA_LEFT_BLOCKED       /* what is called when the loop blocks */
 };
 
@@ -156,6 +157,7 @@ typedef struct zlua_calls {
   int slot;                       /* zlua_slot */
   void *handle;                   /* what its function was given */
   const struct zlua_calls *outer; /* the call inside of which it was made */
+  int depth;                      /* how many those are, and this one */
 } zlua_calls;
 
 struct zlua_loop {
@@ -183,10 +185,13 @@ struct zlua_loop {
   int64_t clock_ns; /* what it told last, or when the loop was closed */
   lua_Integer first_callback; /* places in ZLUA_LOOP_CALLBACKS */
   lua_Integer next_callback;
+  int first_closed; /* places in ZLUA_LEFT_CLOSED; last < first: it is empty */
+  int last_closed;
 };
 
 zlua_loop *zlua_check_loop(lua_State *L, int index, const char *method,
                            int argument);
+int64_t zlua_now_ns(lua_State *L, const zlua_loop *loop);
 void zlua_push_actives(lua_State *L);
 void zlua_push_loop(lua_State *L, int serial);
 void zlua_push_active(lua_State *L, int loop_index);
@@ -219,6 +224,7 @@ typedef enum zlua_slot {
   ZLUA_SLOT_CALL_ERROR,   /* hands an error to the user */
   ZLUA_SLOT_NEW_RUNNER,   /* makes a coroutine for calls */
   ZLUA_SLOT_NOTHING,      /* gives the host's hooks an occasion */
+  ZLUA_SLOT_CALL_NAME,    /* "__call" */
   ZLUA_SLOT_INTERRUPTED,  /* the text of an interrupt */
   ZLUA_SLOTS
 } zlua_slot;
@@ -228,9 +234,11 @@ typedef struct zlua_entry {
   lua_State *L;
   lua_State *runs;
   lua_State *runner;
+  unsigned changes;
   int slots;
 } zlua_entry;
 
+void zlua_check_depth(lua_State *L, const zlua_loop *loop);
 void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
                 zlua_entry *before);
 int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before);
@@ -241,6 +249,7 @@ void zlua_raise_later(zlua_loop *loop);
 void zlua_calling(lua_State *L, int state_index, int callback_index);
 int zlua_on_interrupt(zl_loop *core, void *arg);
 void zlua_let_hooks_run(lua_State *L);
+void zlua_become_running(lua_State *L);
 void zlua_sigint_changed(zlua_loop *loop);
 void zlua_push_traceback(lua_State *L);
 void zlua_make_calls(lua_State *L);

@@ -57,6 +57,19 @@ static void leave_runner(zlua_loop *loop) {
   }
 }
 
+/* So deep callbacks may run loops and flush streams whose callbacks do so: what
+ * Lua's own limit of 200 calls of C leaves room for, with some of the user's in
+ * between. */
+enum { DEEPEST_CALL = 50 };
+
+/* Raises where a callback that is called so deep down would find no stack. */
+void zlua_check_depth(lua_State *L, const zlua_loop *loop) {
+  if (loop->calls->runner && loop->calls->depth >= DEEPEST_CALL) {
+    luaL_error(L,
+               "too many loops and flushes inside of each other's callbacks");
+  }
+}
+
 /* [-0, +ZLUA_SLOTS] lays out the slots. May raise, before anything happened. */
 void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
                 zlua_entry *before) {
@@ -77,6 +90,7 @@ void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
   *before = (zlua_entry){.L = loop->L,
                          .runs = loop->runs,
                          .runner = loop->runner,
+                         .changes = loop->changes,
                          .slots = loop->slots};
   if (!before->L) {
     loop->sigint_handled = sigint_has_handler();
@@ -96,12 +110,33 @@ static bool push_clock_error(lua_State *L, zlua_loop *loop) {
   return true;
 }
 
+/* LuaJIT before 2023-09-21 takes the coroutine that a C function has resumed
+ * last for the running one, if that function then raises: compiled code reads a
+ * dead coroutine. Calling anything on the own state corrects that. [-0, +0] The
+ * function that does nothing is at index. May raise, as a hook does. */
+static void become_running(lua_State *L, int nothing_index) {
+  if (LUA_VERSION_NUM == 501) { /* a module for 5.1 loads in LuaJIT too */
+    lua_pushvalue(L, nothing_index);
+    lua_call(L, 0, 0);
+  }
+}
+
+/* [-0, +0] The same where the slots are out of reach: the user's clock, which
+ * has a coroutine of its own, may have been read. */
+void zlua_become_running(lua_State *L) {
+  if (LUA_VERSION_NUM == 501) {
+    zlua_let_hooks_run(L);
+  }
+}
+
 /* [-ZLUA_SLOTS, +0] takes the slots away. Raises what is to be raised when the
- * outermost entry ends; an inner one lets the core return first. */
+ * outermost entry ends; an inner one lets the core return first. Whatever
+ * raises after it may do so. */
 int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before) {
   int state = loop->slots + ZLUA_SLOT_STATE;
   lua_pushnil(L); /* it was kept for error handlers only */
   lua_rawseti(L, state, ZLUA_LEFT_CALLBACK);
+  bool has_resumed = loop->changes != before->changes || loop->clock;
   bool raise = !before->L && push_clock_error(L, loop);
   if (loop->failed && !before->L) {
     raise = true;
@@ -116,6 +151,9 @@ int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before) {
   loop->slots = before->slots;
   loop->runner = before->runner;
   zlua_runs_on(loop, before->runs);
+  if (has_resumed) {
+    become_running(L, slots + ZLUA_SLOT_NOTHING);
+  }
   if (raise) {
     return lua_error(L);
   }
@@ -250,7 +288,8 @@ static int resume(zlua_loop *loop, lua_State *runner, zlua_slot slot,
                         .loop = loop,
                         .slot = (int)slot,
                         .handle = handle,
-                        .outer = &before};
+                        .outer = &before,
+                        .depth = before.depth + 1};
   loop->changes++;
   move_call(loop, runner, slot, handle);
   run_on(calls, runner);
@@ -492,8 +531,19 @@ static void push_error_text(lua_State *L, int index) {
   }
 }
 
+/* [-1, +1] replaces the value at the top by its __call, if it has one. */
+static void replace_by_call(lua_State *L, const zlua_loop *loop) {
+  if (lua_getmetatable(L, -1)) {
+    lua_pushvalue(L, loop->slots + ZLUA_SLOT_CALL_NAME);
+    lua_rawget(L, -2);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+  }
+}
+
 /* Notes where the callback begins that took longer than any before; that of a
- * callable table is its __call. */
+ * callable table is its __call. Nothing here may allocate: then the collector
+ * would run, and the error of a finalizer be raised across the core. */
 void zlua_on_slowest(zl_loop *core, int64_t took_ns, void *arg) {
   zlua_loop *loop = arg;
   lua_State *L = loop->L;
@@ -501,8 +551,8 @@ void zlua_on_slowest(zl_loop *core, int64_t took_ns, void *arg) {
   (void)core;
   (void)took_ns;
   lua_rawgeti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CALLBACK);
-  if (!lua_isfunction(L, -1) && luaL_getmetafield(L, -1, "__call")) {
-    lua_remove(L, -2);
+  if (!lua_isfunction(L, -1)) {
+    replace_by_call(L, loop);
   }
   if (lua_isfunction(L, -1)) {
     (void)lua_getinfo(L, ">S", &where);
@@ -654,6 +704,8 @@ static void make_functions(lua_State *L) {
   zlua_push_traceback(L);
   lua_pushcclosure(L, call_error, 1);
   lua_rawseti(L, -2, ZLUA_SLOT_CALL_ERROR);
+  lua_pushliteral(L, "__call");
+  lua_rawseti(L, -2, ZLUA_SLOT_CALL_NAME);
   lua_pushliteral(L, "interrupted!");
   lua_rawseti(L, -2, ZLUA_SLOT_INTERRUPTED);
   zlua_setregistry(L, &functions_key);

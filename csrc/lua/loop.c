@@ -150,7 +150,10 @@ static void make_tables(lua_State *L, int index) {
     }
     lua_rawseti(L, -2, i);
   }
-  lua_pop(L, 1);
+  lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
+  lua_newtable(L);
+  lua_rawseti(L, -2, ZLUA_LEFT_CLOSED);
+  lua_pop(L, 2);
 }
 
 /* [-0, +0] gives the loop at index its number. */
@@ -190,6 +193,7 @@ static int new_loop(lua_State *L) {
   loop->calls = zlua_calls_of(L);
   loop->first_callback = 1;
   loop->next_callback = 1;
+  loop->first_closed = 1;
   make_tables(L, 2);
   enlist(L, loop, 2);
   zlua_set_own_metatable(L, &zlua_class_loop, 1);
@@ -326,6 +330,7 @@ static void enter_running(lua_State *L, zlua_loop *loop, loop_entry *before) {
   if (zl_loop_running(loop->core)) {
     zlua_error(L, "IOLoop is already running");
   }
+  zlua_check_depth(L, loop);
   zlua_getregistry(L, &running_key);
   before->former = lua_gettop(L);
   zlua_enter(L, loop, 1, &before->entry);
@@ -446,10 +451,19 @@ static int loop_closed(lua_State *L) {
   return 1;
 }
 
+/* The time of an open loop; what comes after it may raise. */
+int64_t zlua_now_ns(lua_State *L, const zlua_loop *loop) {
+  int64_t now = zl_loop_time_ns(loop->core);
+  if (loop->clock) {
+    zlua_become_running(L);
+  }
+  return now;
+}
+
 /* Seconds; of a closed loop those when it was closed. */
 static int loop_time(lua_State *L) {
   const zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "time");
-  int64_t now = loop->core ? zl_loop_time_ns(loop->core) : loop->clock_ns;
+  int64_t now = loop->core ? zlua_now_ns(L, loop) : loop->clock_ns;
   lua_pushnumber(L, (lua_Number)now / 1e9);
   return 1;
 }

@@ -359,7 +359,6 @@ static bool call_foreign(lua_State *L, zlua_loop *loop, int index,
 }
 
 typedef struct closed {
-  zlua_stream *stream;
   size_t unsent;
 } closed;
 
@@ -376,14 +375,100 @@ static bool is_gone(const zlua_stream *stream) {
   return zl_stream_may_send(stream->core, 0) == -ENOTSOCK;
 }
 
+/* Close callbacks that come while another one of the loop runs wait until that
+ * has returned: else each could close the next stream, and the C stack would
+ * not hold them all. They are in the table of the loop's state at
+ * ZLUA_LEFT_CLOSED, a queue of callback, unsent, callback, unsent... */
+enum { CLOSED_VALUES = 2 };
+
+/* Is what runs the close callback of some stream of the loop? Who has called it
+ * calls those that wait. */
+static bool is_telling(const zlua_loop *loop) {
+  const zlua_calls *calls = loop->calls;
+  return calls->runner && calls->loop == loop &&
+         calls->slot == (int)ZLUA_SLOT_CALL_CLOSED;
+}
+
+/* [-0, +0] makes a place in the queue of the loop at index, so that filling it
+ * cannot fail; one that stays unfilled is passed over. */
+static int reserve_closed(lua_State *L, zlua_loop *loop, int index) {
+  int place = loop->last_closed + 1;
+  zlua_getuservalue(L, index);
+  lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
+  lua_rawgeti(L, -1, ZLUA_LEFT_CLOSED);
+  for (int i = CLOSED_VALUES - 1; i >= 0; i--) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, place + i);
+  }
+  lua_pop(L, 3);
+  loop->last_closed += CLOSED_VALUES;
+  return place;
+}
+
+/* [-0, +1] pushes the queue, the core having been entered. */
+static void push_closed(lua_State *L, const zlua_loop *loop) {
+  lua_rawgeti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CLOSED);
+}
+
+/* [-1, +0] fills the place with the close callback at the top. */
+static void tell_later(lua_State *L, const zlua_loop *loop, int place,
+                       size_t unsent) {
+  push_closed(L, loop);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, place);
+  lua_pushinteger(L, (lua_Integer)unsent);
+  lua_rawseti(L, -2, place + 1);
+  lua_pop(L, 1);
+}
+
+/* [-1, +0] calls the close callback at the top. */
+static void tell_now(lua_State *L, zlua_loop *loop, size_t unsent) {
+  closed it = {.unsent = unsent};
+  lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CALLBACK);
+  (void)zlua_call(loop, ZLUA_SLOT_CALL_CLOSED, &it);
+}
+
+/* [-0, +1] takes the first pair off the queue, which is not empty, and pushes
+ * the callback, or false. */
+static size_t push_first_closed(lua_State *L, zlua_loop *loop) {
+  int place = loop->first_closed;
+  loop->first_closed += CLOSED_VALUES;
+  if (loop->first_closed > loop->last_closed) {
+    loop->first_closed = 1;
+    loop->last_closed = 0;
+  }
+  push_closed(L, loop);
+  lua_rawgeti(L, -1, place + 1);
+  size_t unsent = (size_t)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  lua_rawgeti(L, -1, place);
+  lua_pushboolean(L, 0); /* the place stays, the callback does not */
+  lua_rawseti(L, -3, place);
+  lua_remove(L, -2);
+  return unsent;
+}
+
+/* [-0, +0] calls those that wait. */
+static void tell_rest(lua_State *L, zlua_loop *loop) {
+  while (loop->first_closed < loop->last_closed) {
+    size_t unsent = push_first_closed(L, loop);
+    if (lua_toboolean(L, -1)) {
+      tell_now(L, loop, unsent);
+    } else {
+      lua_pop(L, 1);
+    }
+  }
+}
+
 /* [-0, +0] closes an open stream, the core having been entered. Its uservalue
- * is at index, another library's socket or nil at index + 2. */
+ * is at index, another library's socket or nil at index + 2. The place is that
+ * of the close callback in the queue, or 0: it is called now. */
 static void close_now(lua_State *L, zlua_loop *loop, zlua_stream *stream,
-                      int index, const int *linger) {
+                      int index, const int *linger, int place) {
   bool gone = is_gone(stream);
   zlua_unanchor(L, &stream->handle, loop->slots + ZLUA_SLOT_ACTIVE);
   zlua_socket *socket = stream->socket;
-  closed it = {.stream = stream, .unsent = detach(stream)};
+  size_t unsent = detach(stream);
   zlua_socket_shut(socket, linger);
   if (!gone) {
     (void)call_foreign(L, loop, index + 2, "close", linger);
@@ -394,15 +479,18 @@ static void close_now(lua_State *L, zlua_loop *loop, zlua_stream *stream,
   lua_rawgeti(L, index, STREAM_ON_CLOSE);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
+  } else if (place > 0) {
+    tell_later(L, loop, place, unsent);
   } else {
-    lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CALLBACK);
-    (void)zlua_call(loop, ZLUA_SLOT_CALL_CLOSED, &it);
+    tell_now(L, loop, unsent);
+    tell_rest(L, loop);
   }
 }
 
 /* [-0, +0] closes the stream at index, and its socket: linger is in
  * milliseconds, or NULL for what the socket has. Then the close callback is
- * called. Returns the number of unsent messages. */
+ * called; inside of another one of the same loop, when that has returned.
+ * Returns the number of unsent messages. */
 size_t zlua_stream_close(lua_State *L, int index, const int *linger) {
   zlua_stream *stream = zlua_test_object(L, index, &zlua_class_stream);
   zlua_loop *loop = stream->handle.loop;
@@ -411,13 +499,15 @@ size_t zlua_stream_close(lua_State *L, int index, const int *linger) {
   zlua_getuservalue(L, index);
   lua_rawgeti(L, top + 1, STREAM_LOOP);
   lua_rawgeti(L, top + 1, STREAM_FOREIGN);
-  zlua_enter(L, loop, top + 2, &before); /* may raise: nothing is done */
+  /* What may raise comes first: nothing is done then. */
+  int place = is_telling(loop) ? reserve_closed(L, loop, top + 2) : 0;
+  zlua_enter(L, loop, top + 2, &before);
   if (!is_gone(stream) && call_foreign(L, loop, top + 3, "closed", NULL) &&
       stream->core) {
     zl_stream_socket_closed(stream->core);
   }
   if (stream->core) {
-    close_now(L, loop, stream, top + 1, linger);
+    close_now(L, loop, stream, top + 1, linger, place);
   }
   (void)zlua_leave(L, loop, &before);
   lua_settop(L, top);

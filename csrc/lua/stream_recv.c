@@ -359,6 +359,7 @@ static int stream_flush(lua_State *L) {
   }
   lua_settop(L, 1);
   zlua_loop *loop = stream->handle.loop;
+  zlua_check_depth(L, loop);
   zlua_getuservalue(L, 1);
   lua_rawgeti(L, -1, STREAM_LOOP);
   zlua_enter(L, loop, lua_gettop(L), &before);

@@ -197,8 +197,8 @@ static int call_at(lua_State *L) {
   return add_at(L, "call_at");
 }
 
-static int64_t after(const zlua_loop *loop, int64_t delay) {
-  int64_t now = zl_loop_time_ns(loop->core);
+static int64_t after(lua_State *L, const zlua_loop *loop, int64_t delay) {
+  int64_t now = zlua_now_ns(L, loop);
   return delay > ZL_FOREVER - now ? ZL_FOREVER : now + delay;
 }
 
@@ -206,7 +206,7 @@ static int call_later(lua_State *L) {
   zlua_loop *loop = zlua_check_loop(L, 1, "call_later", 0);
   int64_t delay = zlua_check_seconds(L, "call_later", 1, 2);
   zlua_check_callable(L, "call_later", 2, 3);
-  return new_timer(L, loop, after(loop, delay));
+  return new_timer(L, loop, after(L, loop, delay));
 }
 
 static int remove_timeout(lua_State *L) {
@@ -269,7 +269,7 @@ static int timer_again(lua_State *L) {
   zlua_timer *timer = check_self(L, "again");
   int64_t delay = zlua_check_seconds(L, "again", 1, 2);
   lua_settop(L, 1);
-  restart(L, timer, after(check_loop(L, timer, "again"), delay));
+  restart(L, timer, after(L, check_loop(L, timer, "again"), delay));
   lua_settop(L, 1);
   return 1;
 }

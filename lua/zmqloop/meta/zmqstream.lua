@@ -71,7 +71,9 @@ function ZMQStream:on_error(fn) end
 function ZMQStream:stop_on_err() end
 
 ---`fn(unsent)` is called inside `close()`, with the number of messages that were
----not sent; its errors go where errors of callbacks go. nil ends it.
+---not sent; its errors go where errors of callbacks go. nil ends it. Where a
+---close callback closes another stream of the loop, that one's is called when the
+---first has returned.
 ---@param fn zmqloop.Callable|nil
 function ZMQStream:set_close_callback(fn) end
 
@@ -117,7 +119,9 @@ function ZMQStream:send_multipart(frames, options) end
 ---Delivers what can be received and sends what is queued, without waiting and
 ---without the loop; replies that callbacks queue meanwhile are sent too. If there
 ---is no receive callback when it begins, messages are read and thrown away; while
----paused they stay where they are. PyZMQ: `ZMQStream.flush`, with an exact limit.
+---paused they stay where they are. Inside of a flush of the same stream it only
+---sends. Raises where too many loops and flushes are inside of each other's
+---callbacks, some 50. PyZMQ: `ZMQStream.flush`, with an exact limit.
 ---@param events? integer zmq.POLLIN, zmq.POLLOUT or their sum, which is the default
 ---@param limit? integer messages at most; nil: no limit, 0: none
 ---@return integer handled how many messages were received or sent
