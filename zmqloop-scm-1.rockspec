@@ -31,6 +31,7 @@ build = {
     ["zmqloop.blocked"] = "lua/zmqloop/blocked.lua",
     ["zmqloop.callbacks"] = "lua/zmqloop/callbacks.lua",
     ["zmqloop.future"] = "lua/zmqloop/future.lua",
+    ["zmqloop.begun"] = "lua/zmqloop/begun.lua",
     ["zmqloop.green"] = "lua/zmqloop/green.lua",
     ["zmqloop.integrate.attachment"] = "lua/zmqloop/integrate/attachment.lua",
     ["zmqloop.integrate.cqueues"] = "lua/zmqloop/integrate/cqueues.lua",

@@ -309,6 +309,7 @@ typedef struct zlua_inbox {
   int count;
   int capacity;
   bool pushing; /* frames are becoming Lua's: closing must wait */
+  bool more;    /* the frame that Lua got last is not the last of its message */
   bool single;  /* the socket conflates: messages have one frame */
   bool broken;  /* one had more: libzmq would abort if asked for the rest */
 } zlua_inbox;
@@ -338,6 +339,7 @@ struct zlua_socket {
   bool looked; /* since the last receive libzmq was asked for its readiness */
   zlua_inbox inbox;
   zlua_outbox outbox;
+  zlua_outbox begun; /* of a message, whose last part is still to come */
 };
 
 zlua_context *zlua_check_context(lua_State *L, const char *method);
@@ -443,6 +445,8 @@ int zlua_tracking_wrap(zlua_tracking *tracking, zmq_msg_t *message);
 
 /* inbox.c */
 int zlua_inbox_fill(zlua_inbox *inbox, void *zmq, int flags, bool whole);
+bool zlua_inbox_more(const zlua_inbox *inbox, void *zmq);
+void zlua_inbox_skip(zlua_inbox *inbox, void *zmq);
 void zlua_inbox_push_first(lua_State *L, zlua_inbox *inbox, bool copy);
 void zlua_inbox_push_list(lua_State *L, zlua_inbox *inbox, bool copy);
 void zlua_inbox_close(zlua_inbox *inbox);
@@ -462,6 +466,9 @@ bool zlua_needs_message(const zlua_send_options *options);
 int zlua_fail_send(lua_State *L, int rc, const zlua_send_options *options);
 int zlua_outbox_fill(lua_State *L, zlua_outbox *outbox, int index, size_t count,
                      const zlua_send_options *options);
+int zlua_outbox_append(lua_State *L, zlua_outbox *outbox, int index,
+                       size_t count, const zlua_send_options *options);
+void zlua_outbox_cut(zlua_outbox *outbox, size_t count);
 void zlua_outbox_clear(zlua_outbox *outbox);
 void zlua_outbox_close(zlua_outbox *outbox);
 

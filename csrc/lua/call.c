@@ -337,8 +337,8 @@ static zlua_calls *calls_of(lua_State *L) {
   return calls;
 }
 
-/* calling_loop(coroutine) -> the loop and its callback, if the coroutine is one
- * in which a loop calls, and else nil */
+/* calling_loop(coroutine) -> the loop, its callback and the number of the call,
+ * if the coroutine is one in which a loop calls, and else nil */
 static int calling_loop(lua_State *L) {
   const zlua_calls *calls = calls_of(L);
   if (!calls->runner || calls->runner != lua_tothread(L, 1)) {
@@ -348,7 +348,26 @@ static int calling_loop(lua_State *L) {
   lua_pushvalue(loop->L, loop->slots + ZLUA_SLOT_LOOP);
   lua_rawgeti(loop->L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CALLBACK);
   lua_xmove(loop->L, L, 2);
-  return 2;
+  lua_pushnumber(L, calls->serial);
+  return 3;
+}
+
+/* call_serial() -> the number of the call of a loop that runs; 0: none does */
+static int call_serial(lua_State *L) {
+  lua_pushnumber(L, calls_of(L)->serial);
+  return 1;
+}
+
+/* is_calling(serial) -> whether that call has not come back. What is outside of
+ * all calls, 0, never does. */
+static int is_calling(lua_State *L) {
+  const zlua_calls *calls = calls_of(L);
+  double serial = luaL_checknumber(L, 1);
+  while (calls->outer && calls->serial > serial) {
+    calls = calls->outer;
+  }
+  lua_pushboolean(L, !(calls->serial < serial || calls->serial > serial));
+  return 1;
 }
 
 /* suspend_call(coroutine) -> what resume_call() is to be given when the call in
@@ -731,6 +750,7 @@ void zlua_make_calls(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"callback_error", callback_error}, {"calling_loop", calling_loop},
       {"suspend_call", suspend_call},     {"resume_call", resume_call},
+      {"call_serial", call_serial},       {"is_calling", is_calling},
       {"set_receiver", set_receiver},     {NULL, NULL},
   };
   zlua_calls *calls = lua_newuserdata(L, sizeof *calls);

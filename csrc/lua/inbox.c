@@ -88,8 +88,30 @@ static void push_frames(lua_State *L, zlua_inbox *inbox, int count,
   zlua_open_frames(L, frames, count, as_list);
 }
 
+/* Is the frame that Lua got last in the middle of its message? If there are
+ * none here libzmq knows, and that whoever else receives from the socket. */
+bool zlua_inbox_more(const zlua_inbox *inbox, void *zmq) {
+  int more = 0;
+  size_t size = sizeof more;
+  if (inbox->first < inbox->count) {
+    return inbox->more;
+  }
+  return zmq_getsockopt(zmq, ZMQ_RCVMORE, &more, &size) == 0 && more != 0;
+}
+
+/* Throws away the rest of the message whose beginning Lua has got. All of it is
+ * there: libzmq gives out no part of a message before it has the whole. */
+void zlua_inbox_skip(zlua_inbox *inbox, void *zmq) {
+  while (zlua_inbox_more(inbox, zmq) &&
+         zlua_inbox_fill(inbox, zmq, ZMQ_DONTWAIT, false) == 0) {
+    inbox->more = zmq_msg_more(&inbox->frames[inbox->first]) != 0;
+    take(inbox);
+  }
+}
+
 /* [-0, +1] pushes the first frame, as a string or a Frame. */
 void zlua_inbox_push_first(lua_State *L, zlua_inbox *inbox, bool copy) {
+  bool more = zmq_msg_more(&inbox->frames[inbox->first]) != 0;
   inbox->pushing = true;
   if (copy) {
     push_string(L, &inbox->frames[inbox->first]);
@@ -97,6 +119,7 @@ void zlua_inbox_push_first(lua_State *L, zlua_inbox *inbox, bool copy) {
     push_frames(L, inbox, 1, false);
   }
   take(inbox);
+  inbox->more = more;
   inbox->pushing = false;
 }
 
@@ -116,6 +139,7 @@ void zlua_inbox_push_list(lua_State *L, zlua_inbox *inbox, bool copy) {
   for (int i = 0; i < count; i++) {
     take(inbox);
   }
+  inbox->more = false;
   inbox->pushing = false;
 }
 

@@ -340,6 +340,9 @@ int zlua_socket_get(lua_State *L) {
   case ZLUA_OPTION_UINT64: results = push_int64(L, socket->zmq, &it); break;
   default: results = push_int(L, socket->zmq, &it);
   }
+  if (it.number == ZMQ_RCVMORE && results == 1) {
+    lua_pushinteger(L, zlua_inbox_more(&socket->inbox, socket->zmq) ? 1 : 0);
+  }
   zlua_socket_used(socket);
   return results;
 }

@@ -3,7 +3,7 @@
  *
  * Strings are copied into memory of libzmq's, frames share theirs. A send may
  * raise half-way, when a signal's handler wants it; what it leaves behind here
- * the next one throws away.
+ * the next zlua_outbox_fill() throws away.
  */
 #include "binding.h"
 
@@ -214,14 +214,14 @@ static int add(lua_State *L, zlua_outbox *outbox,
   return rc;
 }
 
-/* [-0, +0] Makes the outbox hold the message at index: a part, or a list of
- * `count` of them. Raises nothing. Returns 0, or an error, with which it is
- * empty. */
-int zlua_outbox_fill(lua_State *L, zlua_outbox *outbox, int index, size_t count,
-                     const zlua_send_options *options) {
+/* [-0, +0] Adds what is at index: a part, or a list of `count` of them. Raises
+ * nothing. Returns 0, or an error, with which nothing was added. */
+int zlua_outbox_append(lua_State *L, zlua_outbox *outbox, int index,
+                       size_t count, const zlua_send_options *options) {
   bool is_list = lua_istable(L, index);
-  zlua_outbox_clear(outbox);
-  int rc = reserve(outbox, count);
+  size_t before = outbox->count;
+  int rc =
+      count > SIZE_MAX - before ? -ENOMEM : reserve(outbox, before + count);
   for (size_t i = 1; i <= count && rc == 0; i++) {
     if (is_list) {
       lua_rawgeti(L, index, (int)i);
@@ -232,16 +232,27 @@ int zlua_outbox_fill(lua_State *L, zlua_outbox *outbox, int index, size_t count,
     lua_pop(L, 1);
   }
   if (rc < 0) {
-    zlua_outbox_clear(outbox);
+    zlua_outbox_cut(outbox, before);
   }
   return rc;
 }
 
-/* Lets go of what was not sent. */
-void zlua_outbox_clear(zlua_outbox *outbox) {
-  while (outbox->count > 0) {
+/* The same for an outbox in which there is to be nothing else. */
+int zlua_outbox_fill(lua_State *L, zlua_outbox *outbox, int index, size_t count,
+                     const zlua_send_options *options) {
+  zlua_outbox_clear(outbox);
+  return zlua_outbox_append(L, outbox, index, count, options);
+}
+
+/* Lets go of all but the first `count` frames. */
+void zlua_outbox_cut(zlua_outbox *outbox, size_t count) {
+  while (outbox->count > count) {
     (void)zmq_msg_close(&outbox->frames[--outbox->count]);
   }
+}
+
+void zlua_outbox_clear(zlua_outbox *outbox) {
+  zlua_outbox_cut(outbox, 0);
 }
 
 void zlua_outbox_close(zlua_outbox *outbox) {

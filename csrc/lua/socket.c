@@ -183,6 +183,7 @@ static void close_zmq(zlua_socket *socket) {
   socket->zmq = NULL;
   zlua_inbox_close(&socket->inbox);
   zlua_outbox_close(&socket->outbox);
+  zlua_outbox_close(&socket->begun);
   if (!context) {
     return;
   }
@@ -703,9 +704,89 @@ static int send_messages(lua_State *L, zlua_socket *socket, size_t count,
   return rc;
 }
 
+/* ---- messages that are sent part by part ------------------------------------
+ *
+ * libzmq takes nothing back of a message that was begun, and whatever is sent
+ * next belongs to it. So where others may send meanwhile, which are tasks and a
+ * stream, the parts stay here until the last one, and are sent all at once. */
+
+/* In a STREAM each two parts are a message, whatever the flags say. */
+static bool ends_message(const zlua_socket *socket, int flags) {
+  return !(flags & ZMQ_SNDMORE) ||
+         (socket->type == ZMQ_STREAM && socket->begun.count >= 2);
+}
+
+/* Could the socket send the first part now? What these types do not find out
+ * before they are given a message, the last part tells. */
+static int may_begin(zlua_socket *socket, int flags) {
+  bool waits = socket->type == ZMQ_PUSH || socket->type == ZMQ_DEALER ||
+               socket->type == ZMQ_PAIR;
+  int events = 0;
+  size_t size = sizeof events;
+  if (!may_send(socket, flags)) {
+    return -ENOTSUP;
+  }
+  int rc = zmq_getsockopt(socket->zmq, ZMQ_EVENTS, &events, &size);
+  int error = rc < 0 ? -zmq_errno() : 0;
+  socket->looked = true;
+  zlua_socket_used(socket);
+  if (error < 0 || (events & ZMQ_POLLOUT)) {
+    return error;
+  }
+  return socket->type == ZMQ_REP           ? -EFSM
+         : waits && (flags & ZMQ_DONTWAIT) ? -EAGAIN
+                                           : 0;
+}
+
+/* Sends copies, which share the bytes: with EAGAIN the message is still whole.
+ */
+static int send_begun(lua_State *L, zlua_socket *socket, int flags) {
+  size_t count = socket->begun.count;
+  int rc = 0;
+  for (size_t i = 1; i <= count && rc == 0; i++) {
+    zmq_msg_t copy;
+    (void)zmq_msg_init(&copy);
+    rc = zmq_msg_copy(&copy, &socket->begun.frames[i - 1]) < 0
+             ? -ENOMEM
+             : send_frame(L, socket, &copy, flags_of(flags, i, count));
+    if (rc < 0) {
+      (void)zmq_msg_close(&copy);
+    }
+    if (rc == -EAGAIN && i > 1) {
+      abandon_message(socket, i < count);
+    }
+  }
+  return rc;
+}
+
+/* Takes the part, or list of `count`, at 2, and if it is the end of the message
+ * sends that. Then EAGAIN takes back this part, to be sent again; any other
+ * error is the end of the message. */
+static int send_part(lua_State *L, zlua_socket *socket, size_t count,
+                     const zlua_send_options *options) {
+  zlua_outbox *begun = &socket->begun;
+  size_t before = begun->count;
+  bool begins = before == 0 && (options->flags & ZMQ_SNDMORE);
+  int rc = begins ? may_begin(socket, options->flags) : 0;
+  if (rc == 0) {
+    rc = zlua_outbox_append(L, begun, 2, count, options);
+  }
+  if (rc == 0 && ends_message(socket, options->flags)) {
+    rc = send_begun(L, socket, options->flags);
+    zlua_outbox_cut(begun, rc == -EAGAIN ? before : 0);
+  }
+  return rc;
+}
+
+/* Does a send with these flags belong to a message that stays here? */
+static bool is_part(const zlua_socket *socket, int flags, bool is_task) {
+  return socket->begun.count > 0 ||
+         ((flags & ZMQ_SNDMORE) && (is_task || socket->stream));
+}
+
 /* [-0, +n] sends the part or list at 2 with the options at 3. */
 static int send(lua_State *L, zlua_socket *socket, const char *method,
-                zlua_message message) {
+                zlua_message message, bool is_task) {
   int rc = zlua_socket_check_message(socket, &message);
   if (rc < 0) {
     return zlua_fail(L, rc);
@@ -718,9 +799,13 @@ static int send(lua_State *L, zlua_socket *socket, const char *method,
     lua_pushboolean(L, 1);
   }
   int answer = lua_gettop(L);
-  rc = message.has_frames || zlua_needs_message(&options)
-           ? send_messages(L, socket, message.count, &options)
-           : send_strings(L, socket, message.count, options.flags);
+  if (is_part(socket, options.flags, is_task)) {
+    rc = send_part(L, socket, message.count, &options);
+  } else if (message.has_frames || zlua_needs_message(&options)) {
+    rc = send_messages(L, socket, message.count, &options);
+  } else {
+    rc = send_strings(L, socket, message.count, options.flags);
+  }
   if (rc < 0) {
     return zlua_fail_send(L, rc, &options);
   }
@@ -731,7 +816,7 @@ static int send(lua_State *L, zlua_socket *socket, const char *method,
 /* send(data | frame [, flags | options]) -> true or a tracker */
 static int socket_send(lua_State *L) {
   zlua_socket *socket = check_self(L, "send");
-  return send(L, socket, "send", zlua_check_part(L, "send", 2));
+  return send(L, socket, "send", zlua_check_part(L, "send", 2), false);
 }
 
 /* send_multipart(list [, flags | options]): all frames are checked before any
@@ -739,12 +824,43 @@ static int socket_send(lua_State *L) {
 static int socket_send_multipart(lua_State *L) {
   zlua_socket *socket = check_self(L, "send_multipart");
   zlua_message message = zlua_check_message(L, "send_multipart", 2);
-  return send(L, socket, "send_multipart", message);
+  return send(L, socket, "send_multipart", message, false);
+}
+
+/* send_part(socket, data | frame | list [, flags | options]): as send() and
+ * send_multipart(), for a task: others may send before the message's end. */
+static int socket_send_part(lua_State *L) {
+  zlua_socket *socket = check_self(L, "send");
+  bool is_list = lua_istable(L, 2);
+  const char *method = is_list ? "send_multipart" : "send";
+  zlua_message message = is_list ? zlua_check_message(L, method, 2)
+                                 : zlua_check_part(L, method, 2);
+  return send(L, socket, method, message, true);
+}
+
+/* message_begun(socket) -> whether the last part sent, and whether the last
+ * part received, is in the middle of its message */
+static int message_begun(lua_State *L) {
+  const zlua_socket *socket = zlua_check_socket(L, 1, "message_begun", 1);
+  lua_pushboolean(L, socket->begun.count > 0);
+  lua_pushboolean(L, zlua_inbox_more(&socket->inbox, socket->zmq));
+  return 2;
+}
+
+/* abandon_message(socket) -> how many parts there were of the message that was
+ * begun, and will not be sent */
+static int abandon_begun(lua_State *L) {
+  zlua_socket *socket = zlua_check_socket(L, 1, "abandon_message", 1);
+  lua_pushinteger(L, (lua_Integer)socket->begun.count);
+  zlua_outbox_clear(&socket->begun);
+  return 1;
 }
 
 static int fill(lua_State *L, zlua_socket *socket, int flags, bool whole) {
   attempt it = begin(flags, ZMQ_RCVTIMEO);
   int rc;
+  /* What a part leaves in libzmq a stream would take for a message. */
+  whole = whole || socket->stream;
   do {
     rc = zlua_inbox_fill(&socket->inbox, socket->zmq, it.flags, whole);
   } while (rc == -EINTR && (rc = prepare_again(L, socket, &it)) == 0);
@@ -754,8 +870,8 @@ static int fill(lua_State *L, zlua_socket *socket, int flags, bool whole) {
   return rc;
 }
 
-/* recv([flags [, copy]]) -> one frame */
-static int socket_recv(lua_State *L) {
+/* recv_part(socket [, flags [, copy]]) -> one frame, whether more follow */
+static int socket_recv_part(lua_State *L) {
   zlua_socket *socket = check_self(L, "recv");
   lua_settop(L, 3);
   bool copy = zlua_check_copy(L, "recv", 2, 3);
@@ -764,7 +880,26 @@ static int socket_recv(lua_State *L) {
     return zlua_fail(L, rc);
   }
   zlua_inbox_push_first(L, &socket->inbox, copy);
-  return 1;
+  lua_pushboolean(L, socket->inbox.more);
+  return 2;
+}
+
+/* recv([flags [, copy]]) -> one frame */
+static int socket_recv(lua_State *L) {
+  int results = socket_recv_part(L);
+  if (results == 2) {
+    lua_pop(L, 1);
+    return 1;
+  }
+  return results;
+}
+
+/* skip_message(socket): the rest of the message that was begun is not wanted */
+static int skip_message(lua_State *L) {
+  zlua_socket *socket = zlua_check_socket(L, 1, "skip_message", 1);
+  zlua_inbox_skip(&socket->inbox, socket->zmq);
+  after_operation(socket);
+  return 0;
 }
 
 /* recv_multipart([flags [, copy]]) -> list of frames */
@@ -835,14 +970,19 @@ static const luaL_Reg metamethods[] = {
 
 /* [-0, +0] module table on the top. */
 void zlua_open_socket(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"on_socket_closed", on_socket_closed},
+      {"new_socket", new_socket},
+      {"borrow_socket", borrow_socket},
+      {"is_socket", is_socket},
+      {"send_part", socket_send_part},
+      {"recv_part", socket_recv_part},
+      {"message_begun", message_begun},
+      {"abandon_message", abandon_begun},
+      {"skip_message", skip_message},
+      {NULL, NULL},
+  };
   zlua_new_class(L, &zlua_class_socket, methods, metamethods);
   lua_setfield(L, -2, "Socket");
-  lua_pushcfunction(L, on_socket_closed);
-  lua_setfield(L, -2, "on_socket_closed");
-  lua_pushcfunction(L, new_socket);
-  lua_setfield(L, -2, "new_socket");
-  lua_pushcfunction(L, borrow_socket);
-  lua_setfield(L, -2, "borrow_socket");
-  lua_pushcfunction(L, is_socket);
-  lua_setfield(L, -2, "is_socket");
+  zlua_setfuncs(L, functions);
 }

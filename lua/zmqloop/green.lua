@@ -3,6 +3,7 @@
 -- send_multipart and recv_multipart of sockets, poll of sockets and pollers, proxy and device. Any
 -- number of tasks may wait for one socket; they are served first in, first out. Outside of tasks
 -- and callbacks these run IOLoop.current() until they are done.
+local begun = require("zmqloop.begun")
 local core = require("zmqloop.core")
 local future = require("zmqloop.future")
 local ioloop = require("zmqloop.ioloop")
@@ -11,12 +12,14 @@ local watch = require("zmqloop.watch")
 local zmq = require("zmqloop.zmq")
 
 local misuse = core.misuse
-local IOLoop, Watch = core.IOLoop, watch.Watch
+local IOLoop, Watch, HELD = core.IOLoop, watch.Watch, watch.HELD
 local can_wait, current_task, is_outside = task.can_wait, task.current_task, task.is_outside
+local who_runs, is_held = task.who_runs, begun.is_held
 local plain = core.Socket
-local plain_recv, plain_recv_multipart = plain.recv, plain.recv_multipart
+local plain_recv_multipart = plain.recv_multipart
 local plain_send, plain_send_multipart = plain.send, plain.send_multipart
-local DONTWAIT, EAGAIN = zmq.DONTWAIT, zmq.EAGAIN
+local send_part, recv_part = core.send_part, core.recv_part
+local DONTWAIT, SNDMORE, EAGAIN = zmq.DONTWAIT, zmq.SNDMORE, zmq.EAGAIN
 
 local green = setmetatable({}, {__index = zmq})
 
@@ -30,7 +33,9 @@ local Socket = setmetatable({
   watch = false, -- where tasks have waited for it last
   rcvtimeo = false, -- milliseconds, once they were asked for
   sndtimeo = false,
-  more = false, -- the last frame sent is not the last of its message
+  sender = false, -- who has begun to send a message, part by part; see zmqloop.begun
+  receiver = false, -- who has begun to receive one
+  held_up = false, -- watch -> true: somebody waits there for the end of such a message
 }, {__index = plain})
 Socket.__index = Socket
 
@@ -85,28 +90,48 @@ end
 
 Socket.setsockopt = Socket.set
 
--- In line, in the time that the socket's option gives.
-local function wait(self, method, line, option, attempt, a, b)
+--- As zmq's Socket:get(); "rcvmore" is about the last part that this task has got.
+function Socket:get(option, ...)
+  if self.receiver and (option == "rcvmore" or option == zmq.RCVMORE)
+    and self.receiver ~= who_runs() then
+    return 0
+  end
+  return plain.get(self, option, ...)
+end
+
+Socket.getsockopt = Socket.get
+
+-- The side of a socket on which a line's attempts are.
+local SIDES = {readers = "receiver", writers = "sender", enders = "sender"}
+
+-- In line, in the time that the socket's option gives. `who` is given where a part may be the
+-- beginning of a message, or its end.
+local function wait(self, method, line, option, attempt, a, b, who)
   if is_outside() then
     return IOLoop.current():run_sync(function()
-      return wait(self, method, line, option, attempt, a, b)
+      return wait(self, method, line, option, attempt, a, b, who)
     end)
   end
   local waiting = current_task(method)
   local milliseconds = milliseconds_of(self, option)
+  local result, message, name
   if milliseconds == 0 then
-    return attempt(self, a, b)
+    result, message, name = attempt(self, a, b)
+  else
+    local place = self.watch
+    if not place or not place.events or place.loop ~= waiting.loop then
+      place = Watch.of(waiting.loop, self)
+      self.watch = place
+    end
+    result, message, name = place:wait(waiting, line,
+      milliseconds > 0 and milliseconds / 1000 or nil, attempt, a, b)
   end
-  local place = self.watch
-  if not place or not place.events or place.loop ~= waiting.loop then
-    place = Watch.of(waiting.loop, self)
-    self.watch = place
-  end
-  local result, message, name = place:wait(waiting, line,
-    milliseconds > 0 and milliseconds / 1000 or nil, attempt, a, b)
   if result then
+    if who then
+      begun.note(self, SIDES[line], who)
+    end
     return result
-  elseif result == false then
+  elseif result == false or name == HELD then
     return core.failure(EAGAIN)
   end
   return nil, message, name
@@ -119,78 +144,181 @@ local function may_try(self, line)
   return not (place and place[line].first or at_once < 0 and is_turn_over())
 end
 
---- Receives one frame, as zmq's Socket:recv(); waits as long as the option `rcvtimeo` says, unless
--- flags has DONTWAIT. After that, and if the socket is closed meanwhile, returns nil, message,
--- "EAGAIN" or "ENOTSOCK".
-function Socket:recv(flags, copy)
-  local attempt_flags, only = of_attempt(flags)
-  if only or may_try(self, "readers") then
-    local frame, message, name = plain_recv(self, attempt_flags, copy)
-    if frame then
-      return frame
-    elseif only or name ~= "EAGAIN" then
-      return nil, message, name
-    end
+-- ---- receiving -------------------------------------------------------------------------------
+
+-- What is attempted for those in line.
+
+local function try_part(self, flags, copy)
+  if is_held(self, "receiver", false) then
+    return nil, nil, HELD
   end
-  return wait(self, "recv", "readers", "rcvtimeo", plain_recv, attempt_flags, copy)
+  return recv_part(self, flags, copy)
 end
 
---- Receives a whole message, a list of frames; see recv().
+local function try_message(self, flags, copy)
+  if is_held(self, "receiver", true) then
+    return nil, nil, HELD
+  end
+  return plain_recv_multipart(self, flags, copy)
+end
+
+-- Whether to try it before waiting.
+local function may_receive(self, only, is_whole, who)
+  if not self.receiver then
+    return only or may_try(self, "readers")
+  elseif begun.is_mine(self, "receiver", who) then
+    return true -- all of the message is there
+  elseif is_held(self, "receiver", is_whole) then
+    return false
+  end
+  return only or may_try(self, "readers")
+end
+
+--- Receives one frame, as zmq's Socket:recv(); waits as long as the option `rcvtimeo` says, unless
+-- flags has DONTWAIT. After that, and if the socket is closed meanwhile, returns nil, message,
+-- "EAGAIN" or "ENOTSOCK". The rest of its message is this task's, for which get("rcvmore") tells
+-- whether there is some; others wait. A task that returns before leaves it to whoever calls recv()
+-- next; otherwise the rest goes where its task has gone.
+function Socket:recv(flags, copy)
+  local attempt_flags, only = of_attempt(flags)
+  if may_receive(self, only, false, self.receiver and who_runs()) then
+    local frame, more, name = recv_part(self, attempt_flags, copy)
+    if frame then
+      if more or self.receiver then
+        begun.note(self, "receiver", who_runs())
+      end
+      return frame
+    elseif only or name ~= "EAGAIN" then
+      return nil, more, name
+    end
+  elseif only then
+    return core.failure(EAGAIN)
+  end
+  return wait(self, "recv", "readers", "rcvtimeo", try_part, attempt_flags, copy,
+    who_runs())
+end
+
+--- Receives a whole message, a list of frames, or the rest of the one that this task has begun to
+-- receive; see recv().
 function Socket:recv_multipart(flags, copy)
   local attempt_flags, only = of_attempt(flags)
-  if only or may_try(self, "readers") then
+  if may_receive(self, only, true, self.receiver and who_runs()) then
     local frames, message, name = plain_recv_multipart(self, attempt_flags, copy)
     if frames then
+      if self.receiver then
+        begun.free(self, "receiver")
+      end
       return frames
     elseif only or name ~= "EAGAIN" then
       return nil, message, name
     end
+  elseif only then
+    return core.failure(EAGAIN)
   end
-  return wait(self, "recv_multipart", "readers", "rcvtimeo", plain_recv_multipart, attempt_flags,
-    copy)
+  return wait(self, "recv_multipart", "readers", "rcvtimeo", try_message, attempt_flags, copy)
 end
 
-local balancing = {[zmq.PUSH] = true, [zmq.DEALER] = true, [zmq.REQ] = true}
+-- ---- sending ---------------------------------------------------------------------------------
 
--- The peer went away after the first frames of a message, of which libzmq drops the rest, too, in
--- the types that balance load. It does so silently where it may block.
-local function is_dropped(self)
-  return self.more and balancing[plain.get(self, "type")]
+-- What is attempted for those in line.
+local function of_line(attempt)
+  return function(self, data, flags)
+    if is_held(self, "sender") then
+      return nil, nil, HELD
+    end
+    return attempt(self, data, flags)
+  end
 end
 
---- Sends one frame, as zmq's Socket:send(); waits as long as the option `sndtimeo` says, unless the
--- flags have DONTWAIT. After that, and if the socket is closed meanwhile, returns nil, message,
--- "EAGAIN" or "ENOTSOCK", and nothing was sent.
-function Socket:send(data, flags)
-  local attempt_flags, only = of_attempt(flags)
+local try_send, try_send_multipart = of_line(plain_send), of_line(plain_send_multipart)
+local try_begin = of_line(send_part)
+
+local function has_more(flags)
+  if type(flags) == "table" then
+    flags = flags.flags
+  end
+  return type(flags) == "number" and flags >= SNDMORE
+end
+
+-- The next parts of the message that this task has begun. They are kept; only its end can have to
+-- wait, which is before all others.
+local function go_on(self, method, data, flags, only, who)
+  local sent, message, name = send_part(self, data, flags)
+  if name == "EAGAIN" and not only then
+    sent, message, name = wait(self, method, "enders", "sndtimeo", send_part, data, flags)
+  end
+  if name == "EAGAIN" then
+    begun.abandon(self)
+  elseif sent or not self:closed() then
+    begun.note(self, "sender", who)
+  end
+  return sent, message, name
+end
+
+-- The first parts of a message.
+local function begin(self, method, data, flags, only, who)
   if only or may_try(self, "writers") then
-    local sent, message, name = plain_send(self, data, attempt_flags)
-    if sent or name == "EAGAIN" and is_dropped(self) then
-      if flags ~= nil or self.more then
-        local number = type(attempt_flags) == "table" and attempt_flags.flags or attempt_flags
-        self.more = number >= zmq.SNDMORE
-      end
-      return sent or true
-    elseif only or name ~= "EAGAIN" then
-      return nil, message, name
+    local sent, message, name = send_part(self, data, flags)
+    if sent then
+      begun.note(self, "sender", who)
+    end
+    if sent or only or name ~= "EAGAIN" then
+      return sent, message, name
     end
   end
-  return wait(self, "send", "writers", "sndtimeo", plain_send, data, attempt_flags)
+  return wait(self, method, "writers", "sndtimeo", try_begin, data, flags, who)
 end
 
---- Sends a list of frames as one message; see send().
-function Socket:send_multipart(frames, flags)
+-- A message of which other parts follow, or have gone before; or nil: it is a whole one.
+local function send_parts(self, method, data, flags, only, attempt)
+  local who = who_runs()
+  if begun.is_mine(self, "sender", who) then
+    return go_on(self, method, data, flags, only, who)
+  elseif is_held(self, "sender") then
+    if only then
+      return core.failure(EAGAIN)
+    end
+    return wait(self, method, "writers", "sndtimeo", has_more(flags) and try_begin or attempt, data,
+      flags, who)
+  elseif has_more(flags) then
+    return begin(self, method, data, flags, only, who)
+  end
+end
+
+-- Sends a whole message, or parts of one.
+local function send(self, method, plain_method, attempt, data, flags)
   local attempt_flags, only = of_attempt(flags)
+  if self.sender or flags ~= nil and has_more(attempt_flags) then
+    local sent, message, name = send_parts(self, method, data, attempt_flags, only, attempt)
+    if sent or name then
+      return sent, message, name
+    end
+  end
   if only or may_try(self, "writers") then
-    local sent, message, name = plain_send_multipart(self, frames, attempt_flags)
+    local sent, message, name = plain_method(self, data, attempt_flags)
     if sent then
       return sent
     elseif only or name ~= "EAGAIN" then
       return nil, message, name
     end
   end
-  return wait(self, "send_multipart", "writers", "sndtimeo", plain_send_multipart, frames,
-    attempt_flags)
+  return wait(self, method, "writers", "sndtimeo", attempt, data, attempt_flags)
+end
+
+--- Sends one frame, as zmq's Socket:send(); waits as long as the option `sndtimeo` says, unless the
+-- flags have DONTWAIT. After that, and if the socket is closed meanwhile, returns nil, message,
+-- "EAGAIN" or "ENOTSOCK", and nothing was sent.
+--
+-- With SNDMORE the message goes on with what this task sends next; others wait till its end. It is
+-- sent by its last frame, whole or not at all: if that fails, or the task ends before, nothing was
+-- sent, and the message is to be sent from its first frame on.
+function Socket:send(data, flags)
+  return send(self, "send", plain_send, try_send, data, flags)
+end
+
+--- Sends a list of frames as one message; see send().
+function Socket:send_multipart(frames, flags)
+  return send(self, "send_multipart", plain_send_multipart, try_send_multipart, frames, flags)
 end
 
 -- ---- polling ---------------------------------------------------------------------------------

@@ -233,13 +233,17 @@ end
 -- the first time: `call` is then what has to know its end, a stream or handler that calls it no
 -- more until then.
 
+-- The number of a call whose callback waits -> its task. Weak: what is to wake it keeps it.
+local waiting_calls = setmetatable({}, {__mode = "v"})
+
 -- The task that the running callback would be, or nil: what runs is no callback of a loop's.
 local function callback_task()
   local co = running()
-  local loop, callback = core.calling_loop(co)
+  local loop, callback, serial = core.calling_loop(co)
   return loop and setmetatable({
     loop = loop,
     fn = callback,
+    serial = serial, -- of the call
     coroutine = co,
     is_callback = true,
     n = 0,
@@ -252,6 +256,7 @@ local watchers = setmetatable({}, {__mode = "k"})
 -- The callback of the task is about to wait.
 local function leave_loop(self)
   self.has_left = true
+  waiting_calls[self.serial] = self
   self.call = core.suspend_call(self.coroutine)
   if watchers[self.loop] then
     watchers[self.loop](self)
@@ -265,6 +270,7 @@ local function callback_stepped(self, ok, err)
     return -- it waits again, or somebody else resumes it
   end
   self.coroutine = nil
+  waiting_calls[self.serial] = nil
   if ok then
     future.finish(self, "result")
   else
@@ -569,6 +575,36 @@ local function can_wait()
   return task and running() == task.coroutine and can_yield(task)
 end
 
+--- Who runs, to be told from others: a task, or the number of the call of a loop, which a callback
+-- keeps when it waits; 0 outside of all loops.
+local function who_runs()
+  local task, co = current, running()
+  if not task or co ~= task.coroutine then
+    local loop, _, serial = core.calling_loop(co)
+    if loop or not task then
+      return serial or core.call_serial()
+    end
+  end
+  return task.is_callback and task.serial or task
+end
+
+--- The task of who_runs(); nil if that is none.
+local function task_of(who)
+  if type(who) == "number" then
+    return waiting_calls[who]
+  end
+  return who
+end
+
+--- Whether it has come to its end.
+local function is_over(who)
+  local task = task_of(who)
+  if task then
+    return task.state ~= nil or closed(task.loop)
+  end
+  return not core.is_calling(who)
+end
+
 --- Whether nothing runs that could be suspended, and no loop either: whoever wants to wait has to
 -- run the loop.
 local function is_outside()
@@ -779,6 +815,9 @@ core.task_module = {
   fail_with = fail_with,
   timed_out = timed_out,
   can_wait = can_wait,
+  who_runs = who_runs,
+  task_of = task_of,
+  is_over = is_over,
   check_seconds = check_seconds,
   is_outside = is_outside,
   unpack = unpack,

@@ -2,7 +2,9 @@
 -- A watch is the handler of an object on a loop, and there is one exactly while someone waits for
 -- the object. Who wants to receive or send stands in a line. What the first of a line wants is
 -- attempted for it, and only when that was done, its task is resumed: what a task gives up waiting
--- for stays where it is.
+-- for stays where it is. Who has begun a message, part by part, has a line of his own: the others
+-- are held up till its end.
+local begun = require("zmqloop.begun")
 local core = require("zmqloop.core")
 local waiters = require("zmqloop.waiters")
 
@@ -29,6 +31,15 @@ local function update(self)
   self:update()
 end
 
+-- The end of a message could not be sent in time, or is not wanted any more.
+local function give_up_end(self)
+  begun.abandon(self.object)
+  self:update()
+end
+
+-- The side of a socket on which those wait.
+local SIDES = {readers = "receiver", writers = "sender"}
+
 --- The watch of a socket or descriptor on a loop.
 function Watch.of(loop, object)
   local watches = loop.watches_
@@ -44,9 +55,11 @@ function Watch.of(loop, object)
       polls = {}, -- of those who poll it, in order
       events = nil, -- for which it is registered; nil: it is not
       stall = nil, -- timer, while sending is not attempted
+      held = {}, -- line -> true: another than its first one is in the middle of a message
       is_closed = false,
     }, Watch)
     watch.readers, watch.writers = Waiters.new(update, watch), Waiters.new(update, watch)
+    watch.enders = Waiters.new(give_up_end, watch) -- who has begun a message, and wants to send it
   end
   return watch
 end
@@ -55,8 +68,10 @@ end
 
 -- Which events are waited for, or nil if none.
 local function wanted(self)
-  local reads, writes = self.readers.first ~= nil, self.writers.first ~= nil
-  local someone = reads or writes or #self.polls > 0
+  local readers, writers, enders = self.readers.first, self.writers.first, self.enders.first
+  local reads = readers and not self.held.readers
+  local writes = writers and not self.held.writers or enders
+  local someone = readers or writers or enders or #self.polls > 0
   for _, poll in ipairs(self.polls) do
     local events = poll.events[self]
     reads = reads or has(events, POLLIN)
@@ -66,7 +81,7 @@ local function wanted(self)
 end
 
 local function tell_closed(self)
-  for _, line in ipairs{self.readers, self.writers} do
+  for _, line in ipairs{self.readers, self.writers, self.enders} do
     while line.first do
       line:serve(core.failure(ENOTSOCK))
     end
@@ -136,9 +151,24 @@ end
 
 -- ---- serving ---------------------------------------------------------------------------------
 
+-- The first one's attempt says so when it has to wait for the end of another's message.
+local HELD = "HELD"
+
+local function hold(self, line_name)
+  self.held[line_name] = true
+  begun.wait_for(self.object, SIDES[line_name], self)
+end
+
+--- Those who were held up may try again.
+function Watch:go_on()
+  self.held = {}
+  self:update()
+end
+
 -- Serves those in line, not who joins it meanwhile, which may be the same ones again. Returns
 -- whether the line stalls: not even its first one could be served.
-local function serve_line(self, line)
+local function serve_line(self, line_name)
+  local line = self[line_name]
   local last = line.last
   for i = 1, BATCH do
     local waiter = line.first
@@ -150,6 +180,9 @@ local function serve_line(self, line)
       line:fail(result)
     elseif name == "EAGAIN" then
       return i == 1
+    elseif name == HELD then
+      hold(self, line_name)
+      return false
     else
       line:serve(result, message, name)
     end
@@ -177,15 +210,20 @@ end
 
 --- What the handler does, given READ, WRITE, their sum, or ERROR or more.
 function Watch:serve(events)
-  if events ~= WRITE then
-    serve_line(self, self.readers)
+  if events ~= WRITE and not self.held.readers then
+    serve_line(self, "readers")
   end
-  if events >= WRITE and serve_line(self, self.writers) and not self.stall then
-    self.stall = self.loop:call_later(STALL_SECONDS, end_stall, self)
+  if events >= WRITE then
+    local stalls = serve_line(self, "enders")
+    stalls = not self.held.writers and serve_line(self, "writers") or stalls
+    if stalls and not self.stall then
+      self.stall = self.loop:call_later(STALL_SECONDS, end_stall, self)
+    end
   end
   if self.polls[1] then
     serve_polls(self)
-  elseif events == READ and self.events == READ and self.readers.first then
+  elseif events == READ and self.events == READ and self.readers.first
+    and not self.held.readers then
     return -- the ordinary case: as before
   end
   self:update()
@@ -203,8 +241,9 @@ function Watch:want(events)
   return true
 end
 
---- Has the task that runs wait in a line, "readers" or "writers", until attempt(object, a, b) has
--- another answer than EAGAIN, and returns that; after so many seconds (nil: no limit) false.
+--- Has the task that runs wait in a line, "readers", "writers" or "enders", until
+-- attempt(object, a, b) has another answer than EAGAIN, and returns that; after so many seconds
+-- (nil: no limit) false. With the name HELD it waits for the end of another's message.
 function Watch:wait(task, line_name, seconds, attempt, a, b)
   local line = self[line_name]
   if not line.first then
@@ -283,6 +322,7 @@ local function poll(task, objects, seconds, attempt, a, b)
 end
 
 return {
+  HELD = HELD,
   Watch = Watch,
   poll = poll,
 }
