@@ -101,6 +101,26 @@ static void on_signal(int signum) {
 /* ---- dispositions, and places in the table --------------------------------
  */
 
+static void lock_posts(void) {
+  (void)pthread_mutex_lock(&posts_mutex);
+}
+
+static void unlock_posts(void) {
+  (void)pthread_mutex_unlock(&posts_mutex);
+}
+
+/* A fork must not find the mutex in the hands of a thread that the child does
+ * not have: a loop of the child's may be watched too. */
+static int know_forks_locked(void) {
+  static bool knows_forks;
+  if (knows_forks) {
+    return 0;
+  }
+  int rc = -pthread_atfork(lock_posts, unlock_posts, unlock_posts);
+  knows_forks = rc == 0;
+  return rc;
+}
+
 static const struct post *first_with(int signum) {
   for (int i = 0; i < POSTS; i++) {
     if (posts[i].signum == signum) {
@@ -130,6 +150,10 @@ static void restore(int signum, const struct sigaction *former) {
 
 static int claim_locked(zl__watchdog *watchdog) {
   struct post *post = posts;
+  int rc = know_forks_locked();
+  if (rc < 0) {
+    return rc;
+  }
   while (post < posts + POSTS && post->signum != 0) {
     post++;
   }
@@ -137,7 +161,6 @@ static int claim_locked(zl__watchdog *watchdog) {
     return -EAGAIN;
   }
   const struct post *other = first_with(watchdog->signum);
-  int rc = 0;
   if (other) {
     post->former = other->former;
   } else {
@@ -151,9 +174,9 @@ static int claim_locked(zl__watchdog *watchdog) {
 }
 
 static int claim_post(zl__watchdog *watchdog) {
-  (void)pthread_mutex_lock(&posts_mutex);
+  lock_posts();
   int rc = claim_locked(watchdog);
-  (void)pthread_mutex_unlock(&posts_mutex);
+  unlock_posts();
   return rc;
 }
 
@@ -166,12 +189,12 @@ static void empty_post(const zl__watchdog *watchdog) {
 static void leave_post(const zl__watchdog *watchdog) {
   struct post *post = &posts[watchdog->post];
   empty_post(watchdog);
-  (void)pthread_mutex_lock(&posts_mutex);
+  lock_posts();
   post->signum = 0;
   if (!first_with(watchdog->signum)) {
     restore(watchdog->signum, &post->former);
   }
-  (void)pthread_mutex_unlock(&posts_mutex);
+  unlock_posts();
 }
 
 /* Lets the signal come to this thread. A system call: at its end what has been
@@ -197,7 +220,7 @@ static void ask(zl__watchdog *watchdog, unsigned stretch) {
 
 /* With the mutex held. */
 static void pause_for(zl__watchdog *watchdog, int64_t time_ns) {
-  int64_t until = zl__time_add(zl__clock_monotonic(NULL), time_ns);
+  int64_t until = zl_time_add(zl__clock_monotonic(NULL), time_ns);
   struct timespec deadline = {.tv_sec = (time_t)(until / 1000000000),
                               .tv_nsec = (long)(until % 1000000000)};
   (void)pthread_cond_timedwait(&watchdog->changed, &watchdog->mutex, &deadline);
@@ -218,7 +241,7 @@ static void *watch(void *arg) {
       seen = stretch;
       since = now;
       asked = stretch % 2 == 0;
-    } else if (!asked && now - since >= watchdog->threshold) {
+    } else if (!asked && zl_time_until(now, since) >= watchdog->threshold) {
       ask(watchdog, stretch);
       asked = true;
     }
@@ -301,8 +324,9 @@ static void stop(zl__watchdog *watchdog) {
   destroy_waiting(watchdog);
 }
 
-/* In a forked child there is no thread, and the mutexes may be locked for ever
- * by threads that are not there. */
+/* In a forked child there is no thread, and the watchdog's mutex may be locked
+ * for ever by the one that is not there. The handler stays, as a signal that
+ * somebody sends by the child's number means no more than in the parent. */
 static void end_watchdog(zl__watchdog *watchdog) {
   if (zl__loop_forked(watchdog->loop)) {
     empty_post(watchdog);
@@ -384,10 +408,11 @@ void zl__watchdog_begin(zl__watchdog *watchdog) {
   atomic_store(&posts[watchdog->post].worker, this_thread());
 }
 
-/* The run has ended. Waits until no signal is being sent. */
+/* The run has ended. Waits until no signal is being sent. In a forked child
+ * nobody sends, and the flag may be raised for ever. */
 void zl__watchdog_end(zl__watchdog *watchdog) {
   atomic_thread_fence(memory_order_seq_cst);
-  while (atomic_load(&watchdog->sending)) {
+  while (atomic_load(&watchdog->sending) && !zl__loop_forked(watchdog->loop)) {
     (void)sched_yield();
   }
 }

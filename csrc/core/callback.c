@@ -8,11 +8,10 @@
 
 #include "internal.h"
 
-enum { FIRST_CAPACITY = 16 };
+enum { FIRST_CAPACITY = 16, KEPT_CAPACITY = 256 };
 
-static int grow(zl_loop *loop) {
+static int resize(zl_loop *loop, size_t capacity) {
   zl__callbacks *q = &loop->callbacks;
-  size_t capacity = q->capacity ? q->capacity * 2 : FIRST_CAPACITY;
   zl__callback *ring = zl__alloc(loop, capacity * sizeof *ring);
   if (!ring) {
     return -ENOMEM;
@@ -27,10 +26,23 @@ static int grow(zl_loop *loop) {
   return 0;
 }
 
+/* After a burst, when an eighth is in use. If there is no memory for less, it
+ * stays. */
+static void trim(zl_loop *loop) {
+  const zl__callbacks *q = &loop->callbacks;
+  size_t capacity = q->capacity;
+  while (capacity > KEPT_CAPACITY && q->count <= capacity / 8) {
+    capacity /= 2;
+  }
+  if (capacity < q->capacity) {
+    (void)resize(loop, capacity);
+  }
+}
+
 int zl_loop_add_callback(zl_loop *loop, zl_callback_fn fn, void *arg) {
   zl__callbacks *q = &loop->callbacks;
   if (q->count == q->capacity) {
-    int rc = grow(loop);
+    int rc = resize(loop, q->capacity ? q->capacity * 2 : FIRST_CAPACITY);
     if (rc < 0) {
       return rc;
     }
@@ -64,6 +76,7 @@ bool zl__callbacks_run(zl_loop *loop) {
     next.fn(loop, next.arg);
     zl__stats_called(loop);
   }
+  trim(loop);
   return true;
 }
 
@@ -80,6 +93,7 @@ static bool only_callbacks(const zl_loop *loop) {
 }
 
 static void begin_next_iteration(zl_loop *loop) {
+  trim(loop);
   loop->stats.total.iterations++;
   loop->callbacks.collected = loop->callbacks.count;
 }

@@ -1,4 +1,4 @@
-/* clock.c - the clocks, and sums of times that cannot overflow.
+/* clock.c - the clocks, and the grid of a periodic timer.
  * SPDX-License-Identifier: MIT
  *
  * Not CLOCK_MONOTONIC_COARSE: it is 19 ns cheaper and 4 ms coarse.
@@ -19,13 +19,18 @@ int64_t zl__clock_virtual(void *loop) {
   return ((const zl_loop *)loop)->virtual_ns;
 }
 
-/* Saturates: "in ZL_FOREVER" is for ever, not in the past. */
-int64_t zl__time_add(int64_t time_ns, int64_t delay_ns) {
-  if (delay_ns > 0 && time_ns > ZL_FOREVER - delay_ns) {
-    return ZL_FOREVER;
+/* The first deadline + k * period after now, and how many of them have passed
+ * without a call: exact for any distance, which may be more than an int64_t
+ * holds. A clock that went back makes nobody wait for the past to come again.
+ */
+int64_t zl__time_next(int64_t deadline_ns, int64_t period_ns, int64_t now_ns,
+                      uint64_t *missed) {
+  *missed = 0;
+  if (now_ns <= deadline_ns) {
+    return zl_time_add(deadline_ns, period_ns);
   }
-  if (delay_ns < 0 && time_ns < INT64_MIN - delay_ns) {
-    return INT64_MIN;
-  }
-  return time_ns + delay_ns;
+  uint64_t late = (uint64_t)now_ns - (uint64_t)deadline_ns;
+  *missed = late / (uint64_t)period_ns;
+  int64_t since_last = (int64_t)(late % (uint64_t)period_ns);
+  return zl_time_add(now_ns - since_last, period_ns);
 }

@@ -29,6 +29,9 @@
   X(EINPROGRESS, "operation in progress")                                      \
   X(EINTR, "interrupted")                                                      \
   X(EINVAL, "invalid argument")                                                \
+  X(EIO, "input/output error")                                                 \
+  X(EISDIR, "is a directory")                                                  \
+  X(ELOOP, "too many levels")                                                  \
   X(EMFILE, "too many open files or sockets")                                  \
   X(EMSGSIZE, "message too long")                                              \
   X(EMTHREAD, "no I/O thread available")                                       \
@@ -42,12 +45,14 @@
   X(ENODEV, "no such device")                                                  \
   X(ENOENT, "no such file, directory or endpoint")                             \
   X(ENOMEM, "not enough memory")                                               \
+  X(ENOSPC, "no space, or too many watches")                                   \
   X(ENOSYS, "not implemented")                                                 \
   X(ENOTCONN, "not connected")                                                 \
   X(ENOTDIR, "not a directory")                                                \
   X(ENOTRECOVERABLE, "state not recoverable")                                  \
   X(ENOTSOCK, "not a socket")                                                  \
   X(ENOTSUP, "operation not supported")                                        \
+  X(EOVERFLOW, "value too large")                                              \
   X(EPERM, "operation not permitted")                                          \
   X(EPIPE, "broken pipe")                                                      \
   X(EPROTO, "protocol error")                                                  \

@@ -72,6 +72,7 @@ int zl_fd_new(zl_loop *loop, int fd, int events, zl_fd_fn fn, void *arg,
     zl_fd_close(watch);
     return rc;
   }
+  zl__handle_enliven(handle);
   *out = watch;
   return 0;
 }
@@ -94,6 +95,7 @@ int zl_fd_update(zl_fd *watch, int events) {
   if (rc == 0) {
     watch->events = events;
     watch->watch.events = events;
+    zl__handle_enliven(&watch->watch.handle);
   }
   return rc;
 }

@@ -43,6 +43,7 @@ typedef struct zl__handle_kind {
 
 struct zl__handle {
   zl__link all;
+  zl__link lively; /* on loop->lively */
   zl_loop *loop;
   const zl__handle_kind *kind;
   bool closed;
@@ -51,6 +52,7 @@ struct zl__handle {
 int zl__handle_new(zl_loop *loop, const zl__handle_kind *kind,
                    zl__handle **out);
 void zl__handle_bury(zl__handle *handle);
+void zl__handle_enliven(zl__handle *handle);
 void zl__handles_free_buried(zl_loop *loop);
 
 /* ---- watches: handles that have a descriptor in the poller -------------- */
@@ -104,7 +106,7 @@ typedef struct zl__poller {
   int (*modify)(zl_loop *loop, int fd, int events, uint64_t token);
   void (*remove)(zl_loop *loop, int fd);
   /* Waits at most timeout_ns and calls zl__loop_report() for each event.
-   * Returns 0 or -EINTR. */
+   * Returns 0 or an error; after -EINTR it may be called again at once. */
   int (*wait)(zl_loop *loop, int64_t timeout_ns);
   /* One that is readable when wait() would report something, level-triggered;
    * always the same. NULL: there is none. */
@@ -193,11 +195,12 @@ typedef struct zl__mailbox {
   zl__post *taken;          /* the loop's own, oldest first */
   int wake_read;            /* in the poller, level-triggered */
   int wake_write;           /* the same descriptor where there is eventfd */
+  pid_t pid;                /* of the process whose loop it wakes */
 } zl__mailbox;
 
 int zl__mailbox_open(zl__mailbox *mailbox);
 void zl__mailbox_close(zl__mailbox *mailbox);
-void zl__mailbox_drain_wake(zl__mailbox *mailbox);
+int zl__mailbox_drain_wake(const zl__mailbox *mailbox);
 void zl__mailbox_wake(const zl__mailbox *mailbox);
 bool zl__mailbox_empty(const zl__mailbox *mailbox);
 void zl__posts_take(zl_loop *loop);
@@ -325,21 +328,23 @@ struct zl_stream {
   zl__queue queue;
   size_t most_messages; /* in the queue; 0: no limit */
   size_t most_bytes;
-  bool refused;  /* a message for want of room, and on_room is still to tell */
-  bool draining; /* nothing more is accepted */
-  bool starved;  /* reports have used up the budget of the last turn */
-  int batch;     /* messages per turn */
-  int left;      /* of this turn or flush */
-  bool drained;  /* this turn ended because the socket had no more */
-  int lost;      /* the error that this turn ended with; 0: none */
-  bool whole;    /* frames hold a whole message */
-  bool large;    /* one of the frames is */
-  int size;      /* of the frame received last, as zmq_msg_recv() told */
-  int count;     /* frames received so far */
-  int spent;     /* the first so many are of messages of this turn */
+  bool refused;   /* a message for want of room, and on_room is still to tell */
+  bool draining;  /* nothing more is accepted */
+  bool starved;   /* reports have used up the budget of the last turn */
+  int batch;      /* messages per turn */
+  int left;       /* of this turn or flush */
+  bool drained;   /* this turn ended because the socket had no more */
+  int lost;       /* the error that this turn ended with; 0: none */
+  bool whole;     /* frames hold a whole message */
+  bool looked_at; /* by the callback: between peek and pop */
+  bool large;     /* one of the frames is */
+  int size;       /* of the frame received last, as zmq_msg_recv() told */
+  int count;      /* frames received so far */
+  int spent;      /* the first so many are of messages of this turn */
   int capacity;
   zmq_msg_t *frames;
   bool flushing; /* in zl_stream_flush(): stopping does not end the turn */
+  bool telling;  /* in a callback of a message that has left the queue */
 };
 
 const char *zl__streams_verify(const zl_loop *loop);
@@ -399,11 +404,12 @@ struct zl_loop {
 
   zl__link handles;   /* all that are open */
   zl__link graveyard; /* closed, to be freed when the stack has unwound */
-  zl__link dirty;     /* watches to be served in the next dispatch */
-  zl__link turn;      /* watches to be served in this dispatch */
-  zl__link sweep;     /* foreign sockets that change state silently */
-  zl__link signals;   /* watchers of signals, at rest */
-  zl__link raised;    /* those to be called in this iteration */
+  zl__link lively; /* all that are alive; those found not to be are taken off */
+  zl__link dirty;  /* watches to be served in the next dispatch */
+  zl__link turn;   /* watches to be served in this dispatch */
+  zl__link sweep;  /* foreign sockets that change state silently */
+  zl__link signals; /* watchers of signals, at rest */
+  zl__link raised;  /* those to be called in this iteration */
   zl__slot *slots;
   uint32_t slot_count;
   uint32_t free_slot;
@@ -427,6 +433,7 @@ struct zl_loop {
   bool woken;      /* by zl_loop_wake(), in this run or step */
   bool terminated; /* some socket reported ETERM, and no run has told */
   bool called;     /* something was called since the last sweep */
+  int deaf;        /* the error of the wake-up descriptor; 0: none */
   int stale; /* reports for watches that are gone, since the last rebuild */
   atomic_bool stopping;
   /* Stretches of work and of rest so far; odd while at work. Written by the
@@ -482,6 +489,7 @@ static inline void zl__stretch_add(zl_loop *loop, unsigned count) {
 
 int64_t zl__clock_monotonic(void *unused);
 int64_t zl__clock_virtual(void *loop);
-int64_t zl__time_add(int64_t time_ns, int64_t delay_ns);
+int64_t zl__time_next(int64_t deadline_ns, int64_t period_ns, int64_t now_ns,
+                      uint64_t *missed);
 
 #endif /* ZL_INTERNAL_H */

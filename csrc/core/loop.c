@@ -94,6 +94,7 @@ static zl_loop *allocate(const zl_config *config) {
   atomic_init(&loop->signalled, false);
   zl__link_init(&loop->handles);
   zl__link_init(&loop->graveyard);
+  zl__link_init(&loop->lively);
   zl__link_init(&loop->dirty);
   zl__link_init(&loop->turn);
   zl__link_init(&loop->sweep);
@@ -193,17 +194,15 @@ void zl__loop_leave(zl_loop *loop) {
 
 /* Its descriptor is readable until the next step. */
 void zl__loop_tell_host(zl_loop *loop) {
-  if (!zl__loop_forked(loop)) {
-    loop->told = true;
-    zl__mailbox_wake(&loop->mailbox);
-  }
+  loop->told = true;
+  zl__mailbox_wake(&loop->mailbox);
 }
 
 /* Called by the poller while it waits: no call out happens here. */
 void zl__loop_report(zl_loop *loop, uint64_t token, int events) {
   uint32_t index = (uint32_t)(token >> 32);
   if (token == ZL__TOKEN_WAKE) {
-    zl__mailbox_drain_wake(&loop->mailbox);
+    loop->deaf = zl__mailbox_drain_wake(&loop->mailbox);
     loop->woken |= atomic_exchange(&loop->waking, false);
     return;
   }
@@ -249,8 +248,7 @@ static int64_t wait_time(zl_loop *loop, int64_t wait_until) {
   if (until == ZL_FOREVER) {
     return ZL_FOREVER;
   }
-  int64_t now = zl_loop_time_ns(loop);
-  return until > now ? until - now : 0;
+  return zl_time_until(until, zl_loop_time_ns(loop));
 }
 
 /* Where a virtual clock stands, events come first; without any the time that a
@@ -260,7 +258,7 @@ static int wait_virtually(zl_loop *loop, int64_t timeout_ns) {
   loop->woken = false;
   int rc = loop->poller->wait(loop, 0);
   if (rc == 0 && !something_to_do(loop) && !loop->woken) {
-    loop->virtual_ns = zl__time_add(loop->virtual_ns, timeout_ns);
+    loop->virtual_ns = zl_time_add(loop->virtual_ns, timeout_ns);
   }
   loop->woken = loop->woken || woken_before;
   return rc;
@@ -273,7 +271,7 @@ static const int64_t LOOK_NS = 50000;
 static int look_for_events(zl_loop *loop) {
   bool may_skip =
       loop->endless && !loop->hosted && loop->clock == zl__clock_monotonic;
-  if (may_skip && loop->stats.tick - loop->looked < LOOK_NS) {
+  if (may_skip && zl_time_until(loop->stats.tick, loop->looked) < LOOK_NS) {
     return 0;
   }
   loop->looked = loop->stats.tick;
@@ -303,14 +301,15 @@ static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
   zl__stats_working(loop);
   loop->looked = loop->stats.tick;
   if (limited) {
-    int64_t waited = zl_loop_time_ns(loop) - start;
-    loop->budget_ends = zl__time_add(loop->budget_ends, waited);
+    int64_t waited = zl_time_until(zl_loop_time_ns(loop), start);
+    loop->budget_ends = zl_time_add(loop->budget_ends, waited);
   }
   return rc;
 }
 
-/* Waits and takes what there is to dispatch. Returns 0 or -EINTR, or -ECHILD if
- * a callback has forked and this is the child. */
+/* Waits and takes what there is to dispatch. Returns 0, -EINTR if that is asked
+ * for, -ECHILD if a callback has forked and this is the child, or what the
+ * poller says: passed over, the loop would spin and hear of nothing. */
 static int wait(zl_loop *loop, int64_t wait_until) {
   if (loop->called) {
     loop->called = false;
@@ -326,11 +325,11 @@ static int wait(zl_loop *loop, int64_t wait_until) {
   zl__posts_take(loop);
   zl__signals_take(loop);
   zl__watches_take(loop);
-  if (rc == -EINTR && loop->interrupt &&
-      loop->interrupt(loop, loop->interrupt_ud) != 0) {
-    return -EINTR;
+  if (rc != -EINTR) {
+    return rc < 0 ? rc : loop->deaf;
   }
-  return 0;
+  bool ends = loop->interrupt && loop->interrupt(loop, loop->interrupt_ud) != 0;
+  return ends ? -EINTR : loop->deaf;
 }
 
 /* Serves each watch of this turn once. Returns false if the budget ended it
@@ -415,18 +414,21 @@ static bool due_now(zl_loop *loop) {
           zl__timers_next(loop) <= zl_loop_time_ns(loop));
 }
 
-/* Would another step have something to do at once? */
-static bool pending(zl_loop *loop) {
-  return zl__linked(&loop->dirty) || !zl__mailbox_empty(&loop->mailbox) ||
-         zl__signals_pending(loop) || due_now(loop);
-}
-
-int64_t zl_loop_timeout_ns(zl_loop *loop) {
-  if (pending(loop) || loop->phase != ZL__PHASE_COLLECT) {
+/* How long another step would have nothing to do but to wait. */
+static int64_t idle_time(zl_loop *loop) {
+  bool pending = loop->callbacks.count > 0 || zl__linked(&loop->dirty) ||
+                 !zl__mailbox_empty(&loop->mailbox) ||
+                 zl__signals_pending(loop);
+  if (pending) {
     return 0;
   }
   int64_t next = zl__timers_next(loop);
-  return next == ZL_FOREVER ? ZL_FOREVER : next - zl_loop_time_ns(loop);
+  return next == ZL_FOREVER ? ZL_FOREVER
+                            : zl_time_until(next, zl_loop_time_ns(loop));
+}
+
+int64_t zl_loop_timeout_ns(zl_loop *loop) {
+  return loop->phase == ZL__PHASE_COLLECT ? idle_time(loop) : 0;
 }
 
 int zl_loop_fd(zl_loop *loop) {
@@ -520,23 +522,29 @@ int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
     return rc;
   }
   int64_t now = zl_loop_time_ns(loop);
-  int64_t until = timeout_ns > 0 ? zl__time_add(now, timeout_ns) : INT64_MIN;
+  int64_t until = timeout_ns > 0 ? zl_time_add(now, timeout_ns) : INT64_MIN;
   if (budget && budget->events > 0) {
     loop->events_left = budget->events;
   }
   if (budget && budget->time_ns > 0) {
-    loop->budget_ends = zl__time_add(now, budget->time_ns);
+    loop->budget_ends = zl_time_add(now, budget->time_ns);
   }
-  /* The timer that a wait was for belongs to the next iteration. */
+  /* What an error or a budget has left may be nothing any more, and the timer
+   * that a wait was for belongs to the next iteration. */
+  bool resumes = loop->phase != ZL__PHASE_COLLECT;
+  bool goes_on;
   do {
-    rc = iterate_and_check(loop, until, ONE_STEP);
-  } while (rc == 0 && loop->handled == 0 && !loop->terminated && !loop->woken &&
-           !stopping(loop) && zl_loop_time_ns(loop) < until);
+    rc = iterate_and_check(loop, resumes ? INT64_MIN : until, ONE_STEP);
+    goes_on = rc == 0 && loop->handled == 0 && !loop->terminated &&
+              !loop->woken && !stopping(loop) &&
+              (resumes || zl_loop_time_ns(loop) < until);
+    resumes = false;
+  } while (goes_on);
   loop->terminated = false;
   if (rc >= 0) {
     int64_t most = ZL_STEP_MORE - 1;
     int handled = (int)(loop->handled < most ? loop->handled : most);
-    rc = handled | (rc > 0 || pending(loop) ? ZL_STEP_MORE : 0);
+    rc = handled | (rc > 0 || idle_time(loop) == 0 ? ZL_STEP_MORE : 0);
   }
   end(loop);
   return rc;
@@ -560,7 +568,7 @@ int zl_loop_advance(zl_loop *loop, int64_t delay_ns) {
   if (!loop->is_virtual || delay_ns < 0) {
     return -EINVAL;
   }
-  int64_t target = zl__time_add(loop->virtual_ns, delay_ns);
+  int64_t target = zl_time_add(loop->virtual_ns, delay_ns);
   if (loop->depth > 0) {
     loop->virtual_ns = target;
     return 0;
@@ -588,12 +596,13 @@ int zl_loop_alive(const zl_loop *loop) {
       !zl__mailbox_empty(&loop->mailbox)) {
     return 1;
   }
-  const zl__link *head = &loop->handles;
-  for (const zl__link *link = head->next; link != head; link = link->next) {
-    const zl__handle *handle = zl__container(link, const zl__handle, all);
-    if (handle->kind->alive && handle->kind->alive(handle)) {
+  zl__link *link;
+  while ((link = zl__first(&loop->lively))) {
+    const zl__handle *handle = zl__container(link, const zl__handle, lively);
+    if (handle->kind->alive(handle)) {
       return 1;
     }
+    zl__unlink(link);
   }
   return 0;
 }
@@ -602,8 +611,10 @@ int zl_loop_is_last(const zl_loop *loop) {
   return loop->callbacks.collected == 0 && loop->heap.collected == 0;
 }
 
+/* Short of ZL_FOREVER, which is the deadline that never comes. */
 int64_t zl_loop_time_ns(const zl_loop *loop) {
-  return loop->clock(loop->clock_ud);
+  int64_t now = loop->clock(loop->clock_ud);
+  return now < ZL_FOREVER ? now : ZL_FOREVER - 1;
 }
 
 void *zl_loop_data(const zl_loop *loop) {
@@ -622,8 +633,13 @@ static const char *verify_handles(const zl_loop *loop) {
     if (link->next->prev != link) {
       return "the handles' links agree";
     }
-    if (zl__container(link, const zl__handle, all)->closed) {
+    const zl__handle *handle = zl__container(link, const zl__handle, all);
+    if (handle->closed) {
       return "a handle on the list is open";
+    }
+    if (handle->kind->alive && handle->kind->alive(handle) &&
+        !zl__linked(&handle->lively)) {
+      return "a handle that is alive is on the list of those";
     }
   }
   return NULL;

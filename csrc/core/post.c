@@ -50,6 +50,7 @@ int zl__mailbox_open(zl__mailbox *mailbox) {
   mailbox->taken = NULL;
   mailbox->wake_read = -1;
   mailbox->wake_write = -1;
+  mailbox->pid = getpid();
   return open_pair(mailbox);
 }
 
@@ -88,13 +89,17 @@ void zl__mailbox_close(zl__mailbox *mailbox) {
   mailbox->wake_read = -1;
 }
 
-void zl__mailbox_drain_wake(zl__mailbox *mailbox) {
+/* Returns 0, or -EBADF if the descriptor is not ours any more: somebody has
+ * closed it behind the loop's back, which nothing can wake from then on. */
+int zl__mailbox_drain_wake(const zl__mailbox *mailbox) {
   uint64_t count;
-  while (read(mailbox->wake_read, &count, sizeof count) > 0) {
-    if (mailbox->wake_write == mailbox->wake_read) {
-      break; /* one read resets an eventfd */
-    }
-  }
+  ssize_t got;
+  do {
+    got = read(mailbox->wake_read, &count, sizeof count);
+    /* One read resets an eventfd. */
+  } while (got > 0 && mailbox->wake_write != mailbox->wake_read);
+  return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)) ? 0
+                                                                     : -EBADF;
 }
 
 /* Has it nothing that zl__posts_take() or zl__posts_run() would find? */
@@ -153,10 +158,15 @@ int zl_loop_post(zl_loop *loop, zl_callback_fn fn, void *arg,
 }
 
 /* Ends the present or the next wait. What ends it for good, for a step, is that
- * something was handled, or zl_loop_wake(). Async-signal-safe. */
+ * something was handled, or zl_loop_wake(). A forked child shares the
+ * descriptor with its parent, whose loop it is not to wake. Async-signal-safe.
+ */
 void zl__mailbox_wake(const zl__mailbox *mailbox) {
   int saved = errno;
   uint64_t one = 1;
+  if (mailbox->pid != getpid()) {
+    return;
+  }
   /* EAGAIN means that a wake-up is pending already. */
   ssize_t written = write(mailbox->wake_write, &one, sizeof one);
   (void)written;

@@ -299,6 +299,7 @@ int zl_signal_new(zl_loop *loop, int signum, zl_signal_fn fn, void *arg,
     return rc;
   }
   zl__append(&loop->signals, &watch->raised);
+  zl__handle_enliven(handle);
   *out = watch;
   return 0;
 }

@@ -236,6 +236,7 @@ int zl_socket_new(zl_loop *loop, void *zmq_socket, int events, unsigned flags,
     zl_socket_close(socket);
     return rc;
   }
+  zl__handle_enliven(handle);
   *out = socket;
   return 0;
 }
@@ -248,6 +249,7 @@ int zl_socket_update(zl_socket *watch, int events) {
     return -ECHILD;
   }
   watch->interest = events & (ZL_READ | ZL_WRITE);
+  zl__handle_enliven(&watch->watch.handle);
   zl__socket_dirty(watch);
   return 0;
 }

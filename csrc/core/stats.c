@@ -13,7 +13,7 @@ void zl__stats_working(zl_loop *loop) {
   zl__stats *stats = &loop->stats;
   int64_t now = zl__clock_monotonic(NULL);
   if (stats->idle_since != 0) {
-    stats->total.idle_ns += now - stats->idle_since;
+    stats->total.idle_ns += zl_time_until(now, stats->idle_since);
     stats->idle_since = 0;
   }
   stats->busy_since = now;
@@ -24,7 +24,7 @@ void zl__stats_working(zl_loop *loop) {
 void zl__stats_resting(zl_loop *loop, bool waits) {
   zl__stats *stats = &loop->stats;
   int64_t now = zl__clock_monotonic(NULL);
-  stats->total.busy_ns += now - stats->busy_since;
+  stats->total.busy_ns += zl_time_until(now, stats->busy_since);
   stats->idle_since = waits ? now : 0;
 }
 
@@ -32,7 +32,7 @@ void zl__stats_resting(zl_loop *loop, bool waits) {
 void zl__stats_called(zl_loop *loop) {
   zl__stats *stats = &loop->stats;
   int64_t now = zl__clock_monotonic(NULL);
-  int64_t took = now - stats->tick;
+  int64_t took = zl_time_until(now, stats->tick);
   stats->tick = now;
   if (took > stats->total.slowest_ns) {
     stats->total.slowest_ns = took;
@@ -42,19 +42,13 @@ void zl__stats_called(zl_loop *loop) {
   }
 }
 
-/* Deadlines may lie as far in the past as a number can. */
-static int64_t lateness(int64_t now, int64_t deadline) {
-  bool is_far = now >= 0 && deadline < now - ZL_FOREVER;
-  return is_far ? ZL_FOREVER : now - deadline;
-}
-
 /* A timer is about to be called. */
 void zl__stats_timer(zl_loop *loop, int64_t now, int64_t deadline) {
   zl_stats *total = &loop->stats.total;
   total->timers++;
   if (deadline < now) {
-    int64_t late_ns = lateness(now, deadline);
-    total->lateness_ns = zl__time_add(total->lateness_ns, late_ns);
+    int64_t late_ns = zl_time_until(now, deadline);
+    total->lateness_ns = zl_time_add(total->lateness_ns, late_ns);
     if (late_ns > total->lateness_max_ns) {
       total->lateness_max_ns = late_ns;
     }
@@ -64,6 +58,7 @@ void zl__stats_timer(zl_loop *loop, int64_t now, int64_t deadline) {
 void zl_loop_stats(const zl_loop *loop, zl_stats *out) {
   *out = loop->stats.total;
   if (loop->running) {
-    out->busy_ns += zl__clock_monotonic(NULL) - loop->stats.busy_since;
+    int64_t now = zl__clock_monotonic(NULL);
+    out->busy_ns += zl_time_until(now, loop->stats.busy_since);
   }
 }

@@ -69,6 +69,11 @@ static bool has_reports(const zl_stream *stream) {
   return stream->queue.head != stream->queue.unsent;
 }
 
+static void push(zl_stream *stream, zl__message *message, bool unsent) {
+  zl__queue_push(&stream->queue, message, unsent);
+  zl__handle_enliven(&stream->socket.watch.handle);
+}
+
 /* Calls on_sent for the oldest message that has left. */
 static void report_first(zl_stream *stream) {
   zl__message *message = zl__queue_pop_report(&stream->queue);
@@ -255,6 +260,7 @@ static inline int hold_message(zl_stream *stream) {
 int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames) {
   int rc = !stream->on_recv || turn_over(stream) ? 0 : hold_message(stream);
   *frames = rc > 0 ? stream->frames : NULL;
+  stream->looked_at = rc > 0;
   return rc;
 }
 
@@ -291,6 +297,7 @@ static inline void deliver(zl_stream *stream) {
 }
 
 void zl_stream_pop(zl_stream *stream) {
+  stream->looked_at = false;
   if (stream->large) {
     release_frames(stream, 0, stream->count);
   }
@@ -338,10 +345,16 @@ static void release_spent(zl_stream *stream) {
   stream->spent = 0;
 }
 
+/* A message that is not popped is held, and looked at by nobody. */
+static void call_on_recv(zl_stream *stream) {
+  stream->on_recv(stream, stream->on_recv_arg);
+  stream->looked_at = false;
+}
+
 static void receive_turn(zl_stream *stream) {
   stream->left = stream->batch;
   stream->drained = false;
-  stream->on_recv(stream, stream->on_recv_arg);
+  call_on_recv(stream);
   release_spent(stream);
   end_if_lost(stream);
   if (!stream->drained) {
@@ -482,6 +495,8 @@ static int attempt(zl_stream *stream, const zl_frame *frames, size_t count,
   }
   if (rc == 0) {
     count_as_sent(stream);
+  } else if (rc == -ENOMEM) {
+    zl__socket_dirty(&stream->socket); /* no signal tells of free memory */
   } else if (!not_yet(rc)) {
     after_attempt(stream);
   }
@@ -530,24 +545,11 @@ static size_t sum_of(const zl_frame *frames, size_t count) {
   return bytes;
 }
 
-/* Sends the first queued message. Returns false if the socket cannot take it
- * now. A message that libzmq refuses is reported and does not block the rest.
- */
-static bool send_first(zl_stream *stream) {
-  zl_loop *loop = loop_of(stream);
+/* The first queued message has left. A message that libzmq refuses is reported
+ * and does not block the rest. */
+static void tell_sent(zl_stream *stream, int rc) {
   bool silent = stream->queue.unsent->token == 0;
-  int rc = attempt(stream, NULL, 0, stream->queue.unsent);
-  if (rc == -ENOMEM) {
-    zl__socket_dirty(&stream->socket); /* no signal tells of free memory */
-  }
-  if (not_yet(rc)) {
-    return false;
-  }
-  if (rc == -ETERM || rc == -ENOTSOCK) {
-    die(stream, rc);
-    return false;
-  }
-  zl__queue_sent(loop, &stream->queue, rc);
+  zl__queue_sent(loop_of(stream), &stream->queue, rc);
   if (rc < 0 && silent) {
     fail(stream, rc);
   }
@@ -557,6 +559,22 @@ static bool send_first(zl_stream *stream) {
   if (!over(stream) && !stream->queue.unsent && stream->on_empty) {
     call(stream, stream->on_empty, stream->on_empty_arg);
   }
+}
+
+/* Sends the first queued message. Returns false if the socket cannot take it
+ * now. */
+static bool send_first(zl_stream *stream) {
+  int rc = attempt(stream, NULL, 0, stream->queue.unsent);
+  if (not_yet(rc)) {
+    return false;
+  }
+  if (rc == -ETERM || rc == -ENOTSOCK) {
+    die(stream, rc);
+    return false;
+  }
+  stream->telling = true;
+  tell_sent(stream, rc);
+  stream->telling = false;
   return true;
 }
 
@@ -582,7 +600,7 @@ static int enqueue(zl_stream *stream, const zl_frame *frames, size_t count,
   if (!message) {
     return -ENOMEM;
   }
-  zl__queue_push(&stream->queue, message, true);
+  push(stream, message, true);
   return ZL_QUEUED;
 }
 
@@ -600,7 +618,7 @@ static int send_now_or_enqueue(zl_stream *stream, const zl_frame *frames,
   }
   int rc = attempt(stream, frames, count, NULL);
   if (rc == 0 && report) {
-    zl__queue_push(&stream->queue, report, false);
+    push(stream, report, false);
     zl__socket_dirty(&stream->socket);
   } else if (report) {
     zl__message_free(loop, report);
@@ -662,12 +680,12 @@ static int send_or_push(zl_stream *stream, zl__message *message) {
   zl_loop *loop = loop_of(stream);
   int rc = stream->queue.unsent ? -EAGAIN : attempt(stream, NULL, 0, message);
   if (not_yet(rc)) {
-    zl__queue_push(&stream->queue, message, true);
+    push(stream, message, true);
     return ZL_QUEUED;
   }
   if (rc == 0 && message->token != 0) {
     zl__message_release(message);
-    zl__queue_push(&stream->queue, message, false);
+    push(stream, message, false);
     zl__socket_dirty(&stream->socket);
   } else if (rc == 0) {
     zl__message_free(loop, message);
@@ -776,7 +794,7 @@ static void discard(zl_stream *stream) {
 static int flush_received(zl_stream *stream, int limit, bool discards) {
   stream->left = limit;
   if (stream->on_recv) {
-    stream->on_recv(stream, stream->on_recv_arg);
+    call_on_recv(stream);
   } else if (discards) {
     discard(stream);
   }
@@ -785,10 +803,13 @@ static int flush_received(zl_stream *stream, int limit, bool discards) {
   return limit - stream->left;
 }
 
+/* Not from what the sending of a message has called: whoever sends goes on with
+ * the rest, and a queue of messages that are refused does not become a stack of
+ * callbacks as deep as it is long. */
 static int flush_queued(zl_stream *stream, int limit) {
   int sent = 0;
-  while (sent < limit && !over(stream) && stream->queue.unsent &&
-         send_first(stream)) {
+  while (!stream->telling && sent < limit && !over(stream) &&
+         stream->queue.unsent && send_first(stream)) {
     sent++;
   }
   return sent;
@@ -817,14 +838,16 @@ static int flush_all(zl_stream *stream, int events, int limit) {
 int zl_stream_flush(zl_stream *stream, int events, int limit) {
   zl_loop *loop = loop_of(stream);
   /* It may be called from within a turn or flush of the same stream, and a
-   * step's budget does not limit what its caller asks for. */
+   * step's budget does not limit what its caller asks for. In a flush it only
+   * sends, or callbacks that flush would be as deep as messages are many; and
+   * so it does while one is looked at, which would be given out again. */
   int left = stream->left;
   bool flushing = stream->flushing;
-  int64_t events_left = loop->events_left;
-  int64_t budget_ends = loop->budget_ends;
-  if (flushing) { /* each callback would call the next, without an end */
+  if (flushing || stream->looked_at) {
     events &= ~ZL_READ;
   }
+  int64_t events_left = loop->events_left;
+  int64_t budget_ends = loop->budget_ends;
   zl__loop_enter(loop);
   loop->events_left = INT64_MAX;
   loop->budget_ends = ZL_FOREVER;
@@ -896,6 +919,7 @@ void zl_stream_on_recv(zl_stream *stream, zl_stream_fn fn, void *arg) {
   stream->on_recv = fn;
   stream->on_recv_arg = arg;
   if (fn) {
+    zl__handle_enliven(&stream->socket.watch.handle);
     zl__socket_dirty(&stream->socket);
   }
 }
@@ -1011,6 +1035,7 @@ int zl_stream_drain(zl_stream *stream, int64_t timeout_ns, zl_stream_fn fn,
   stream->draining = true;
   stream->on_done = fn;
   stream->on_done_arg = arg;
+  zl__handle_enliven(&stream->socket.watch.handle);
   zl__socket_dirty(&stream->socket);
   return 0;
 }

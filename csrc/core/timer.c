@@ -10,8 +10,13 @@
  * Due timers are first collected, then called: one that is started meanwhile,
  * with no delay too, waits for the next iteration, and one that is cancelled
  * meanwhile leaves a hole and is never called. They wait at the end of the same
- * array, in order: what the heap gives up is room for them, and what they give
- * up lies next to the heap, so a periodic timer always finds room to return.
+ * array, in order: what the heap gives up is room for them. What the first of
+ * them gives up lies next to the heap, so a periodic timer always finds room to
+ * return; what others give up is found when there is no memory. So a timer that
+ * is active can be started again whatever happens.
+ *
+ * After a burst the array gets smaller again, by halves, when an eighth of it
+ * is in use: each resize is paid for by as many timers that came or went.
  */
 #include <errno.h>
 #include <string.h>
@@ -26,7 +31,7 @@ typedef struct boxed_timer {
 
 _Static_assert(sizeof(zl_timer) <= sizeof(zl_timer_memory), "a timer fits");
 
-enum { ARITY = 4, FIRST_CAPACITY = 16 };
+enum { ARITY = 4, FIRST_CAPACITY = 16, KEPT_CAPACITY = 256 };
 
 /* Do timers know their indices while the heap is changed? Where many entries
  * move, numbering all of them afterwards is cheaper than to look for the timer
@@ -136,11 +141,8 @@ static void move_due(zl__heap *heap, uint32_t capacity) {
   }
 }
 
-static int reserve(zl_loop *loop) {
+static int grow(zl_loop *loop) {
   zl__heap *heap = &loop->heap;
-  if (heap->count < heap->due) {
-    return 0;
-  }
   if (heap->capacity > UINT32_MAX / 4) {
     return -ENOMEM;
   }
@@ -154,6 +156,51 @@ static int reserve(zl_loop *loop) {
   heap->entries = entries;
   move_due(heap, capacity);
   return 0;
+}
+
+/* Moves those collected together at the end, which makes room before them where
+ * some have left. */
+static void close_holes(zl__heap *heap) {
+  uint32_t to = heap->capacity;
+  for (uint32_t i = heap->capacity; i > heap->due; i--) {
+    zl__heap_entry entry = heap->entries[i - 1];
+    if (entry.timer) {
+      to--;
+      heap->entries[to] = entry;
+      entry.timer->index = to;
+    }
+  }
+  heap->due = to;
+}
+
+/* Room for one more timer. Cannot fail after one has left those collected. */
+static int reserve(zl_loop *loop) {
+  zl__heap *heap = &loop->heap;
+  if (heap->count < heap->due || grow(loop) == 0) {
+    return 0;
+  }
+  close_holes(heap);
+  return heap->count < heap->due ? 0 : -ENOMEM;
+}
+
+/* While none are collected. If there is no memory for less, it stays. */
+static void trim(zl_loop *loop) {
+  zl__heap *heap = &loop->heap;
+  uint32_t capacity = heap->capacity;
+  while (capacity > KEPT_CAPACITY && heap->count <= capacity / 8) {
+    capacity /= 2;
+  }
+  if (capacity == heap->capacity) {
+    return;
+  }
+  zl__heap_entry *entries =
+      zl__resize(loop, heap->entries, heap->capacity * sizeof *entries,
+                 capacity * sizeof *entries);
+  if (entries) {
+    heap->entries = entries;
+    heap->capacity = capacity;
+    heap->due = capacity;
+  }
 }
 
 /* ---- in and out --------------------------------------------------------- */
@@ -263,40 +310,59 @@ zl_timer *zl_timer_init(zl_timer_memory *memory, zl_loop *loop, zl_timer_fn fn,
   return timer;
 }
 
+static void set_times(zl_timer *timer, int64_t deadline, int64_t period) {
+  timer->start = timer->loop->timer_starts++;
+  timer->period = period;
+  timer->deadline = deadline;
+}
+
+/* There is room for it. */
+static void enter_heap(zl_timer *timer, int64_t deadline, int64_t period) {
+  set_times(timer, deadline, period);
+  insert(&timer->loop->heap, timer);
+  if (timer->index == 0) {
+    zl__loop_changed(timer->loop);
+  }
+}
+
+static void move_in_heap(zl_timer *timer, int64_t deadline, int64_t period) {
+  zl__heap *heap = &timer->loop->heap;
+  set_times(timer, deadline, period);
+  if (deadline <= heap->entries[timer->index].key) {
+    /* With an equal key too: the rank is a later one, so the entry may have to
+     * go down as well as up. */
+    heap->entries[timer->index].key = deadline;
+    timer->rank = timer->start;
+    sift_up(heap, timer->index);
+    sift_down(heap, timer->index, NUMBERED);
+  }
+  if (timer->index == 0) {
+    zl__loop_changed(timer->loop);
+  }
+}
+
 int zl_timer_start_at(zl_timer *timer, int64_t deadline_ns, int64_t period_ns) {
   zl_loop *loop = timer->loop;
   if (period_ns < 0) {
     return -EINVAL;
   }
   leave_due(timer);
-  bool in_heap = timer->place == ZL__TIMER_IN_HEAP;
-  int rc = in_heap ? 0 : reserve(loop);
+  if (timer->place == ZL__TIMER_IN_HEAP) {
+    move_in_heap(timer, deadline_ns, period_ns);
+    return 0;
+  }
+  int rc = reserve(loop);
   if (rc < 0) {
     timer->deadline = ZL_FOREVER;
     return rc;
   }
-  timer->start = loop->timer_starts++;
-  timer->period = period_ns;
-  timer->deadline = deadline_ns;
-  if (!in_heap) {
-    insert(&loop->heap, timer);
-  } else if (deadline_ns <= loop->heap.entries[timer->index].key) {
-    /* With an equal key too: the rank is a later one, so the entry may have to
-     * go down as well as up. */
-    loop->heap.entries[timer->index].key = deadline_ns;
-    timer->rank = timer->start;
-    sift_up(&loop->heap, timer->index);
-    sift_down(&loop->heap, timer->index, NUMBERED);
-  }
-  if (timer->index == 0) {
-    zl__loop_changed(loop);
-  }
+  enter_heap(timer, deadline_ns, period_ns);
   return 0;
 }
 
 int zl_timer_start(zl_timer *timer, int64_t delay_ns, int64_t period_ns) {
   int64_t now = zl_loop_time_ns(timer->loop);
-  return zl_timer_start_at(timer, zl__time_add(now, delay_ns), period_ns);
+  return zl_timer_start_at(timer, zl_time_add(now, delay_ns), period_ns);
 }
 
 int zl_timer_again(zl_timer *timer, int64_t delay_ns) {
@@ -531,14 +597,11 @@ static zl_timer *first_due(zl__heap *heap) {
 }
 
 /* Before the call, so that the callback can cancel, restart or close the timer.
- * Cannot fail: room was kept. */
+ * It has just left the place next to the heap, which is room for it. */
 static uint64_t rearm(zl_timer *timer, int64_t now) {
-  int64_t late = now - timer->deadline;
-  uint64_t missed = late > 0 ? (uint64_t)late / (uint64_t)timer->period : 0;
-  int64_t ahead = (int64_t)missed * timer->period;
-  int64_t next =
-      zl__time_add(zl__time_add(timer->deadline, ahead), timer->period);
-  (void)zl_timer_start_at(timer, next, timer->period);
+  uint64_t missed;
+  int64_t next = zl__time_next(timer->deadline, timer->period, now, &missed);
+  enter_heap(timer, next, timer->period);
   return missed;
 }
 
@@ -567,6 +630,7 @@ static zl_timer *take_due(zl_loop *loop, uint64_t *missed) {
   int64_t now = now_of(loop);
   zl__stats_timer(loop, now, timer->deadline);
   leave_due(timer);
+  loop->heap.due++;
   if (timer->period > 0) {
     *missed = rearm(timer, now);
   } else {
@@ -588,6 +652,7 @@ bool zl__timers_run(zl_loop *loop) {
     timer->fn(timer, missed, timer->arg);
     zl__stats_called(loop);
   }
+  trim(loop);
   return true;
 }
 

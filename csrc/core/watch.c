@@ -5,7 +5,9 @@
  * which changes when the slot is freed. So a report that is already in hand
  * when its watch is closed finds nobody.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "internal.h"
@@ -24,9 +26,18 @@ int zl__handle_new(zl_loop *loop, const zl__handle_kind *kind,
   memset(handle, 0, kind->size);
   handle->loop = loop;
   handle->kind = kind;
+  zl__link_init(&handle->lively);
   zl__append(&loop->handles, &handle->all);
   *out = handle;
   return 0;
+}
+
+/* It may be alive from now on. zl_loop_alive() finds out, and takes off the
+ * list what is not: each time it does so is paid for by a call of this. */
+void zl__handle_enliven(zl__handle *handle) {
+  if (!zl__linked(&handle->lively)) {
+    zl__append(&handle->loop->lively, &handle->lively);
+  }
 }
 
 /* Marks the handle closed; its memory stays until no frame of the core that may
@@ -34,6 +45,7 @@ int zl__handle_new(zl_loop *loop, const zl__handle_kind *kind,
 void zl__handle_bury(zl__handle *handle) {
   zl_loop *loop = handle->loop;
   handle->closed = true;
+  zl__unlink(&handle->lively);
   zl__unlink(&handle->all);
   zl__append(&loop->graveyard, &handle->all);
   if (loop->depth == 0) {
@@ -108,10 +120,14 @@ static void give_slot_back(zl__watch *watch) {
 
 /* ---- descriptors -------------------------------------------------------- */
 
+/* A number that no descriptor has may be a large one. */
 static int reserve_owner(zl_loop *loop, int fd) {
   size_t needed = (size_t)fd + 1;
   if (needed <= loop->owner_count) {
     return 0;
+  }
+  if (fcntl(fd, F_GETFD) < 0) {
+    return -errno;
   }
   size_t count = loop->owner_count ? loop->owner_count : FIRST_SLOTS;
   while (count < needed) {

@@ -63,8 +63,34 @@ enum {
   ZL_ERROR = 0x018 /* error 0x008, hang-up 0x010 */
 };
 
-/* No limit of time: for zl_loop_step() and as "no deadline". */
+/* No limit of time: for zl_loop_step() and as "no deadline", which no clock
+ * reaches. */
 #define ZL_FOREVER INT64_MAX
+
+/* time_ns plus delay_ns, held at the ends of the range: "in ZL_FOREVER" is for
+ * ever, not in the past. */
+static inline int64_t zl_time_add(int64_t time_ns, int64_t delay_ns) {
+  if (delay_ns > 0 && time_ns > ZL_FOREVER - delay_ns) {
+    return ZL_FOREVER;
+  }
+  if (delay_ns < 0 && time_ns < INT64_MIN - delay_ns) {
+    return INT64_MIN;
+  }
+  return time_ns + delay_ns;
+}
+
+/* How long it is from now_ns to deadline_ns: 0 when it has passed, ZL_FOREVER
+ * for a deadline of ZL_FOREVER and where the number would be too large. */
+static inline int64_t zl_time_until(int64_t deadline_ns, int64_t now_ns) {
+  if (deadline_ns <= now_ns) {
+    return 0;
+  }
+  if (deadline_ns == ZL_FOREVER ||
+      (now_ns < 0 && deadline_ns > ZL_FOREVER + now_ns)) {
+    return ZL_FOREVER;
+  }
+  return deadline_ns - now_ns;
+}
 
 /* ---- errors ------------------------------------------------------------- */
 
@@ -145,9 +171,12 @@ enum {
  * zl_loop_alive() is 0; -ETERM when a watched socket's context was terminated;
  * -EINTR when the interrupt callback asked for it or zl_loop_break() was
  * called; -EBUSY inside a callback of this loop; -ECHILD in a forked child, if
- * a callback has forked before the next wait; -ENOMEM; in builds with ZL_DEBUG
- * -ENOTRECOVERABLE when zl_loop_verify() fails. The loop can be run again after
- * each of them but the last three. */
+ * a callback has forked before the next wait; what the system says when the
+ * wait fails (-ENOMEM, -EINVAL beyond a limit of descriptors), -EBADF if other
+ * code has closed the loop's own descriptors; in builds with ZL_DEBUG
+ * -ENOTRECOVERABLE when zl_loop_verify() fails. The loop can be run again,
+ * which resumes the iteration, though not to much avail after -ECHILD, -EBADF
+ * and -ENOTRECOVERABLE. */
 ZL_API int zl_loop_run(zl_loop *loop, int mode);
 
 /* What one step may use up; 0 means no limit. */
@@ -169,7 +198,8 @@ ZL_API int zl_loop_step(zl_loop *loop, int64_t timeout_ns,
 
 /* Makes zl_loop_run() return at the end of the present iteration. When the loop
  * does not run, the next zl_loop_run() returns at once and uses the flag up.
- * Async-signal-safe; any thread. */
+ * Async-signal-safe; any thread. The loop must outlive the call: it may have
+ * stopped, and be closed by its own thread, before the call has returned. */
 ZL_API void zl_loop_stop(zl_loop *loop);
 
 /* Makes the run or step on the stack return -EINTR as soon as the callback now
@@ -181,7 +211,7 @@ ZL_API void zl_loop_break(zl_loop *loop);
 ZL_API int zl_loop_running(const zl_loop *loop);
 
 /* Nonzero while a callback, timer, descriptor, socket, stream or signal watch
- * is active. */
+ * is active. Idle handles cost it nothing. */
 ZL_API int zl_loop_alive(const zl_loop *loop);
 
 /* Present time, read afresh. */
@@ -235,11 +265,15 @@ ZL_API int zl_loop_is_last(const zl_loop *loop);
 /* Like zl_loop_add_callback(), from any thread: first in first out per thread,
  * one wake-up for many. drop(arg) is called instead of fn, on the loop's
  * thread, when the loop is closed first; it may be NULL. The loop must outlive
- * the call. Returns 0 or -ENOMEM. Uses malloc, not the loop's allocator. */
+ * the call, also where fn stops and closes it: fn may run before the call has
+ * returned, so join the thread first. Returns 0 or -ENOMEM. Uses malloc, not
+ * the loop's allocator. */
 ZL_API int zl_loop_post(zl_loop *loop, zl_callback_fn fn, void *arg,
                         void (*drop)(void *arg));
 
-/* Ends the present or the next wait. Async-signal-safe; any thread. */
+/* Ends the present or the next wait. Async-signal-safe; any thread. The loop
+ * must outlive the call. In a forked child it does nothing to the parent's
+ * loop, nor do zl_loop_stop() and zl_loop_post(). */
 ZL_API void zl_loop_wake(zl_loop *loop);
 
 /* Checks every structural invariant; O(handles). Returns 0, or -ENOTRECOVERABLE
@@ -326,8 +360,8 @@ static inline zl_timer *zl_timer_in(zl_timer_memory *memory) {
  * loop's clock, never before. period_ns 0: once; else again at each deadline_ns
  * + k * period_ns, missed ones skipped and counted. Timers of one deadline fire
  * in the order of their starts; one started by a timer or callback waits for
- * the next iteration. Returns 0, -EINVAL (period_ns < 0) or -ENOMEM, which
- * leaves the timer at rest. */
+ * the next iteration. Returns 0, -EINVAL (period_ns < 0) or -ENOMEM: then the
+ * timer, which was at rest, stays so; one that is active always finds room. */
 ZL_API int zl_timer_start_at(zl_timer *timer, int64_t deadline_ns,
                              int64_t period_ns);
 
@@ -583,8 +617,12 @@ ZL_API int zl_stream_may_send(zl_stream *stream, size_t bytes);
 /* Receives and delivers (ZL_READ), and sends what is queued (ZL_WRITE), without
  * waiting, until neither is possible or limit messages were handled; limit < 0:
  * no limit. If there is no receive callback when it begins, messages are read
- * and thrown away. Inside of a flush of the same stream it only sends. Returns
- * the number of messages handled. */
+ * and thrown away. Called again from within a flush of the same stream, or
+ * between zl_stream_peek() and zl_stream_pop(), it only sends; in a callback of
+ * a message that leaves the queue (on_error, on_room, on_empty) it does not do
+ * that either, since what sends goes on. Returns the number of messages
+ * handled.
+ */
 ZL_API int zl_stream_flush(zl_stream *stream, int events, int limit);
 
 /* Messages accepted by zl_stream_send() that libzmq has not yet taken. */

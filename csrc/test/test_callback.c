@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "support/alloc.h"
 #include "support/clock.h"
 #include "test.h"
 
@@ -479,6 +480,110 @@ static void test_callback_no_descriptors_left(void) {
   close_loop(loop);
 }
 
+/* ---- what is alive, and what stays of a burst --------------------------- */
+
+static void on_fd(zl_fd *watch, int events, void *arg) {
+  (void)watch;
+  (void)events;
+  (void)arg;
+}
+
+static void on_socket(zl_socket *watch, int events, void *arg) {
+  (void)watch;
+  (void)events;
+  (void)arg;
+}
+
+static void on_recv(zl_stream *stream, void *arg) {
+  (void)stream;
+  (void)arg;
+}
+
+static void check_alive(const zl_loop *loop, bool alive) {
+  verify_loop(loop);
+  CHECK_INT(zl_loop_alive(loop), alive);
+  CHECK_INT(zl_loop_alive(loop), alive);
+}
+
+/* Whoever wakes up again after the loop was found to be idle. */
+static void test_callback_alive_follows_the_handles(void) {
+  int ends[2];
+  zl_fd *fd;
+  zl_socket *watch;
+  zl_stream *stream;
+  zl_loop *loop = fresh_loop();
+  void *context = zmq_ctx_new();
+  void *pull = zmq_socket(context, ZMQ_PULL);
+  void *push = zmq_socket(context, ZMQ_PUSH);
+  CHECK_INT(pipe(ends), 0);
+  check_alive(loop, false);
+  CHECK_INT(zl_fd_new(loop, ends[0], 0, on_fd, NULL, &fd), 0);
+  check_alive(loop, false);
+  CHECK_INT(zl_fd_update(fd, ZL_READ), 0);
+  check_alive(loop, true);
+  CHECK_INT(zl_fd_update(fd, 0), 0);
+  check_alive(loop, false);
+  CHECK_INT(zl_socket_new(loop, pull, 0, 0, on_socket, NULL, &watch), 0);
+  check_alive(loop, false);
+  CHECK_INT(zl_socket_update(watch, ZL_READ), 0);
+  check_alive(loop, true);
+  zl_socket_close(watch);
+  check_alive(loop, false);
+  CHECK_INT(zl_stream_new(loop, push, 0, &stream), 0);
+  check_alive(loop, false);
+  CHECK_INT(zl_stream_send(stream, &(zl_frame){"x", 1}, 1, 0), ZL_QUEUED);
+  check_alive(loop, true);
+  zl_stream_close(stream);
+  check_alive(loop, false);
+  CHECK_INT(zl_stream_new(loop, pull, 0, &stream), 0);
+  zl_stream_on_recv(stream, on_recv, NULL);
+  check_alive(loop, true);
+  zl_stream_on_recv(stream, NULL, NULL);
+  check_alive(loop, false);
+  CHECK_INT(zl_stream_drain(stream, ZL_FOREVER, on_recv, NULL), 0);
+  check_alive(loop, true);
+  CHECK(zl_loop_step(loop, 0, NULL) >= 0);
+  check_alive(loop, false);
+  close_loop(loop);
+  (void)close(ends[0]);
+  (void)close(ends[1]);
+  CHECK_INT(zmq_close(pull), 0);
+  CHECK_INT(zmq_close(push), 0);
+  CHECK_INT(zmq_ctx_term(context), 0);
+}
+
+static void on_count(zl_loop *loop, void *arg) {
+  (void)loop;
+  ++*(int *)arg;
+}
+
+static void test_callback_queue_gets_smaller_after_a_burst(void) {
+  enum { COUNT = 100000 };
+  test_alloc memory = {0};
+  zl_config config = {
+      .size = sizeof config, .alloc = test_alloc_fn, .alloc_ud = &memory};
+  zl_loop *loop;
+  int count = 0;
+  CHECK_INT(zl_loop_new(&config, &loop), 0);
+  for (int i = 0; i < COUNT; i++) {
+    CHECK_INT(zl_loop_add_callback(loop, on_count, &count), 0);
+  }
+  size_t most = memory.bytes;
+  CHECK_INT(zl_loop_step(loop, 0, NULL), COUNT);
+  CHECK(memory.bytes < most / 100);
+  long requests = memory.requests;
+  for (int i = 0; i < 1000; i++) { /* and does not go up and down after it */
+    for (int k = 0; k < 30; k++) {
+      CHECK_INT(zl_loop_add_callback(loop, on_count, &count), 0);
+    }
+    CHECK_INT(zl_loop_step(loop, 0, NULL), 30);
+  }
+  CHECK_INT(memory.requests, requests);
+  CHECK_INT(count, COUNT + 30000);
+  close_loop(loop);
+  CHECK_INT(memory.bytes, 0);
+}
+
 static const zl_test tests[] = {
     TEST(test_callback_first_in_first_out),
     TEST(test_callback_added_inside_waits_for_the_next_iteration),
@@ -501,6 +606,8 @@ static const zl_test tests[] = {
     TEST(test_callback_errors_have_text_and_name),
     TEST(test_callback_descriptors_close_on_exec),
     TEST(test_callback_no_descriptors_left),
+    TEST(test_callback_alive_follows_the_handles),
+    TEST(test_callback_queue_gets_smaller_after_a_burst),
 };
 
 TEST_MAIN(tests)

@@ -68,6 +68,32 @@ static void test_step_rest_is_done_by_run(void) {
   close_loop(loop);
 }
 
+static void on_callback_break(zl_loop *loop, void *arg) {
+  on_count(loop, arg);
+  zl_loop_break(loop);
+}
+
+/* What an error has left is not much: the step that resumes goes on to what is
+ * due since. */
+static void test_step_after_a_break_does_what_is_due(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  int callbacks = 0;
+  int timers = 0;
+  zl_timer *timer;
+  CHECK_INT(zl_loop_add_callback(loop, on_callback_break, &callbacks), 0);
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -EINTR);
+  CHECK_INT(callbacks, 1);
+  CHECK_INT(zl_loop_add_callback(loop, on_count, &callbacks), 0);
+  CHECK_INT(zl_timer_new(loop, on_timer_count, &timers, &timer), 0);
+  CHECK_INT(zl_timer_start(timer, 0, 0), 0);
+  CHECK_INT(zl_loop_step(loop, 0, NULL), 2);
+  CHECK_INT(callbacks, 2);
+  CHECK_INT(timers, 1);
+  CHECK_INT(zl_loop_step(loop, 0, NULL), 0);
+  close_loop(loop);
+}
+
 /* ---- no phase starves --------------------------------------------------- */
 
 static void on_callback_again(zl_loop *loop, void *arg) {
@@ -298,6 +324,7 @@ static void test_step_is_ended_by_a_wake(void) {
 static const zl_test tests[] = {
     TEST(test_step_budget_cuts_and_resumes),
     TEST(test_step_rest_is_done_by_run),
+    TEST(test_step_after_a_break_does_what_is_due),
     TEST(test_step_no_phase_starves_under_a_budget_of_one),
     TEST(test_step_no_phase_starves_in_the_poll_backend),
     TEST(test_step_no_phase_starves_under_a_budget_of_four),

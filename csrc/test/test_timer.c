@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -920,6 +921,199 @@ static void test_timer_array_grows_while_some_are_due(void) {
   close_loop(loop);
 }
 
+/* ---- short memory ------------------------------------------------------- */
+
+/* A loop whose memory may be counted and refused. */
+static zl_loop *loop_in(test_alloc *memory) {
+  zl_config config = {.size = sizeof config,
+                      .flags = ZL_CONFIG_VIRTUAL_CLOCK,
+                      .alloc = test_alloc_fn,
+                      .alloc_ud = memory};
+  zl_loop *loop;
+  memset(memory, 0, sizeof *memory);
+  CHECK_INT(zl_loop_new(&config, &loop), 0);
+  return loop;
+}
+
+static void refuse_memory(test_alloc *memory) {
+  memory->fail_from = memory->requests + 1;
+  memory->fail_count = 1000000;
+}
+
+/* All of a full heap is due at once. */
+static void test_timer_periodic_ones_go_on_without_memory(void) {
+  enum { COUNT = 16 }; /* a power of two: no place is free */
+  test_alloc memory;
+  zl_loop *loop = loop_in(&memory);
+  owner owners[COUNT] = {{.calls = 0}};
+  for (int i = 0; i < COUNT; i++) {
+    zl_timer *timer =
+        zl_timer_init(&owners[i].memory, loop, on_owner, &owners[i]);
+    CHECK_INT(zl_timer_start(timer, 1000, 1000), 0);
+  }
+  refuse_memory(&memory);
+  CHECK_INT(zl_loop_advance(loop, 10000), 0);
+  for (int i = 0; i < COUNT; i++) {
+    CHECK_INT(owners[i].calls, 10);
+    CHECK(zl_timer_active(zl_timer_in(&owners[i].memory)));
+  }
+  close_loop(loop);
+}
+
+/* Restarts the others, which are due and so lie in its way. */
+static void on_owner_restart(zl_timer *timer, uint64_t missed, void *arg) {
+  owner *o = arg;
+  on_owner(timer, missed, o);
+  for (int i = 0; i < 2 && o->calls == 1; i++) {
+    CHECK_INT(zl_timer_start(neighbours[i], 50, 0), 0);
+    verify_loop(zl_timer_loop(timer));
+  }
+}
+
+static void test_timer_active_one_is_restarted_without_memory(void) {
+  enum { COUNT = 16 };
+  test_alloc memory;
+  zl_loop *loop = loop_in(&memory);
+  owner owners[COUNT] = {{.calls = 0}};
+  for (int i = 0; i < COUNT; i++) {
+    zl_timer *timer =
+        zl_timer_init(&owners[i].memory, loop,
+                      i == 0 ? on_owner_restart : on_owner, &owners[i]);
+    CHECK_INT(zl_timer_start_at(timer, 10, i == 0 ? 1000 : 0), 0);
+  }
+  neighbours[0] = zl_timer_in(&owners[5].memory);
+  neighbours[1] = zl_timer_in(&owners[9].memory);
+  refuse_memory(&memory);
+  CHECK_INT(zl_loop_advance(loop, 40), 0);
+  for (int i = 0; i < COUNT; i++) {
+    CHECK_INT(owners[i].calls, i == 5 || i == 9 ? 0 : 1);
+  }
+  CHECK_INT(zl_loop_advance(loop, 60), 0);
+  CHECK_INT(owners[5].calls, 1);
+  CHECK_INT(owners[9].calls, 1);
+  close_loop(loop);
+}
+
+static void test_timer_array_gets_smaller_after_a_burst(void) {
+  enum { COUNT = 100000 };
+  test_alloc memory;
+  zl_loop *loop = loop_in(&memory);
+  owner *owners = calloc(COUNT, sizeof *owners);
+  CHECK(owners);
+  size_t before = memory.bytes;
+  for (int i = 0; i < COUNT; i++) {
+    CHECK_INT(zl_timer_start(
+                  zl_timer_init(&owners[i].memory, loop, on_owner, &owners[i]),
+                  i / 10, 0),
+              0);
+  }
+  size_t most = memory.bytes;
+  long requests = memory.requests;
+  CHECK_INT(zl_loop_advance(loop, COUNT), 0);
+  for (int i = 0; i < COUNT; i++) {
+    CHECK_INT(owners[i].calls, 1);
+  }
+  CHECK(memory.bytes - before < (most - before) / 100);
+  CHECK(memory.requests - requests < 20); /* by halves at least */
+  requests = memory.requests;
+  for (int i = 0; i < 1000; i++) { /* and does not go up and down after it */
+    CHECK_INT(zl_timer_start(zl_timer_in(&owners[i % 30].memory), 1, 0), 0);
+    CHECK_INT(zl_loop_advance(loop, 1), 0);
+  }
+  CHECK_INT(memory.requests, requests);
+  close_loop(loop);
+  CHECK_INT(memory.bytes, 0);
+  free(owners);
+}
+
+/* ---- the ends of time --------------------------------------------------- */
+
+static void test_timer_keeps_its_grid_over_all_of_time(void) {
+  static const int64_t starts[] = {INT64_MIN, -5, 0, INT64_MAX - 10};
+  static const int64_t clocks[] = {INT64_MIN, -7, 0, INT64_MAX};
+  for (int i = 0; i < 16; i++) {
+    virtual_clock clock = {clocks[i / 4]};
+    int64_t start = starts[i % 4];
+    owner one = {.calls = 0};
+    zl_loop *loop = virtual_loop(&clock);
+    zl_timer *timer = zl_timer_init(&one.memory, loop, on_owner, &one);
+    CHECK_INT(zl_timer_start_at(timer, start, SECONDS), 0);
+    bool due = start <= clock.now;
+    CHECK_INT(zl_loop_timeout_ns(loop) == 0, due);
+    CHECK(zl_loop_timeout_ns(loop) >= 0);
+    CHECK(zl_loop_step(loop, 0, NULL) >= 0);
+    CHECK_INT(one.calls, due);
+    int64_t next = zl_timer_deadline_ns(timer);
+    CHECK(next > clock.now || next == ZL_FOREVER);
+    CHECK(next == ZL_FOREVER ||
+          ((uint64_t)next - (uint64_t)start) % SECONDS == 0);
+    zl_stats stats;
+    zl_loop_stats(loop, &stats);
+    CHECK(stats.lateness_ns >= 0);
+    close_loop(loop);
+  }
+}
+
+static void test_timer_time_left_saturates(void) {
+  CHECK_INT(zl_time_until(5, 3), 2);
+  CHECK_INT(zl_time_until(3, 5), 0);
+  CHECK_INT(zl_time_until(3, 3), 0);
+  CHECK_INT(zl_time_until(ZL_FOREVER, 3), ZL_FOREVER);
+  CHECK_INT(zl_time_until(ZL_FOREVER - 1, -5), ZL_FOREVER);
+  CHECK_INT(zl_time_until(0, INT64_MIN), ZL_FOREVER);
+  CHECK_INT(zl_time_until(-1, INT64_MIN), ZL_FOREVER);
+  CHECK_INT(zl_time_until(-2, INT64_MIN), ZL_FOREVER - 1);
+  CHECK_INT(zl_time_until(INT64_MIN, ZL_FOREVER), 0);
+  CHECK_INT(zl_time_add(ZL_FOREVER - 1, 2), ZL_FOREVER);
+  CHECK_INT(zl_time_add(INT64_MIN + 1, -2), INT64_MIN);
+}
+
+/* A clock that has come to the end of its range stays short of it. */
+static void test_timer_of_no_deadline_never_fires(void) {
+  virtual_clock clock = {INT64_MAX};
+  owner one = {.calls = 0};
+  zl_loop *loop = virtual_loop(&clock);
+  zl_timer *timer = zl_timer_init(&one.memory, loop, on_owner, &one);
+  CHECK_INT(zl_timer_start(timer, SECONDS, SECONDS), 0);
+  CHECK_INT(zl_timer_deadline_ns(timer), ZL_FOREVER);
+  CHECK_INT(zl_loop_step(loop, 0, NULL), 0);
+  CHECK_INT(one.calls, 0);
+  CHECK_INT(zl_loop_timeout_ns(loop), ZL_FOREVER);
+  close_loop(loop);
+}
+
+/* Each reading of the clock is later: a deadline may pass between two. */
+static int64_t moving(void *ud) {
+  *(int64_t *)ud += 1000;
+  return *(int64_t *)ud;
+}
+
+static void test_timer_timeout_is_never_negative(void) {
+  for (int64_t delay = 0; delay < 5000; delay += 100) {
+    int64_t now = 0;
+    owner one = {.calls = 0};
+    zl_config config = {
+        .size = sizeof config, .clock = moving, .clock_ud = &now};
+    zl_loop *loop;
+    CHECK_INT(zl_loop_new(&config, &loop), 0);
+    zl_timer *timer = zl_timer_init(&one.memory, loop, on_owner, &one);
+    CHECK_INT(zl_timer_start_at(timer, delay, 0), 0);
+    CHECK(zl_loop_timeout_ns(loop) >= 0);
+    close_loop(loop);
+  }
+}
+
+static void test_timer_shortest_period_passes(void) {
+  test_alloc memory;
+  zl_loop *loop = loop_in(&memory);
+  owner one = {.calls = 0};
+  zl_timer *timer = zl_timer_init(&one.memory, loop, on_owner, &one);
+  CHECK_INT(zl_timer_start(timer, 1, 1), 0);
+  CHECK_INT(zl_loop_advance(loop, 1000), 0);
+  CHECK_INT(one.calls, 1000);
+  close_loop(loop);
+}
+
 static const zl_test tests[] = {
     TEST(test_timer_fires_by_deadline),
     TEST(test_timer_fires_in_start_order),
@@ -952,6 +1146,14 @@ static const zl_test tests[] = {
     TEST(test_timer_memory_is_free_after_close_in_own_callback),
     TEST(test_timer_outlives_its_loop_at_rest),
     TEST(test_timer_array_grows_while_some_are_due),
+    TEST(test_timer_periodic_ones_go_on_without_memory),
+    TEST(test_timer_active_one_is_restarted_without_memory),
+    TEST(test_timer_array_gets_smaller_after_a_burst),
+    TEST(test_timer_keeps_its_grid_over_all_of_time),
+    TEST(test_timer_time_left_saturates),
+    TEST(test_timer_of_no_deadline_never_fires),
+    TEST(test_timer_timeout_is_never_negative),
+    TEST(test_timer_shortest_period_passes),
 };
 
 TEST_MAIN(tests)
