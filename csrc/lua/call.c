@@ -30,6 +30,7 @@
 /* The keys in the registry of the functions of the slots, and of the calls of
  * this state. */
 static const char functions_key;
+static const char traceback_key; /* make_traceback() */
 static const char calls_key;
 
 /* ---- entering and leaving the core -------------------------------------- */
@@ -541,12 +542,24 @@ void zlua_calling(lua_State *L, int state_index, int callback_index) {
   lua_rawseti(L, state_index, ZLUA_LEFT_CALLBACK);
 }
 
+/* (err) -> what its __tostring() makes of it, or nil */
+static int text_of_object(lua_State *L) {
+  return luaL_callmeta(L, 1, "__tostring");
+}
+
 /* [-0, +1] pushes the text of the error at index, for a traceback. */
 static void push_error_text(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TSTRING) {
     lua_pushvalue(L, index);
-  } else if (!luaL_callmeta(L, index, "__tostring")) {
-    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
+    return;
+  }
+  lua_pushcfunction(L, text_of_object);
+  lua_pushvalue(L, index);
+  bool fails = lua_pcall(L, 1, 1, 0) != 0;
+  if (fails || lua_type(L, -1) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    lua_pushfstring(L, "(error object is a %s value%s)",
+                    luaL_typename(L, index), fails ? " without a text" : "");
   }
 }
 
@@ -609,20 +622,17 @@ static int callback_error(lua_State *L) {
 }
 
 /* [-0, +0] replaces the coroutine at the top by its traceback with the error at
- * 1; or by the error, if there is no debug.traceback, or no memory. */
+ * 1; or by the error, if there is no debug.traceback, or no memory. Nothing
+ * here needs memory outside of the protected call: the user is told of the
+ * error in any case. */
 static void replace_by_traceback(lua_State *L) {
-  if (lua_isfunction(L, lua_upvalueindex(1))) {
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pushcclosure(L, make_traceback, 1);
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, -3);
-    if (lua_pcall(L, 2, 1, 0) == 0) {
-      lua_replace(L, -2);
-      return;
-    }
-    lua_pop(L, 1);
-  }
+  zlua_getregistry(L, &traceback_key);
   lua_pushvalue(L, 1);
+  lua_pushvalue(L, -3);
+  if (lua_pcall(L, 2, 1, 0) != 0) { /* or it is nil */
+    lua_pop(L, 1);
+    lua_pushvalue(L, 1);
+  }
   lua_replace(L, -2);
 }
 
@@ -720,9 +730,12 @@ static void make_functions(lua_State *L) {
   set_function(L, ZLUA_SLOT_CALL_FOREIGN, zlua_call_foreign);
   set_function(L, ZLUA_SLOT_NEW_RUNNER, new_runner);
   set_function(L, ZLUA_SLOT_NOTHING, nothing);
+  set_function(L, ZLUA_SLOT_CALL_ERROR, call_error);
   zlua_push_traceback(L);
-  lua_pushcclosure(L, call_error, 1);
-  lua_rawseti(L, -2, ZLUA_SLOT_CALL_ERROR);
+  if (lua_isfunction(L, -1)) {
+    lua_pushcclosure(L, make_traceback, 1);
+  }
+  zlua_setregistry(L, &traceback_key);
   lua_pushliteral(L, "__call");
   lua_rawseti(L, -2, ZLUA_SLOT_CALL_NAME);
   lua_pushliteral(L, "interrupted!");

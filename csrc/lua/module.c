@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "zmqloop_lua.h"
@@ -293,9 +294,18 @@ static int failure(lua_State *L) {
   return zlua_fail(L, -(int)luaL_checkinteger(L, 1));
 }
 
+/* write_error(text): to the standard error of C, where Lua has no `io`. */
+static int write_error(lua_State *L) {
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  (void)fwrite(text, 1, size, stderr);
+  return 0;
+}
+
 static const luaL_Reg functions[] = {
     {"version", version},   {"has", has},         {"is_callable", is_callable},
-    {"close_fd", close_fd}, {"failure", failure}, {NULL, NULL},
+    {"close_fd", close_fd}, {"failure", failure}, {"write_error", write_error},
+    {NULL, NULL},
 };
 
 /* The state's module is made once, however often it is required: objects of two

@@ -254,10 +254,27 @@ end
 
 -- ---- errors ----------------------------------------------------------------------------------
 
+-- A report must not fail for what it is about.
+local function text_of(value)
+  local made, text = pcall(tostring, value)
+  return made and type(text) == "string" and text or ("(%s without a text)"):format(type(value))
+end
+
+-- To io.stderr, or where there is none, as in a sandbox, to that of C.
+local function write_error(text)
+  local library = rawget(_G, "io")
+  local file = library and library.stderr
+  if file then
+    file:write(text)
+  else
+    core.write_error(text)
+  end
+end
+
 --- Called with the error of a callback, and its traceback; overridable by loop and by class.
 -- The default writes it to io.stderr, and the loop goes on. See on_error().
 function IOLoop.handle_callback_exception(_, callback, _, traceback)
-  io.stderr:write("Exception in callback ", tostring(callback), ":\n", tostring(traceback), "\n")
+  write_error("Exception in callback " .. text_of(callback) .. ":\n" .. text_of(traceback) .. "\n")
 end
 
 lazy(IOLoop, {

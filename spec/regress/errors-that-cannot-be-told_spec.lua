@@ -1,0 +1,107 @@
+-- What is wrong with an error, or with the moment, must not keep it from being
+-- told, nor the loop from going on.
+local helper = require("spec.helper")
+
+local has_faultalloc = pcall(require, "faultalloc")
+
+local OUT_OF_MEMORY = [[
+local faultalloc = require("faultalloc")
+local arm, off = faultalloc[...], faultalloc.off
+local once = ... == "fail_once"
+local loop = zmqloop.IOLoop{impl = BACKEND, clock = "virtual"}
+local heard = 0
+loop:on_error(function()
+  off()
+  heard = heard + 1
+end)
+local n
+local function callback()
+  arm(n)
+  local list = {}
+  for i = 1, 4 do list[i] = {i} end
+  off()
+end
+loop:add_callback(error, "a rehearsal")
+loop:step(0)
+assert(heard == 1)
+for i = 1, 60 do
+  n = i
+  heard = 0
+  local done = false
+  loop:add_callback(callback)
+  loop:add_callback(function() done = true end)
+  local ok, err = pcall(loop.step, loop, 0)
+  off()
+  loop:step(0)
+  -- While there is no memory at all nobody may be told: step() says so.
+  if not ok and (once or err ~= "not enough memory") then print(i, "raised", err) end
+  if not done then print(i, "dropped") end
+  if ok and i == 1 and heard ~= 1 then print("not heard") end
+end
+print("ok")
+]]
+
+describe("an error of a callback", function()
+  after_each(helper.cleanup)
+
+  it("is told if its object has no text", helper.test(function(t)
+    local output, status = t:run_child([[
+      local loop = new_loop()
+      local objects = {
+        setmetatable({}, {__tostring = function() error("no text") end}),
+        setmetatable({}, {__tostring = function() return {} end}),
+        setmetatable({}, {__tostring = function() return nil end}),
+        setmetatable({}, {__tostring = false}),
+        {}, 5, false,
+      }
+      for i = 1, 7 do loop:add_callback(function() error(objects[i]) end) end
+      loop:add_callback(error, nil)
+      loop:call_later(0.001, print, "goes on")
+      loop:run()
+    ]])
+    local _, told = output:gsub("Exception in callback ", "")
+    assert.equal(8, told)
+    assert.truthy(output:find("(error object is a table value without a text)", 1, true))
+    assert.truthy(output:find("goes on", 1, true))
+    assert.equal(0, status)
+  end))
+
+  it("is told if the callback has no text", helper.test(function(t)
+    local output, status = t:run_child([[
+      local loop = new_loop()
+      loop:add_callback(setmetatable({}, {
+        __call = function() error("boom") end,
+        __tostring = function() error("no text") end,
+      }))
+      loop:call_later(0.001, print, "goes on")
+      loop:run()
+    ]])
+    assert.truthy(output:find("boom", 1, true))
+    assert.truthy(output:find("goes on", 1, true))
+    assert.equal(0, status)
+  end))
+
+  it("is told where there is no io", helper.test(function(t)
+    local output, status = t:run_child([[
+      io = nil
+      package.loaded.io = nil
+      local loop = new_loop()
+      loop:add_callback(error, "boom")
+      loop:call_later(0.001, print, "goes on")
+      loop:run()
+    ]])
+    assert.truthy(output:find("Exception in callback ", 1, true))
+    assert.truthy(output:find("boom", 1, true))
+    assert.truthy(output:find("goes on", 1, true))
+    assert.equal(0, status)
+  end))
+
+  for _, mode in ipairs({"fail_once", "fail_from"}) do
+    it("is told to on_error() when memory has run out: " .. mode, helper.test(function(t)
+      if not has_faultalloc then pending("needs the module faultalloc of the build") end
+      local output, status = t:run_child(OUT_OF_MEMORY, {mode})
+      assert.equal("ok\n", output)
+      assert.equal(0, status)
+    end))
+  end
+end)
