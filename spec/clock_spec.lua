@@ -133,6 +133,19 @@ describe("a clock of the user's", function()
     assert.equal(1, fired)
   end))
 
+  it("makes due what is due at the time that it tells", test(function(t)
+    local now = 0
+    local loop = t:keep(IOLoop{impl = helper.backend, clock = function() return now end})
+    for _, seconds in ipairs{0.07, 0.29, 0.57, 1.1, 8.3, 1000.7} do
+      now = seconds
+      loop:call_at(seconds, t.expect(function() end))
+      loop:step(0)
+      assert.equal(seconds, loop:time())
+    end
+    now = 0 / 0
+    assert.equal(1000.7, loop:time())
+  end))
+
   it("may fail: the error is raised by the method that runs the loop", test(function(t)
     local broken = false
     local loop = t:keep(IOLoop{impl = helper.backend, clock = function()

@@ -36,9 +36,17 @@ local CHILD_SECONDS = 20
 helper.backend = os.getenv("ZMQLOOP_BACKEND")
 
 if os.getenv("ZMQLOOP_GC") == "stress" then
-  collectgarbage("setpause", 0)
-  collectgarbage("setstepmul", 1000)
+  if _VERSION < "Lua 5.5" then
+    collectgarbage("setpause", 0)
+    collectgarbage("setstepmul", 1000)
+  else
+    collectgarbage("param", "pause", 0)
+    collectgarbage("param", "stepmul", 1000)
+  end
 end
+
+--- What error(nil) is caught as: nil, or from 5.5 on a text.
+helper.nil_error = select(2, pcall(error))
 
 --- Keeps nils: pack(f()) with the count in n.
 function helper.pack(...)

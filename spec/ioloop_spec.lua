@@ -1342,7 +1342,7 @@ describe("IOLoop", function()
     it("may have any value, nil included", test(function(t)
       local loop = t:keep(IOLoop(helper.loop_options()))
       local seen = {}
-      loop:on_error(function(...) seen[#seen + 1] = select(2, ...) == nil end)
+      loop:on_error(function(...) seen[#seen + 1] = select(2, ...) == helper.nil_error end)
       loop:add_callback(function() error() end)
       loop:add_callback(function() error(nil) end)
       loop:add_callback(function() error(false) end)

@@ -164,7 +164,7 @@ int64_t zlua_check_integer(lua_State *L, const char *method, int argument,
     zlua_type_error(L, method, argument, index, "integer");
   }
   lua_Number as_number = lua_tonumber(L, index);
-  int64_t value = (int64_t)lua_tointeger(L, index);
+  int64_t value = zlua_toint64(L, index);
   if (as_number < (lua_Number)minimum || as_number > (lua_Number)maximum ||
       value < minimum || value > maximum) {
     zlua_argument_error(L, method, argument, "out of range");
@@ -184,22 +184,25 @@ static lua_Number check_time(lua_State *L, const char *method, int argument,
   return seconds;
 }
 
-/* The least number of nanoseconds that is not below the time in seconds when it
- * is told as such: 8.3 is 8300000000, though their product is more. */
-static int64_t nanoseconds(lua_Number seconds) {
-  double product = (double)seconds * NS_PER_SECOND;
+/* The least number of nanoseconds that is not below the time in seconds, which
+ * is a number, when it is told as such: 8.3 is 8300000000, though their product
+ * is more. Results are volatile, as processors with 80 bits of registers would
+ * compare digits that are never told. */
+int64_t zlua_nanoseconds(lua_Number seconds) {
+  const volatile double product = (double)seconds * NS_PER_SECOND;
   if (product >= LARGEST_NS || product <= -LARGEST_NS) {
     return product > 0 ? ZL_FOREVER : -ZL_FOREVER;
   }
   int64_t ns = (int64_t)floor(product);
-  return (double)ns / NS_PER_SECOND < (double)seconds ? ns + 1 : ns;
+  const volatile double told = (double)ns / NS_PER_SECOND;
+  return told < (double)seconds ? ns + 1 : ns;
 }
 
 /* A time in seconds, a delay or one of the loop's, as nanoseconds, rounded up;
  * infinite is ZL_FOREVER. */
 int64_t zlua_check_seconds(lua_State *L, const char *method, int argument,
                            int index) {
-  return nanoseconds(check_time(L, method, argument, index));
+  return zlua_nanoseconds(check_time(L, method, argument, index));
 }
 
 /* A mask: a number, or "r", "w" and "rw" (5.1 has no bit operators). */

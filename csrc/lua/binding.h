@@ -73,6 +73,7 @@ void zlua_check_options(lua_State *L, const char *method, int argument,
                         int index, const char *const *names);
 int64_t zlua_check_integer(lua_State *L, const char *method, int argument,
                            int index, int64_t minimum, int64_t maximum);
+int64_t zlua_nanoseconds(lua_Number seconds);
 int64_t zlua_check_seconds(lua_State *L, const char *method, int argument,
                            int index);
 int zlua_check_events(lua_State *L, const char *method, int argument,

@@ -10,6 +10,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #if LUA_VERSION_NUM < 502
 
@@ -28,7 +29,7 @@ static inline int zlua_absindex(lua_State *L, int index) {
 
 #define zlua_setuservalue(L, index) lua_setuservalue(L, index)
 #define zlua_getuservalue(L, index) ((void)lua_getuservalue(L, index))
-#define zlua_rawlen(L, index)       lua_rawlen(L, index)
+#define zlua_rawlen(L, index)       ((size_t)lua_rawlen(L, index))
 #define zlua_newuserdata(L, size)   lua_newuserdata(L, size)
 #define zlua_absindex(L, index)     lua_absindex(L, index)
 
@@ -36,7 +37,7 @@ static inline int zlua_absindex(lua_State *L, int index) {
 
 #define zlua_setuservalue(L, index) ((void)lua_setiuservalue(L, index, 1))
 #define zlua_getuservalue(L, index) ((void)lua_getiuservalue(L, index, 1))
-#define zlua_rawlen(L, index)       lua_rawlen(L, index)
+#define zlua_rawlen(L, index)       ((size_t)lua_rawlen(L, index))
 #define zlua_newuserdata(L, size)   lua_newuserdatauv(L, size, 1)
 #define zlua_absindex(L, index)     lua_absindex(L, index)
 
@@ -103,7 +104,10 @@ static inline void zlua_gc_step(lua_State *L, int kib) {
 #endif
 }
 
-/* Is the value a number without fraction that fits lua_Integer? */
+/* Integers of 64 bits. Before 5.3 they are numbers, as lua_Integer may have 32:
+ * exact up to 2^53. */
+
+/* Is the value a number without fraction that fits int64_t? */
 static inline bool zlua_isinteger(lua_State *L, int index) {
 #if LUA_VERSION_NUM >= 503
   int is_integer = 0;
@@ -112,8 +116,30 @@ static inline bool zlua_isinteger(lua_State *L, int index) {
   }
   return is_integer != 0;
 #else
-  return lua_type(L, index) == LUA_TNUMBER &&
-         (lua_Number)lua_tointeger(L, index) == lua_tonumber(L, index);
+  if (lua_type(L, index) != LUA_TNUMBER) {
+    return false;
+  }
+  lua_Number number = lua_tonumber(L, index);
+  return number >= -9223372036854775808.0 && number < 9223372036854775808.0 &&
+         (lua_Number)(int64_t)number == number;
+#endif
+}
+
+/* Of what zlua_isinteger() holds. */
+static inline int64_t zlua_toint64(lua_State *L, int index) {
+#if LUA_VERSION_NUM >= 503
+  return (int64_t)lua_tointeger(L, index);
+#else
+  return (int64_t)lua_tonumber(L, index);
+#endif
+}
+
+/* [-0, +1] */
+static inline void zlua_pushint64(lua_State *L, int64_t value) {
+#if LUA_VERSION_NUM >= 503
+  lua_pushinteger(L, (lua_Integer)value);
+#else
+  lua_pushnumber(L, (lua_Number)value);
 #endif
 }
 

@@ -231,7 +231,7 @@ static int frame_tostring(lua_State *L) {
 
 static int frame_length(lua_State *L) {
   zlua_frame *frame = check_self(L, "#");
-  lua_pushinteger(L, (lua_Integer)zmq_msg_size(&frame->message));
+  zlua_pushint64(L, (int64_t)zmq_msg_size(&frame->message));
   return 1;
 }
 

@@ -103,7 +103,8 @@ int zlua_check_descriptor(lua_State *L, const char *method, int index) {
   } else if (push_number_method(L, index)) {
     lua_pushvalue(L, index);
     lua_call(L, 1, 1);
-    number = zlua_isinteger(L, -1) ? (int)lua_tointeger(L, -1) : -1;
+    int64_t value = zlua_isinteger(L, -1) ? zlua_toint64(L, -1) : -1;
+    number = value < 0 || value > INT32_MAX ? -1 : (int)value;
     lua_pop(L, 1);
   } else {
     return zlua_type_error(

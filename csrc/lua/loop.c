@@ -4,6 +4,7 @@
 #include "binding.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 const zlua_class zlua_class_loop = {.name = "IOLoop",
@@ -216,8 +217,9 @@ static int64_t read_clock(void *arg) {
   loop->reads_clock = true;
   int status = lua_pcall(clock, 0, 1, 0);
   loop->reads_clock = false;
-  if (status == 0 && lua_type(clock, -1) == LUA_TNUMBER) {
-    loop->clock_ns = (int64_t)(lua_tonumber(clock, -1) * 1e9);
+  if (status == 0 && lua_type(clock, -1) == LUA_TNUMBER &&
+      !isnan(lua_tonumber(clock, -1))) {
+    loop->clock_ns = zlua_nanoseconds(lua_tonumber(clock, -1));
   } else if (status != 0 && loop->L && top == 1) {
     zl_loop_break(loop->core);
     return loop->clock_ns;
@@ -498,11 +500,7 @@ static int loop_timeout(lua_State *L) {
 
 /* [-0, +0] sets a field of the table at the top. */
 static void set_count(lua_State *L, const char *name, uint64_t count) {
-#if LUA_VERSION_NUM >= 503
-  lua_pushinteger(L, (lua_Integer)count);
-#else
-  lua_pushnumber(L, (lua_Number)count);
-#endif
+  zlua_pushint64(L, (int64_t)count);
   lua_setfield(L, -2, name);
 }
 

@@ -74,7 +74,7 @@ static int64_t check_integer(lua_State *L, const char *method, int index,
   if (!zlua_isinteger(L, index)) {
     wrong_value(L, method, it, "number has no integer representation");
   }
-  return (int64_t)lua_tointeger(L, index);
+  return zlua_toint64(L, index);
 }
 
 static int check_int(lua_State *L, const char *method, int index,
@@ -314,14 +314,12 @@ static int push_int64(lua_State *L, void *zmq, const zlua_option *it) {
   if (rc < 0) {
     return fail(L, rc, it, ZLUA_OPTION_GET);
   }
-#if LUA_VERSION_NUM >= 503
-  lua_pushinteger(L, (lua_Integer)value);
-#else
+#if LUA_VERSION_NUM < 503
   if (value > EXACT_LIMIT || value < -EXACT_LIMIT) {
     return fail(L, -ERANGE, it, ZLUA_OPTION_GET);
   }
-  lua_pushnumber(L, (lua_Number)value);
 #endif
+  zlua_pushint64(L, value);
   return 1;
 }
 

@@ -30,22 +30,22 @@ static int push_status(lua_State *L, int status) {
 int zlua_call_sent(lua_State *L, void *handle) {
   const sent *it = handle;
   zlua_stream *stream = it->stream;
-  lua_Integer token = (lua_Integer)it->token;
+  int64_t token = (int64_t)it->token;
   (void)zlua_stream_push(L, stream, 1); /* 5: kept here */
   zlua_getuservalue(L, 5);              /* 6 */
   lua_rawgeti(L, 6, STREAM_MESSAGES);   /* 7 */
-  lua_pushinteger(L, token);
+  zlua_pushint64(L, token);
   lua_rawget(L, 7); /* 8: frames */
   if (it->to_stream) {
-    lua_pushinteger(L, token);
+    zlua_pushint64(L, token);
     lua_pushnil(L);
     lua_rawset(L, 7); /* messages[token] = nil */
     lua_rawgeti(L, 6, STREAM_ON_SEND);
   } else {
     lua_rawgeti(L, 6, STREAM_CALLBACKS);
-    lua_pushinteger(L, token);
+    zlua_pushint64(L, token);
     lua_rawget(L, -2);
-    lua_pushinteger(L, token);
+    zlua_pushint64(L, token);
     lua_pushnil(L);
     lua_rawset(L, -4); /* callbacks[token] = nil */
   }
@@ -149,7 +149,7 @@ static void keep(lua_State *L, int field, uint64_t token, int index) {
   index = zlua_absindex(L, index);
   zlua_getuservalue(L, 1);
   lua_rawgeti(L, -1, field);
-  lua_pushinteger(L, (lua_Integer)token);
+  zlua_pushint64(L, (int64_t)token);
   lua_pushvalue(L, index);
   lua_rawset(L, -3);
   lua_pop(L, 2);
@@ -280,7 +280,7 @@ static int send_message(lua_State *L, zlua_stream *stream, const char *method,
 /* stream_token(stream) -> the token of the last message that has one */
 int zlua_stream_token(lua_State *L) {
   const zlua_stream *stream = zlua_stream_check(L, "send_wait");
-  lua_pushinteger(L, (lua_Integer)(stream->tokens << 1 | 1));
+  zlua_pushint64(L, (int64_t)(stream->tokens << 1 | 1));
   return 1;
 }
 
@@ -288,7 +288,8 @@ int zlua_stream_token(lua_State *L) {
  * is still in the queue. Returns whether it was. */
 int zlua_stream_unsend(lua_State *L) {
   zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "unsend");
-  uint64_t token = (uint64_t)luaL_checkinteger(L, 2);
+  uint64_t token =
+      (uint64_t)zlua_check_integer(L, "unsend", 1, 2, 0, INT64_MAX);
   bool taken = stream->core && zl_stream_unsend(stream->core, token);
   if (taken) {
     forget_report(L, token);
