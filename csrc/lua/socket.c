@@ -421,11 +421,24 @@ static bool looks_ahead(int type) {
          type == ZMQ_XSUB;
 }
 
-/* 0 if an option cannot be had. */
+/* Gives the value of an option, which is 0 with an error. Returns 0 or an
+ * error. In a forked child, where libzmq answers EINTR for ever, callers have
+ * been refused before. */
+static int get_option(void *zmq, int option, int *value) {
+  size_t size = sizeof *value;
+  int rc;
+  do {
+    rc = zmq_getsockopt(zmq, option, value, &size);
+  } while (rc < 0 && zmq_errno() == EINTR);
+  if (rc < 0) {
+    *value = 0;
+  }
+  return rc < 0 ? -zmq_errno() : 0;
+}
+
 static int get_int(void *zmq, int option) {
-  int value = 0;
-  size_t size = sizeof value;
-  (void)zmq_getsockopt(zmq, option, &value, &size);
+  int value;
+  (void)get_option(zmq, option, &value);
   return value;
 }
 
@@ -721,13 +734,11 @@ static bool ends_message(const zlua_socket *socket, int flags) {
 static int may_begin(zlua_socket *socket, int flags) {
   bool waits = socket->type == ZMQ_PUSH || socket->type == ZMQ_DEALER ||
                socket->type == ZMQ_PAIR;
-  int events = 0;
-  size_t size = sizeof events;
+  int events;
   if (!may_send(socket, flags)) {
     return -ENOTSUP;
   }
-  int rc = zmq_getsockopt(socket->zmq, ZMQ_EVENTS, &events, &size);
-  int error = rc < 0 ? -zmq_errno() : 0;
+  int error = get_option(socket->zmq, ZMQ_EVENTS, &events);
   socket->looked = true;
   zlua_socket_used(socket);
   if (error < 0 || (events & ZMQ_POLLOUT)) {
