@@ -173,6 +173,7 @@ describe("a future", function()
 
   it("reports an error that nobody looked at also at the end of a program", test(function(t)
     local output, status = t:run_child([[
+      collectgarbage("stop")
       local loop = new_loop()
       zmqloop.Future(loop):set_error("of the future")
       loop:spawn(function() error("of the task") end)

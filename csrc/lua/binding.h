@@ -88,7 +88,8 @@ bool zlua_is_ours(lua_State *L, const lua_Debug *at);
  */
 
 bool zlua_is_caught(lua_State *L);
-void zlua_note_trace(lua_State *L, int error_index);
+void zlua_push_printable(lua_State *L, int index); /* report.c */
+bool zlua_push_trace(lua_State *L, int error_index, int co_index);
 int zlua_raise_traced(lua_State *L);
 
 /* ---- handles --------------------------------------------------------------
@@ -134,7 +135,8 @@ enum {
   ZLUA_LEFT_TRACEBACK,    /* of the error that callback_error() raises */
   ZLUA_LEFT_ON_ERROR,     /* what the user gave to on_error() */
   ZLUA_LEFT_CLOSED,       /* close callbacks that wait for another: stream.c */
-  ZLUA_LEFT_BLOCKED       /* what is called when the loop blocks */
+  ZLUA_LEFT_BLOCKED,      /* what is called when the loop blocks */
+  ZLUA_LEFT_TRACE         /* of ZLUA_LEFT_ERROR: text, or nil */
 };
 
 /* How a block is reported: blocked.c. Also touched in the handler of a signal,
@@ -223,6 +225,7 @@ typedef enum zlua_slot {
   ZLUA_SLOT_CALL_FINISH,  /* closes a stream */
   ZLUA_SLOT_CALL_FOREIGN, /* a method of another library's socket */
   ZLUA_SLOT_CALL_ERROR,   /* hands an error to the user */
+  ZLUA_SLOT_KEEP_TRACE,   /* keeps the trace of one that is to be raised */
   ZLUA_SLOT_NEW_RUNNER,   /* makes a coroutine for calls */
   ZLUA_SLOT_NOTHING,      /* gives the host's hooks an occasion */
   ZLUA_SLOT_CALL_NAME,    /* "__call" */
@@ -492,6 +495,7 @@ int zlua_check_descriptor(lua_State *L, const char *method, int index);
 
 void zlua_open_argument(lua_State *L);
 void zlua_open_trace(lua_State *L);
+void zlua_open_report(lua_State *L);
 void zlua_open_context(lua_State *L);
 void zlua_open_socket(lua_State *L);
 void zlua_open_monitor(lua_State *L);

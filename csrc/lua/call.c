@@ -139,12 +139,16 @@ int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before) {
   lua_rawseti(L, state, ZLUA_LEFT_CALLBACK);
   bool has_resumed = loop->changes != before->changes || loop->clock;
   bool raise = !before->L && push_clock_error(L, loop);
+  lua_pushnil(L); /* the trace of the clock's error is not known */
   if (loop->failed && !before->L) {
     raise = true;
     loop->failed = false;
     lua_rawgeti(L, state, ZLUA_LEFT_ERROR);
+    lua_rawgeti(L, state, ZLUA_LEFT_TRACE);
     lua_pushnil(L);
     lua_rawseti(L, state, ZLUA_LEFT_ERROR);
+    lua_pushnil(L);
+    lua_rawseti(L, state, ZLUA_LEFT_TRACE);
   }
   leave_runner(loop);
   int slots = loop->slots;
@@ -156,7 +160,7 @@ int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before) {
     become_running(L, slots + ZLUA_SLOT_NOTHING);
   }
   if (raise) {
-    return lua_error(L);
+    return zlua_raise_traced(L);
   }
   lua_settop(L, slots - 1);
   return 0;
@@ -194,6 +198,19 @@ void zlua_sigint_changed(zlua_loop *loop) {
   loop->sigint_handled = sigint_has_handler();
 }
 
+/* [-0, +0] keeps the trace of the error at the top, of the runner at the index,
+ * which is to be raised later; without memory there is none. */
+static void keep_trace(const zlua_loop *loop, int runner_index) {
+  lua_State *L = loop->L;
+  int error = lua_gettop(L);
+  lua_pushvalue(L, loop->slots + ZLUA_SLOT_KEEP_TRACE);
+  lua_pushvalue(L, error);
+  lua_pushvalue(L, loop->slots + ZLUA_SLOT_STATE);
+  lua_pushvalue(L, runner_index);
+  (void)lua_pcall(L, 3, 0, 0);
+  lua_settop(L, error);
+}
+
 /* [-0, +0] an error of a callback, at the top of its runner, which is at the
  * index. */
 static void report(zlua_loop *loop, lua_State *runner, int runner_index) {
@@ -204,6 +221,9 @@ static void report(zlua_loop *loop, lua_State *runner, int runner_index) {
   loop->failed_ns = zl_loop_time_ns(loop->core);
   if (loop->raises || was_interrupted(loop)) {
     lua_xmove(runner, L, 1);
+    if (!loop->failed) {
+      keep_trace(loop, runner_index);
+    }
     zlua_close_failed(runner);
     zlua_raise_later(loop);
     return;
@@ -599,7 +619,9 @@ void zlua_on_slowest(zl_loop *core, int64_t took_ns, void *arg) {
 static int make_traceback(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 2);
-  push_error_text(L, 1);
+  if (!zlua_push_trace(L, 1, 2)) {
+    push_error_text(L, 1);
+  }
   lua_call(L, 2, 1);
   return 1;
 }
@@ -636,20 +658,33 @@ static void replace_by_traceback(lua_State *L) {
   lua_replace(L, -2);
 }
 
+/* [-0, +1] pushes the traceback of the error at 1, of the runner at the top:
+ * that which callback_error() was given, if it has raised it. */
+static void push_traceback(lua_State *L, int state_index) {
+  lua_rawgeti(L, state_index, ZLUA_LEFT_TRACEBACK);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+  }
+  lua_pushnil(L);
+  lua_rawseti(L, state_index, ZLUA_LEFT_TRACEBACK);
+  if (lua_isthread(L, -1)) {
+    replace_by_traceback(L);
+  }
+}
+
+/* (err, state, runner) */
+static int call_keep_trace(lua_State *L) {
+  push_traceback(L, 2);
+  lua_rawseti(L, 2, ZLUA_LEFT_TRACE);
+  return 0;
+}
+
 /* (err, loop, state, runner): on_error's fn(callback, err, traceback), or the
  * loop's handle_callback_exception() with the same. */
 static int call_error(lua_State *L) {
   lua_State *runner = lua_tothread(L, 4);
-  lua_rawgeti(L, 3, ZLUA_LEFT_TRACEBACK); /* 5: of callback_error(), or nil */
-  if (lua_isnil(L, 5)) {
-    lua_pushvalue(L, 4);
-    lua_replace(L, 5);
-  }
-  lua_pushnil(L);
-  lua_rawseti(L, 3, ZLUA_LEFT_TRACEBACK);
-  if (lua_isthread(L, 5)) {
-    replace_by_traceback(L); /* 5: traceback */
-  }
+  push_traceback(L, 3); /* 5 */
   zlua_close_failed(runner);
   lua_rawgeti(L, 3, ZLUA_LEFT_CALLBACK); /* 6: callback */
   lua_rawgeti(L, 3, ZLUA_LEFT_ON_ERROR); /* 7: function, or nil */
@@ -731,6 +766,7 @@ static void make_functions(lua_State *L) {
   set_function(L, ZLUA_SLOT_NEW_RUNNER, new_runner);
   set_function(L, ZLUA_SLOT_NOTHING, nothing);
   set_function(L, ZLUA_SLOT_CALL_ERROR, call_error);
+  set_function(L, ZLUA_SLOT_KEEP_TRACE, call_keep_trace);
   zlua_push_traceback(L);
   if (lua_isfunction(L, -1)) {
     lua_pushcclosure(L, make_traceback, 1);

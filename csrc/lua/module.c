@@ -319,6 +319,7 @@ int luaopen_zmqloop_core(lua_State *L) {
   zlua_open_exit(L); /* first: Lua finalizes it last */
   zlua_open_argument(L);
   zlua_open_trace(L);
+  zlua_open_report(L);
   zlua_open_context(L);
   zlua_open_socket(L);
   zlua_open_monitor(L);

@@ -54,7 +54,7 @@ bool zlua_is_caught(lua_State *L) {
 
 /* [-0, +0] notes what is known of the error that is about to be raised: its
  * trace is at the top. Allocates nothing. */
-void zlua_note_trace(lua_State *L, int error_index) {
+static void note_trace(lua_State *L, int error_index) {
   error_index = zlua_absindex(L, error_index);
   zlua_getregistry(L, &last_key);
   lua_pushvalue(L, error_index);
@@ -66,15 +66,36 @@ void zlua_note_trace(lua_State *L, int error_index) {
   lua_pop(L, 1);
 }
 
+/* [-0, +1] pushes the trace of the error, if it was raised again last, and in
+ * that coroutine; else pushes nothing and returns false. */
+bool zlua_push_trace(lua_State *L, int error_index, int co_index) {
+  int top = lua_gettop(L);
+  zlua_getregistry(L, &last_key);
+  lua_rawgeti(L, top + 1, LAST_ERROR);
+  lua_rawgeti(L, top + 1, LAST_COROUTINE);
+  bool is_last = lua_rawequal(L, top + 2, error_index) &&
+                 lua_rawequal(L, top + 3, co_index);
+  lua_rawgeti(L, top + 1, LAST_TRACE);
+  if (!is_last || lua_type(L, -1) != LUA_TSTRING) {
+    lua_settop(L, top);
+    return false;
+  }
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  return true;
+}
+
 /* Raises the error at the top but one, whose trace, a string or nil, is at the
  * top. */
 int zlua_raise_traced(lua_State *L) {
   bool has_trace = lua_type(L, -1) == LUA_TSTRING;
   if (has_trace) {
-    zlua_note_trace(L, -2);
+    note_trace(L, -2);
   }
   if (!has_trace || zlua_is_caught(L)) {
     lua_pop(L, 1);
+  } else {
+    zlua_push_printable(L, -1);
   }
   return lua_error(L);
 }

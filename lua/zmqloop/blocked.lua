@@ -7,6 +7,8 @@ if core.blocked_module then
   return core.blocked_module
 end
 
+local report = require("zmqloop.report")
+
 local IOLoop = core.IOLoop
 
 -- Loops that are watched.
@@ -24,10 +26,9 @@ end
 
 --- Writes where a loop blocks to io.stderr; an action for set_blocking_signal_threshold().
 -- Without a report it is the caller's traceback.
-function IOLoop.log_stack(_, _, report)
+function IOLoop.log_stack(_, _, text)
   local traceback = type(debug) == "table" and debug.traceback
-  io.stderr:write(report or traceback and traceback("IOLoop.log_stack", 2) or "IOLoop.log_stack",
-    "\n")
+  report.write(text or traceback and traceback("IOLoop.log_stack", 2) or "IOLoop.log_stack")
 end
 
 --- Has action(signal, report) called when the loop has worked for so many seconds without coming to

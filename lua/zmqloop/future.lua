@@ -10,6 +10,8 @@ if core.future_module then
   return core.future_module
 end
 
+local trace = require("zmqloop.trace")
+
 local misuse = core.misuse
 local IOLoop = core.IOLoop
 local select = select
@@ -83,6 +85,7 @@ function Future.new(loop)
     n = 0, -- how many results there are, in [1] to [n]; one error is in [1]
     callbacks = nil, -- what to call when it is done, in threes: loop, function, task or false
     vacant = nil, -- how many of these have no function any more
+    trace = nil, -- of its error: where that was raised, and through which tasks it came
     failure = nil, -- who reports an error that nobody looks at
     on_cancel = nil, -- called with the future by cancel(): to cancel what it stands for
   }, Future)
@@ -139,20 +142,14 @@ function Future:set_result(...)
   return true
 end
 
--- An error as text, whatever it is.
-local function describe(err)
-  local ok, text = pcall(tostring, err)
-  return ok and text or ("(error object is a %s value)"):format(type(err))
-end
-
--- The error of a task comes with its function and the traceback of its coroutine.
-local function fail(self, err, callback, traceback)
-  self[1] = err
+-- Finishes it with an error and its trace.
+local function fail(self, err, text)
+  self[1], self.trace = err, text
   self.failure = new_failure({
     loop = self.loop,
-    callback = callback or self,
+    callback = self,
     err = err,
-    traceback = traceback or describe(err),
+    traceback = text,
     seen = false,
   })
   finish(self, "error")
@@ -167,7 +164,9 @@ function Future:set_error(err)
   elseif not check_pending(self) then
     return false
   end
-  fail(self, err)
+  local where = core.where():match("^(.+): $")
+  local text = trace.describe(err)
+  fail(self, err, where and ("%s\nset by set_error() at %s"):format(text, where) or text)
   return true
 end
 
@@ -209,7 +208,7 @@ function Future:result()
     error(CANCELLED, 0)
   end
   look(self)
-  error(self[1], 0)
+  trace.raise(self[1], self.trace)
 end
 
 --- Its error, CANCELLED, or nil if it has a result; raises "future is not done".
@@ -223,6 +222,12 @@ function Future:error()
     return self[1]
   end
   return nil
+end
+
+--- Where its error was raised, and through which tasks it came: a text that begins with the error;
+-- "" if it has none.
+function Future:traceback()
+  return self.trace or ""
 end
 
 --- Calls fn(future) in the iteration after it is done, also if it is done already.
@@ -296,7 +301,6 @@ core.future_module = setmetatable({
   is_future = is_future,
   succeed = succeed,
   fail = fail,
-  describe = describe,
   finish = finish,
 }, {
   __index = function(_, name)

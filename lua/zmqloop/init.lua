@@ -11,7 +11,7 @@ return require("zmqloop.lazy")({
   _VERSION = "zmqloop " .. core.version_string,
 }, {
   DelayedCallback = ioloop, PeriodicCallback = ioloop, ZMQPoller = ioloop,
-  Future = "future", CANCELLED = "future",
+  Future = "future", CANCELLED = "future", traceback = "trace",
   spawn = "task", sleep = "task", await = "task", gather = "task", as_completed = "task",
   with_timeout = "task", shield = "task", pcall = "task",
   Event = "locks", Condition = "locks", Semaphore = "locks", BoundedSemaphore = "locks",

@@ -3,6 +3,7 @@
 -- in DelayedCallback and PeriodicCallback, which count in milliseconds.
 local core = require("zmqloop.core")
 local lazy = require("zmqloop.lazy")
+local report = require("zmqloop.report")
 
 local misuse = core.misuse
 local IOLoop = core.IOLoop
@@ -254,27 +255,11 @@ end
 
 -- ---- errors ----------------------------------------------------------------------------------
 
--- A report must not fail for what it is about.
-local function text_of(value)
-  local made, text = pcall(tostring, value)
-  return made and type(text) == "string" and text or ("(%s without a text)"):format(type(value))
-end
-
--- To io.stderr, or where there is none, as in a sandbox, to that of C.
-local function write_error(text)
-  local library = rawget(_G, "io")
-  local file = library and library.stderr
-  if file then
-    file:write(text)
-  else
-    core.write_error(text)
-  end
-end
-
 --- Called with the error of a callback, and its traceback; overridable by loop and by class.
--- The default writes it to io.stderr, and the loop goes on. See on_error().
+-- The default writes it to io.stderr, and the loop goes on; what comes again and again is written
+-- once, and then how often it has come. See on_error().
 function IOLoop.handle_callback_exception(_, callback, _, traceback)
-  write_error("Exception in callback " .. text_of(callback) .. ":\n" .. text_of(traceback) .. "\n")
+  report.exception(callback, traceback)
 end
 
 lazy(IOLoop, {

@@ -9,6 +9,7 @@ if core.task_module then
 end
 
 local future = require("zmqloop.future")
+local trace = require("zmqloop.trace")
 
 local misuse = core.misuse
 local IOLoop = core.IOLoop
@@ -24,7 +25,6 @@ local watched = require("zmqloop.blocked").watched
 local debugging = type(debug) == "table" and debug or {}
 local getinfo = debugging.getinfo or function() return nil end
 local make_traceback = debugging.traceback or function(_, text) return text or "" end
-local getmetatable_of = debugging.getmetatable or function() return nil end
 
 local Task = setmetatable({}, {__index = Future})
 Task.__index = Task
@@ -194,28 +194,44 @@ local function explain(err)
   return err
 end
 
--- Closes a coroutine that an error has ended, with its variables, of which one may fail. Returns
--- the last error, and the traceback of the first.
-local function close_failed(co, err)
+-- What runs in the coroutine of the task, for traces.
+local function label(self)
+  return ("%s of %s"):format(self.is_callback and "the callback" or "the task",
+    core.source_of(self.fn) or "a function of C")
+end
+
+-- The trace of an error that has ended the task: it was raised here, or has come from what the task
+-- awaited.
+local function trace_of(self, err)
+  local text, co = trace.of(err)
+  if text and (not co or whole(co) == self.coroutine) then
+    return trace.longer(text, self.coroutine, label(self))
+  end
+  return trace.new(self.coroutine, err, label(self))
+end
+
+-- Closes the coroutine, which an error has ended, with its variables, of which one may fail.
+-- Returns the last error, and the trace of the first.
+local function close_failed(self, err)
   err = explain(err)
-  local traceback = make_traceback(co, future.describe(err))
+  local text = trace_of(self, err)
   if close then
-    local _, last = close(co)
+    local _, last = close(self.coroutine)
     if last ~= nil then
       err = last
     end
   end
-  return err, traceback
+  self.coroutine = nil
+  return err, text
 end
 
 local function failed(self, err)
-  local traceback
-  err, traceback = close_failed(self.coroutine, err)
-  self.coroutine = nil
+  local text
+  err, text = close_failed(self, err)
   if is_cancelled(err) then
     future.finish(self, "cancelled")
   else
-    future.fail(self, err, self.fn, traceback)
+    future.fail(self, err, text)
   end
 end
 
@@ -269,16 +285,16 @@ local function callback_stepped(self, ok, err)
   if coroutine.status(co) ~= "dead" then
     return -- it waits again, or somebody else resumes it
   end
-  self.coroutine = nil
   waiting_calls[self.serial] = nil
   if ok then
+    self.coroutine = nil
     future.finish(self, "result")
   else
-    local traceback
-    err, traceback = close_failed(co, err)
+    local text
+    err, text = close_failed(self, err)
     future.finish(self, is_cancelled(err) and "cancelled" or "error")
     if self.state == "error" then
-      self.loop:add_callback(core.callback_error, self.loop, self.fn, err, traceback)
+      self.loop:add_callback(core.callback_error, self.loop, self.fn, err, text)
     end
   end
   if self.call then
@@ -525,29 +541,15 @@ function Task:cancel()
   return true
 end
 
---- The stack of its coroutine, with the line where it waits; "" if it does not run.
+--- The stack of its coroutine, with the line where it waits; of one that has failed where its error
+-- was raised, and through which tasks it came; "" before it runs and after it has ended otherwise.
 function Task:traceback()
-  return self.coroutine and make_traceback(self.coroutine) or ""
-end
-
--- The function that a callable object stands for, or nil: its metatable may be hidden, and its
--- __call may be an object again.
-local function function_of(callable)
-  for _ = 1, 10 do
-    if type(callable) == "function" then
-      return callable
-    end
-    local metatable = getmetatable_of(callable)
-    callable = type(metatable) == "table" and rawget(metatable, "__call") or nil
-  end
-  return nil
+  return self.coroutine and make_traceback(self.coroutine) or self.trace or ""
 end
 
 function Task:__tostring()
-  local fn = function_of(self.fn)
-  local info = fn and getinfo(fn, "S")
-  return info and ("Task (%s) of %s:%d"):format(self.state or "pending", info.short_src,
-    info.linedefined) or ("Task (%s)"):format(self.state or "pending")
+  local source = core.source_of(self.fn)
+  return ("Task (%s)%s"):format(self.state or "pending", source and " of " .. source or "")
 end
 
 -- ---- for code in tasks ----------------------------------------------------------------------
@@ -641,7 +643,7 @@ local function copy_outcome(from, to)
   if to.state then
     return
   elseif from.state == "error" then
-    to:set_error(from:error())
+    future.fail(to, from:error(), from.trace)
   elseif from.state == "cancelled" then
     to:cancel()
   else
@@ -783,7 +785,7 @@ function IOLoop:run_sync(fn, timeout)
   end
   if not started then
     task:cancel()
-    error(failure, 0)
+    trace.raise(failure, (trace.of(failure)))
   elseif expired then
     error(timed_out(timeout), 0)
   elseif not task:done() then

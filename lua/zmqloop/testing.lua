@@ -14,6 +14,7 @@
 local core = require("zmqloop.core")
 local future = require("zmqloop.future")
 local ioloop = require("zmqloop.ioloop")
+local report = require("zmqloop.report")
 local task = require("zmqloop.task")
 local zmq = require("zmqloop.zmq")
 local zmqstream = require("zmqloop.zmqstream")
@@ -169,7 +170,7 @@ end
 --- Called with the errors of callbacks. The first one ends the test, unless it is expected: wait()
 -- raises it, or else the body is cancelled.
 function Test:handle_error(callback, err, traceback)
-  local text = ("Exception in callback %s:\n%s"):format(tostring(callback), tostring(traceback))
+  local text = ("%s\n%s"):format(report.heading(callback), tostring(traceback))
   if expects(self, text) then
     return
   end
@@ -177,7 +178,7 @@ function Test:handle_error(callback, err, traceback)
   if waiting and not waiting:done() then
     waiting:set_result(false, err)
   elseif waiting and not waiting:cancelled() or not self:fail(err) then
-    io.stderr:write("multiple unhandled exceptions in test: ", text, "\n")
+    report.write("multiple unhandled exceptions in test: " .. text)
   elseif self.body then
     self.body:cancel()
   end
@@ -322,10 +323,11 @@ local function missing_log(expected)
   end
 end
 
---- Errors of callbacks whose report, "Exception in callback ...:" and the traceback, has a match of
--- the Lua pattern do not fail the test: it fails if there is none until its end, or with fn, until
--- fn() has returned. {required = false} is content with none. Returns a table whose fields
--- `matched` and `count` tell whether there was one, and how many; or what fn returned.
+--- Errors of callbacks whose report, such as "Exception in callback main.lua:12:" with the
+-- traceback, has a match of the Lua pattern do not fail the test: it fails if there is none until
+-- its end, or with fn, until fn() has returned. {required = false} is content with none. Returns a
+-- table whose fields `matched` and `count` tell whether there was one, and how many; or what fn
+-- returned.
 function Test:expect_log(pattern, options, fn)
   if core.is_callable(options) and fn == nil then
     options, fn = nil, options

@@ -1,0 +1,75 @@
+/* report.c - texts for people: what a terminal must not take for commands.
+ * SPDX-License-Identifier: MIT
+ *
+ * The text of an error may have come from a peer. Where it is written for
+ * people its control characters are shown, not sent; values keep them.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "binding.h"
+
+/* The length of the UTF-8 character at text, or 0 if it is none. Too long
+ * forms and surrogates do no harm here. */
+static size_t character(const unsigned char *text, size_t size) {
+  size_t length = *text >= 0xf0 && *text <= 0xf4   ? 4
+                  : *text >= 0xe0 && *text <= 0xef ? 3
+                  : *text >= 0xc2 && *text <= 0xdf ? 2
+                                                   : 0;
+  if (length == 0 || length > size) {
+    return 0;
+  }
+  for (size_t i = 1; i < length; i++) {
+    if ((text[i] & 0xc0) != 0x80) {
+      return 0;
+    }
+  }
+  return length;
+}
+
+/* How many bytes at text are to be left as they are; 0: the first is not. */
+static size_t harmless(const unsigned char *text, size_t size) {
+  if (*text < 0x80) {
+    return (*text >= ' ' && *text != 0x7f) || *text == '\n' || *text == '\t';
+  }
+  bool is_c1 = *text == 0xc2 && size > 1 && text[1] < 0xa0;
+  return is_c1 ? 0 : character(text, size);
+}
+
+/* [-0, +1] pushes the text at index with what is no printable character, line's
+ * end or tab in the form \x1b. */
+void zlua_push_printable(lua_State *L, int index) {
+  size_t size;
+  const char *text = lua_tolstring(L, index, &size);
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  for (size_t i = 0; i < size;) {
+    size_t length = harmless((const unsigned char *)text + i, size - i);
+    if (length > 0) {
+      luaL_addlstring(&buffer, text + i, length);
+    } else {
+      char escaped[8];
+      (void)snprintf(escaped, sizeof escaped, "\\x%02x",
+                     (unsigned)(unsigned char)text[i]);
+      luaL_addstring(&buffer, escaped);
+    }
+    i += length > 0 ? length : 1;
+  }
+  luaL_pushresult(&buffer);
+}
+
+/* printable(text) -> text */
+static int printable(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TSTRING);
+  zlua_push_printable(L, 1);
+  return 1;
+}
+
+/* [-0, +0] module table on the top. */
+void zlua_open_report(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"printable", printable},
+      {NULL, NULL},
+  };
+  zlua_setfuncs(L, functions);
+}

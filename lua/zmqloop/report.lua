@@ -1,0 +1,124 @@
+--- zmqloop.report: what is written to io.stderr, for people.
+-- A callback that fails for every message says the same thing over and over: it is written once,
+-- and then how often it has come. Control characters, which a peer may have sent, are shown.
+local core = require("zmqloop.core")
+
+-- What was written last, the latest at the end: {text=, heading=, count=, told=, time=}; count
+-- is how often it has come, and told how often one knows. So many are remembered, for so many
+-- seconds after they have come the last time, by so many bytes of their texts.
+local recent, MOST, SECONDS, LONGEST = {}, 16, 60, 4096
+
+-- Seconds of the system's clock; a sandbox may have none.
+local time = (rawget(_G, "os") or {}).time or function() return 0 end
+
+-- Which counts are told at once: 10, 100, 1000...
+local function is_round(count)
+  while count % 10 == 0 do
+    count = count / 10
+  end
+  return count == 1
+end
+
+local report = {}
+
+--- Writes a text and the end of a line.
+function report.write(text)
+  local io = rawget(_G, "io")
+  local stderr = io and io.stderr
+  text = core.printable(text) .. "\n"
+  if stderr then
+    stderr:write(text)
+  else
+    core.write_error(text)
+  end
+end
+
+-- A report must not fail for what it is about.
+local function text_of(value)
+  local made, text = pcall(tostring, value)
+  return made and type(text) == "string" and text or ("(%s without a text)"):format(type(value))
+end
+
+--- What an error was raised in: "callback main.lua:12".
+function report.place(callback)
+  if type(callback) == "table" and callback.subscribe and callback.traceback then
+    return ("%s, which nobody has awaited"):format(text_of(callback))
+  end
+  local source = core.source_of(callback)
+  if source or type(callback) == "function" then
+    return "callback " .. (source or "of C")
+  end
+  return text_of(callback)
+end
+
+--- What is written of an error of a callback.
+function report.heading(callback)
+  return ("Exception in %s:"):format(report.place(callback))
+end
+
+local function tell_count(entry)
+  if entry.count > entry.told then
+    entry.told = entry.count
+    report.write(("%s the same %d times"):format(entry.heading, entry.count))
+  end
+end
+
+-- Tells what has not been told yet.
+local function tell_all()
+  for _, entry in ipairs(recent) do
+    tell_count(entry)
+  end
+end
+
+-- Has that called when the state ends.
+local function watch_end()
+  local newproxy = rawget(_G, "newproxy") -- where tables have no finalizers
+  if newproxy then
+    local proxy = newproxy(true)
+    getmetatable(proxy).__gc = tell_all
+    return proxy
+  end
+  return setmetatable({}, {__gc = tell_all})
+end
+
+-- Takes what was remembered of the text out of the list.
+local function take(text)
+  local now = time()
+  for i, entry in ipairs(recent) do
+    if entry.text == text then
+      table.remove(recent, i)
+      if now - entry.time <= SECONDS then
+        return entry
+      end
+      tell_count(entry)
+      return nil
+    end
+  end
+end
+
+local function remember(entry)
+  entry.time = time()
+  recent[#recent + 1] = entry
+  recent.at_end = recent.at_end or watch_end()
+  if #recent > MOST then
+    tell_count(table.remove(recent, 1))
+  end
+end
+
+--- Writes an error of a callback, or if that has been done that it has come again.
+function report.exception(callback, traceback)
+  local heading, text = report.heading(callback), text_of(traceback)
+  local key = (heading .. text):sub(1, LONGEST)
+  local entry = take(key)
+  if not entry then
+    entry = {text = key, heading = heading, count = 0, told = 1}
+    report.write(heading .. "\n" .. text)
+  end
+  entry.count = entry.count + 1
+  remember(entry)
+  if is_round(entry.count) then
+    tell_count(entry)
+  end
+end
+
+return report
