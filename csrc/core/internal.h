@@ -330,12 +330,14 @@ struct zl_stream {
   size_t most_bytes;
   bool refused;   /* a message for want of room, and on_room is still to tell */
   bool draining;  /* nothing more is accepted */
+  bool early;     /* a REP queues what has no request to answer */
   bool starved;   /* reports have used up the budget of the last turn */
   int batch;      /* messages per turn */
   int left;       /* of this turn or flush */
   bool drained;   /* this turn ended because the socket had no more */
   int lost;       /* the error that this turn ended with; 0: none */
   bool whole;     /* frames hold a whole message */
+  bool unseen;    /* which was received ahead, and not shown since */
   bool looked_at; /* by the callback: between peek and pop */
   bool large;     /* one of the frames is */
   int size;       /* of the frame received last, as zmq_msg_recv() told */

@@ -8,10 +8,11 @@
  * receive that ends in EAGAIN is the full check of socket.c.
  *
  * Sending. Always DONTWAIT. What libzmq does not take now waits in the queue;
- * EAGAIN and EFSM mean "not yet". libzmq throttles the processing of commands,
- * so half of its EAGAINs at a high-water mark of 1 are false: one question for
- * ZMQ_EVENTS, which is not throttled, tells, and is the full check that lets
- * the loop wait for the signal.
+ * EAGAIN and EFSM mean "not yet"; but a REP that has nothing to answer is not
+ * to answer what comes next: see needs_request(). libzmq throttles the
+ * processing of commands, so half of its EAGAINs at a high-water mark of 1 are
+ * false: one question for ZMQ_EVENTS, which is not throttled, tells, and is the
+ * full check that lets the loop wait for the signal.
  *
  * In a turn sending comes after receiving: what a receive has taken away of the
  * signals for sending, the send that follows finds.
@@ -259,6 +260,9 @@ static inline int hold_message(zl_stream *stream) {
 
 int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames) {
   int rc = !stream->on_recv || turn_over(stream) ? 0 : hold_message(stream);
+  if (rc > 0) {
+    stream->unseen = false;
+  }
   *frames = rc > 0 ? stream->frames : NULL;
   stream->looked_at = rc > 0;
   return rc;
@@ -273,6 +277,7 @@ int zl_stream_receive_ahead(zl_stream *stream) {
     return events > 0 && (events & ZL_READ) ? -EFSM : 0;
   }
   int rc = hold_message(stream);
+  stream->unseen = rc > 0;
   return rc < 0 ? rc : 0;
 }
 
@@ -312,6 +317,7 @@ int zl_stream_take(zl_stream *stream, zl_frame *frame) {
   if (rc <= 0) {
     return without_message(stream, rc);
   }
+  stream->unseen = false;
   if (stream->count != 1 || stream->large) {
     stream->whole = true;
     return ZL_PEEK;
@@ -456,6 +462,18 @@ static int try_message(zl_socket *socket, zl__message *message) {
 
 static bool not_yet(int rc) {
   return rc == -EAGAIN || rc == -EFSM || rc == -ENOMEM;
+}
+
+/* Does a message only go out as the reply to a request that was shown? One that
+ * waited for the next request would be another client's answer, and so would
+ * all that follow. */
+static bool needs_request(const zl_stream *stream) {
+  return stream->socket.type == ZMQ_REP && !stream->early;
+}
+
+/* Is what the socket has answered with rc to wait in the queue? */
+static bool waits(const zl_stream *stream, int rc) {
+  return not_yet(rc) && !(rc == -EFSM && needs_request(stream));
 }
 
 /* After "not yet": is a second attempt worth it? Returns 1, or 0: nothing is,
@@ -623,7 +641,7 @@ static int send_now_or_enqueue(zl_stream *stream, const zl_frame *frames,
   } else if (report) {
     zl__message_free(loop, report);
   }
-  return not_yet(rc) ? enqueue(stream, frames, count, token) : rc;
+  return waits(stream, rc) ? enqueue(stream, frames, count, token) : rc;
 }
 
 int zl_stream_may_send(zl_stream *stream, size_t bytes) {
@@ -632,6 +650,9 @@ int zl_stream_may_send(zl_stream *stream, size_t bytes) {
   }
   if (stream->draining) {
     return -ESHUTDOWN;
+  }
+  if ((stream->queue.unsent || stream->unseen) && needs_request(stream)) {
+    return -EFSM; /* the request is not to be had, or what waits answers it */
   }
   if (!has_room(stream, bytes)) {
     stream->refused = true;
@@ -655,7 +676,8 @@ static int send_or_refuse(zl_stream *stream, const zl_frame *frames,
 /* One frame that libzmq takes at once, and nobody wants to hear of; what fails
  * here is tried again the long way, which knows what to do then. */
 static inline bool send_at_once(zl_stream *stream, const zl_frame *frame) {
-  bool may_send = !over(stream) && !stream->draining && !stream->queue.unsent;
+  bool may_send = !over(stream) && !stream->draining && !stream->queue.unsent &&
+                  !stream->unseen;
   if (!may_send || !try_bytes(&stream->socket, frame, ZMQ_DONTWAIT)) {
     return false;
   }
@@ -679,7 +701,7 @@ int zl_stream_send(zl_stream *stream, const zl_frame *frames, size_t count,
 static int send_or_push(zl_stream *stream, zl__message *message) {
   zl_loop *loop = loop_of(stream);
   int rc = stream->queue.unsent ? -EAGAIN : attempt(stream, NULL, 0, message);
-  if (not_yet(rc)) {
+  if (waits(stream, rc)) {
     push(stream, message, true);
     return ZL_QUEUED;
   }
@@ -712,6 +734,10 @@ int zl_stream_send_messages(zl_stream *stream, zmq_msg_t *frames, size_t count,
     zl__message_give_back(loop, message, frames);
   }
   return rc;
+}
+
+void zl_stream_early(zl_stream *stream, int on) {
+  stream->early = on != 0;
 }
 
 size_t zl_stream_queued(const zl_stream *stream) {

@@ -586,14 +586,21 @@ ZL_API int zl_stream_receive_ahead(zl_stream *stream);
 
 /* Sends a message of count >= 1 frames, whole or not at all, never blocking:
  * now, if nothing is queued before it and the socket can take it, else it is
- * copied into the queue, and the loop sends it as soon as the socket can. A
- * token other than 0 is reported to on_sent from the loop, in order. Returns 0,
- * ZL_QUEUED, -EAGAIN (the queue is full), -ESHUTDOWN (draining), -EINVAL
- * (count), -ENOMEM, -ENOTSUP (several frames with ZMQ_CONFLATE), or what libzmq
- * refused it with (-EHOSTUNREACH, -ETERM): then it is neither sent nor queued.
+ * copied into the queue, and the loop sends it as soon as the socket can. So a
+ * REQ may send before it has the reply; a REP that has no request to answer may
+ * not, see zl_stream_early(). A token other than 0 is reported to on_sent from
+ * the loop, in order. Returns 0, ZL_QUEUED, -EAGAIN (the queue is full),
+ * -ESHUTDOWN (draining), -EFSM (a REP that has nothing to answer, or has
+ * answered), -EINVAL (count), -ENOMEM, -ENOTSUP (several frames with
+ * ZMQ_CONFLATE), or what libzmq refused it with (-EHOSTUNREACH, -ETERM): then
+ * it is neither sent nor queued.
  */
 ZL_API int zl_stream_send(zl_stream *stream, const zl_frame *frames,
                           size_t count, uint64_t token);
+
+/* Whether zl_stream_send() on a REP queues what has no request to answer: it
+ * will answer the next one, whoever asks then. Off in a new stream. */
+ZL_API void zl_stream_early(zl_stream *stream, int on);
 
 /* zl_stream_send() for messages of libzmq, whose bytes are not copied. On
  * success the stream has taken them over, and leaves empty ones, which need not
@@ -610,8 +617,9 @@ ZL_API int zl_stream_send_messages(zl_stream *stream, zmq_msg_t *frames,
 ZL_API int zl_stream_unsend(zl_stream *stream, uint64_t token);
 
 /* Would a message of so many bytes be accepted? Returns 0, or what
- * zl_stream_send() would refuse it with for want of room or because the stream
- * is draining or its socket gone; -EAGAIN counts as a refusal for on_room. */
+ * zl_stream_send() would refuse it with for want of room or of a request, or
+ * because the stream is draining or its socket gone; -EAGAIN counts as a
+ * refusal for on_room. */
 ZL_API int zl_stream_may_send(zl_stream *stream, size_t bytes);
 
 /* Receives and delivers (ZL_READ), and sends what is queued (ZL_WRITE), without

@@ -422,6 +422,7 @@ struct zlua_message {
 typedef struct zlua_send_options {
   int flags;
   bool track;
+  bool early; /* a stream's: a reply may wait for its request */
   zlua_tracking *tracking; /* NULL: nobody wants to know */
   uint32_t routing_id;     /* 0: none */
   const char *group;       /* NULL: none */

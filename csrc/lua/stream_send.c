@@ -121,8 +121,9 @@ enum { FEW_FRAMES = 8 };
  * Pushes what must stay, then the message's own callback, or nil. */
 static void check_send_options(lua_State *L, const char *method,
                                zlua_send_options *options) {
-  static const char *const names[] = {"callback",   "copy",  "flags", "group",
-                                      "routing_id", "track", NULL};
+  static const char *const names[] = {"callback", "copy",  "early",
+                                      "flags",    "group", "routing_id",
+                                      "track",    NULL};
   if (lua_isnil(L, 3) || zlua_is_callable(L, 3)) {
     lua_pushnil(L);
     lua_pushvalue(L, 3);
@@ -138,6 +139,9 @@ static void check_send_options(lua_State *L, const char *method,
                         "a stream sends whole messages, by send_multipart, "
                         "and knows no SNDMORE");
   }
+  lua_getfield(L, 3, "early");
+  options->early = lua_toboolean(L, -1);
+  lua_pop(L, 1);
   lua_getfield(L, 3, "callback");
   if (!lua_isnil(L, -1) && !zlua_is_callable(L, -1)) {
     zlua_argument_error(L, method, 2, "callback must be callable");
@@ -204,7 +208,7 @@ static void forget_report(lua_State *L, uint64_t token) {
 /* Sends the strings at 2. The bytes are looked up when nothing will run any
  * more that might change the list. */
 static int send_strings(lua_State *L, const zlua_stream *stream, size_t count,
-                        uint64_t token) {
+                        const zlua_send_options *options, uint64_t token) {
   zl_frame few[FEW_FRAMES];
   zl_frame *frames = few;
   if (count > FEW_FRAMES) {
@@ -218,7 +222,10 @@ static int send_strings(lua_State *L, const zlua_stream *stream, size_t count,
     frames[i].data = lua_tolstring(L, -1, &frames[i].size);
     lua_pop(L, 1); /* the list keeps the string */
   }
-  return zl_stream_send(stream->core, frames, count, token);
+  zl_stream_early(stream->core, options->early);
+  int rc = zl_stream_send(stream->core, frames, count, token);
+  zl_stream_early(stream->core, 0);
+  return rc;
 }
 
 static int send_messages(lua_State *L, zlua_stream *stream, size_t count,
@@ -226,7 +233,9 @@ static int send_messages(lua_State *L, zlua_stream *stream, size_t count,
   zlua_outbox *outbox = &stream->outbox;
   int rc = zlua_outbox_fill(L, outbox, 2, count, options);
   if (rc == 0) {
+    zl_stream_early(stream->core, options->early);
     rc = zl_stream_send_messages(stream->core, outbox->frames, count, token);
+    zl_stream_early(stream->core, 0);
   }
   zlua_outbox_clear(outbox);
   return rc;
@@ -252,7 +261,9 @@ static int send_message(lua_State *L, zlua_stream *stream, const char *method,
   bool as_messages = message.has_frames || zlua_needs_message(&options);
   if (stream->has_sent || !lua_isnil(L, 3) || as_messages) {
     /* A full queue is an ordinary answer, and costs nothing. */
+    zl_stream_early(stream->core, options.early);
     rc = zl_stream_may_send(stream->core, message.bytes);
+    zl_stream_early(stream->core, 0);
     if (rc < 0) {
       return zlua_fail(L, rc);
     }
@@ -263,7 +274,7 @@ static int send_message(lua_State *L, zlua_stream *stream, const char *method,
     lua_replace(L, 4);
   }
   rc = as_messages ? send_messages(L, stream, message.count, &options, token)
-                   : send_strings(L, stream, message.count, token);
+                   : send_strings(L, stream, message.count, &options, token);
   if (rc < 0 && token != 0) {
     forget_report(L, token);
   }

@@ -93,6 +93,70 @@ static void test_stream_rep_replies_at_once(void) {
   }
 }
 
+/* A client that has asked, and the stream that has seen the request. */
+static void ask_and_wait(void *client, replier *r) {
+  send_text(client, "request", 0);
+  run_until(&r->requests, r->requests + 1);
+}
+
+static void test_stream_rep_answers_each_request_once(void) {
+  for (transport kind = INPROC; kind < TRANSPORTS; kind++) {
+    char text[16];
+    replier r = {NULL, NULL, 0, 0};
+    begin();
+    void *rep = new_socket(context, ZMQ_REP);
+    void *req = new_socket(context, ZMQ_REQ);
+    join_sockets(kind, rep, req);
+    r.stream = new_stream(rep);
+    CHECK_INT(send_one(r.stream, "stray", 0), -EFSM);
+    CHECK_INT(send_one(r.stream, "stray", 1), -EFSM);
+    zl_stream_on_recv(r.stream, on_request, &r);
+    for (int i = 0; i < 2; i++) {
+      ask_and_wait(req, &r);
+      CHECK_INT(recv_text(req, text, sizeof text), 5); /* "reply" */
+      CHECK_INT(send_one(r.stream, "again", 0), -EFSM);
+      CHECK_INT(send_two(r.stream, "and", "again", 1), -EFSM);
+      CHECK_INT(zl_stream_queued(r.stream), 0);
+    }
+    zl_stream_close(r.stream);
+    close_socket(req);
+    close_socket(rep);
+    end();
+  }
+}
+
+static void on_request_with_an_early_reply(zl_stream *stream, void *arg) {
+  replier *r = arg;
+  zmq_msg_t *frames;
+  while (zl_stream_peek(stream, &frames) > 0) {
+    zl_stream_pop(stream);
+    r->requests++;
+    CHECK_INT(send_one(stream, "reply", 0), -EFSM);
+  }
+}
+
+static void test_stream_rep_queues_an_early_reply_on_purpose(void) {
+  char text[16];
+  replier r = {NULL, NULL, 0, 0};
+  begin();
+  void *rep = new_socket(context, ZMQ_REP);
+  void *req = new_socket(context, ZMQ_REQ);
+  join_sockets(INPROC, rep, req);
+  r.stream = new_stream(rep);
+  zl_stream_early(r.stream, 1);
+  CHECK_INT(send_one(r.stream, "early!", 0), ZL_QUEUED);
+  zl_stream_early(r.stream, 0);
+  CHECK_INT(send_one(r.stream, "stray", 0), -EFSM);
+  zl_stream_on_recv(r.stream, on_request_with_an_early_reply, &r);
+  ask_and_wait(req, &r);
+  CHECK_INT(recv_text(req, text, sizeof text), 6);
+  CHECK_INT(zl_stream_queued(r.stream), 0);
+  zl_stream_close(r.stream);
+  close_socket(req);
+  close_socket(rep);
+  end();
+}
+
 static void test_stream_req_second_request_waits_for_the_reply(void) {
   for (transport kind = INPROC; kind < TRANSPORTS; kind++) {
     inbox in;
@@ -170,6 +234,8 @@ static void test_stream_echo_through_small_buffers_tcp(void) {
 static const zl_test tests[] = {
     TEST(test_stream_rep_replies_later),
     TEST(test_stream_rep_replies_at_once),
+    TEST(test_stream_rep_answers_each_request_once),
+    TEST(test_stream_rep_queues_an_early_reply_on_purpose),
     TEST(test_stream_req_second_request_waits_for_the_reply),
     TEST(test_stream_echo_through_small_buffers_inproc),
     TEST(test_stream_echo_through_small_buffers_ipc),

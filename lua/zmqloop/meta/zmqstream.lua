@@ -82,6 +82,7 @@ function ZMQStream:set_close_callback(fn) end
 ---@field track? boolean the answer is a tracker, which tells when libzmq has let go of the message
 ---@field routing_id? integer the peer of a SERVER socket: 1 to 2^32 - 1
 ---@field group? string of a RADIO socket
+---@field early? boolean on a REP that has no request to answer: queue it, for the next one
 ---@field copy? boolean accepted for PyZMQ's sake: Frames share their bytes, strings are copied
 ---@field flags? integer zmq.DONTWAIT, for PyZMQ's sake; zmq.SNDMORE raises, see `send_multipart`
 
@@ -89,13 +90,15 @@ function ZMQStream:set_close_callback(fn) end
 ---socket can take it, else from the loop as soon as the socket can, in order.
 ---Never blocks, never drops. Anything but a string or a Frame raises. A refused
 ---message is neither sent nor queued; EAGAIN and ESHUTDOWN are answers of the
----stream, the others of libzmq.
+---stream, the others of libzmq. A REQ may send before it has its reply: the
+---message waits for that. A REP that has no request to answer, or has answered
+---it, gets EFSM: else each client would get the answer of the one before.
 ---@param data string|zmqloop.Frame
 ---@param options? zmqloop.SendOptions|zmqloop.Callable a callable is the callback
 ---@return true|zmqloop.Tracker|nil accepted
 ---@return string? message
----@return string? name EAGAIN (the queue is full: `set_send_hwm`), ESHUTDOWN (`drain`), ENOTSUP,
---- EMSGSIZE (over norm), EHOSTUNREACH (a ROUTER with router_mandatory), ETERM, ENOTSOCK, ENOMEM
+---@return string? name EAGAIN (the queue is full: `set_send_hwm`), ESHUTDOWN (`drain`), EFSM (a REP
+--- without a request), ENOTSUP, EMSGSIZE (over norm), EHOSTUNREACH (a ROUTER with router_mandatory), ETERM, ENOTSOCK, ENOMEM
 function ZMQStream:send(data, options) end
 
 ---The same as `send`.
