@@ -19,6 +19,7 @@ struct zlua_stream {
   zl_stream *core; /* NULL: closed */
   zlua_socket *socket;
   uint64_t tokens;  /* given so far */
+  bool keeping;     /* a report is being kept, or that has failed half way */
   bool with_stream; /* on_recv_stream: fn(stream, frames) */
   bool unpack;      /* fn(frame1, frame2, ...) */
   bool copy;        /* frames as strings, not as Frames */

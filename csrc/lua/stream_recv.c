@@ -153,12 +153,28 @@ static int call_with_message(lua_State *L, zlua_turn *it) {
   return 1 + arguments;
 }
 
+/* [-0, +n] the function that is now the user's is not to be called with the
+ * frame that zl_stream_take() has given, but with the message. */
+static int call_in_other_form(lua_State *L, zlua_turn *it) {
+  zlua_stream *stream = it->stream;
+  stream->converting = ZLUA_NO_MESSAGE;
+  if (!stream->core) {
+    return 0;
+  }
+  zl_stream_put_back(stream->core);
+  lua_pop(L, 1);
+  return call_with_message(L, it);
+}
+
 /* [-0, +n] the frame that zl_stream_take() has given. */
 static inline int call_with_frame(lua_State *L, zlua_turn *it,
                                   const zl_frame *frame) {
   zlua_stream *stream = it->stream;
   stream->converting = ZLUA_TAKEN;
   push_callback(L, it);
+  if (!stream->usual) { /* since a hook that ran meanwhile */
+    return call_in_other_form(L, it);
+  }
   if (stream->unpack) {
     lua_pushlstring(L, frame->data, frame->size);
   } else {

@@ -159,41 +159,24 @@ static void keep(lua_State *L, int field, uint64_t token, int index) {
   lua_pop(L, 2);
 }
 
-/* [-0, +1] pushes the i-th part, from 1, of what is at 2: one, or a list. */
-static void push_part(lua_State *L, size_t i) {
-  if (lua_istable(L, 2)) {
-    lua_rawgeti(L, 2, (int)i);
+/* [-0, +1] pushes the i-th part, from 1, of what is at index: one, or a list.
+ */
+static void push_part(lua_State *L, int index, size_t i) {
+  if (lua_istable(L, index)) {
+    lua_rawgeti(L, index, (int)i);
   } else {
-    lua_pushvalue(L, 2);
+    lua_pushvalue(L, index);
   }
 }
 
-/* [-0, +1] the parts in a list of their own: what the sender does to his
+/* [-0, +1] the parts at 2 in a list of their own: what the sender does to his
  * afterwards does not change what was sent. */
 static void push_parts(lua_State *L, size_t count) {
   lua_createtable(L, (int)count, 0);
   for (size_t i = 1; i <= count; i++) {
-    push_part(L, i);
+    push_part(L, 2, i);
     lua_rawseti(L, -2, (int)i);
   }
-}
-
-/* Keeps what the report will need, and returns its token; 0 if nobody wants to
- * know. The message's own callback is at index. */
-static uint64_t prepare_report(lua_State *L, zlua_stream *stream, size_t count,
-                               int index) {
-  bool own = !lua_isnil(L, index);
-  if (!own && !stream->has_sent) {
-    return 0;
-  }
-  uint64_t token = (stream->tokens + 1) << 1 | (own ? 1 : 0);
-  push_parts(L, count);
-  keep(L, STREAM_MESSAGES, token, -1);
-  if (own) {
-    keep(L, STREAM_CALLBACKS, token, index);
-  }
-  stream->tokens++;
-  return token;
 }
 
 static void forget_report(lua_State *L, uint64_t token) {
@@ -205,39 +188,82 @@ static void forget_report(lua_State *L, uint64_t token) {
   lua_pop(L, 1);
 }
 
-/* Sends the strings at 2. The bytes are looked up when nothing will run any
- * more that might change the list. */
-static int send_strings(lua_State *L, const zlua_stream *stream, size_t count,
-                        const zlua_send_options *options, uint64_t token) {
-  zl_frame few[FEW_FRAMES];
-  zl_frame *frames = few;
-  if (count > FEW_FRAMES) {
-    frames = lua_newuserdata(L, count * sizeof *frames);
+/* Keeps what the report will need, the parts at index and the message's own
+ * callback, or nil, at callback_index, and returns its token. No finalizer runs
+ * meanwhile; where memory ends half way, the next one clears up. */
+static uint64_t keep_report(lua_State *L, zlua_stream *stream, int index,
+                            int callback_index) {
+  bool own = !lua_isnil(L, callback_index);
+  uint64_t next = (stream->tokens + 1) << 1;
+  uint64_t token = next | (own ? 1 : 0);
+  if (stream->keeping) {
+    forget_report(L, next | 1);
   }
+  stream->keeping = true;
+  if (own) {
+    keep(L, STREAM_CALLBACKS, token, callback_index);
+  }
+  keep(L, STREAM_MESSAGES, token, index);
+  stream->keeping = false;
+  stream->tokens++;
+  return token;
+}
+
+/* Sends the strings at index, by the frames that there is room for. The bytes
+ * are looked up when nothing will run any more that might change the list. */
+static int send_strings(lua_State *L, const zlua_stream *stream, int index,
+                        zl_frame *frames, size_t count, uint64_t token) {
   for (size_t i = 0; i < count; i++) {
-    push_part(L, i + 1);
+    push_part(L, index, i + 1);
     if (lua_type(L, -1) != LUA_TSTRING) {
       return -EINVAL; /* a finalizer has changed it */
     }
     frames[i].data = lua_tolstring(L, -1, &frames[i].size);
     lua_pop(L, 1); /* the list keeps the string */
   }
-  zl_stream_early(stream->core, options->early);
-  int rc = zl_stream_send(stream->core, frames, count, token);
-  zl_stream_early(stream->core, 0);
+  return zl_stream_send(stream->core, frames, count, token);
+}
+
+static int send_messages(lua_State *L, zlua_stream *stream, int index,
+                         size_t count, const zlua_send_options *options,
+                         uint64_t token) {
+  zlua_outbox *outbox = &stream->outbox;
+  int rc = zlua_outbox_fill(L, outbox, index, count, options);
+  if (rc == 0) {
+    rc = zl_stream_send_messages(stream->core, outbox->frames, count, token);
+  }
+  zlua_outbox_clear(outbox);
   return rc;
 }
 
-static int send_messages(lua_State *L, zlua_stream *stream, size_t count,
-                         const zlua_send_options *options, uint64_t token) {
-  zlua_outbox *outbox = &stream->outbox;
-  int rc = zlua_outbox_fill(L, outbox, 2, count, options);
-  if (rc == 0) {
-    zl_stream_early(stream->core, options->early);
-    rc = zl_stream_send_messages(stream->core, outbox->frames, count, token);
-    zl_stream_early(stream->core, 0);
+/* Sends the parts at 2, with the message's own callback, or nil, at 6. Returns
+ * ZL_SENT, ZL_QUEUED or an error, and the token of its report, or 0. All that
+ * may raise, or run a finalizer, comes before the report is kept. */
+static int send_parts(lua_State *L, zlua_stream *stream, size_t count,
+                      bool as_messages, const zlua_send_options *options,
+                      uint64_t *token) {
+  zl_frame few[FEW_FRAMES];
+  zl_frame *frames = few;
+  int parts = 2;
+  bool reports = stream->has_sent || !lua_isnil(L, 6);
+  if (reports) {
+    push_parts(L, count);
+    parts = lua_gettop(L);
   }
-  zlua_outbox_clear(outbox);
+  if (!as_messages && count > FEW_FRAMES) {
+    frames = lua_newuserdata(L, count * sizeof *frames);
+  }
+  if (!stream->core) { /* by a finalizer */
+    return zlua_error(L, "stream is closed");
+  }
+  *token = reports ? keep_report(L, stream, parts, 6) : 0;
+  zl_stream_early(stream->core, options->early);
+  int rc = as_messages ? send_messages(L, stream, parts, count, options, *token)
+                       : send_strings(L, stream, parts, frames, count, *token);
+  zl_stream_early(stream->core, 0);
+  if (rc < 0 && reports) {
+    forget_report(L, *token);
+  }
   return rc;
 }
 
@@ -258,6 +284,9 @@ static int send_message(lua_State *L, zlua_stream *stream, const char *method,
   } else {
     lua_settop(L, 6);
   }
+  if (!stream->core) { /* by a metamethod of the options */
+    return zlua_error(L, "stream is closed");
+  }
   bool as_messages = message.has_frames || zlua_needs_message(&options);
   if (stream->has_sent || !lua_isnil(L, 3) || as_messages) {
     /* A full queue is an ordinary answer, and costs nothing. */
@@ -267,17 +296,12 @@ static int send_message(lua_State *L, zlua_stream *stream, const char *method,
     if (rc < 0) {
       return zlua_fail(L, rc);
     }
-    token = prepare_report(L, stream, message.count, 6);
   }
   if (options.track) {
     options.tracking = zlua_new_tracker(L);
     lua_replace(L, 4);
   }
-  rc = as_messages ? send_messages(L, stream, message.count, &options, token)
-                   : send_strings(L, stream, message.count, &options, token);
-  if (rc < 0 && token != 0) {
-    forget_report(L, token);
-  }
+  rc = send_parts(L, stream, message.count, as_messages, &options, &token);
   if (rc < 0) {
     return zlua_fail_send(L, rc, &options);
   }

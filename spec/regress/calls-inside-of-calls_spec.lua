@@ -65,7 +65,7 @@ describe("callbacks inside of callbacks", function()
     for i = 1, 300 do assert.equal(i, order[i]) end
   end))
 
-  it("each is told how many messages were not sent, and an error skips none", helper.test(function(t)
+  it("each is told what was not sent, and an error skips none", helper.test(function(t)
     local told = {}
     local a, b, c = t:stream("PUSH"), t:stream("PUSH"), t:stream("PUSH")
     b:send("1")
