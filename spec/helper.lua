@@ -388,16 +388,20 @@ function Child:kill(signal)
   os.execute(("kill -%s %d 2>/dev/null"):format(signal, self.pid))
 end
 
---- Waits until the child sleeps, that is, until it has come to what it waits in;
--- a signal just before would find nothing to interrupt. Without /proc it does
--- not wait.
+--- Waits until the child stays asleep, that is, until it has come to what it
+-- waits in, and libzmq's threads have done with it; a signal just before would
+-- find nothing to interrupt. Without /proc it does not wait.
 function Child:wait_asleep()
-  for _ = 1, 100000 do
-    local stat = io.open(("/proc/%d/stat"):format(self.pid))
-    if not stat then return end
-    local state = stat:read("*a"):match("%) (%a)")
-    stat:close()
-    if state == "S" then return end
+  local before
+  for _ = 1, 200 do
+    local status = io.open(("/proc/%d/status"):format(self.pid))
+    if not status then return end
+    local text = status:read("*a")
+    status:close()
+    local now = text:match("State:%s*S") and text:match("\nvoluntary_ctxt_switches:%s*(%d+)")
+    if now and now == before then return end
+    before = now
+    os.execute("sleep 0.05")
   end
 end
 

@@ -335,6 +335,16 @@ describe("what a test leaves open makes it fail:", function()
     end)
   end)
 
+  it("but not a monitor whose socket was closed: libzmq ends it in its own thread", function()
+    for _ = 1, 50 do
+      async(function(t)
+        local pull = t:socket("PULL", {bind = "tcp://127.0.0.1:*"})
+        pull:monitor(function() end, "all", t.loop)
+        t:socket("PUSH", {connect = pull:get("last_endpoint")})
+      end)()
+    end
+  end)
+
   it("a timeout", function()
     fails("left open: timeout of spec/testing_spec.lua", function(t)
       t.loop:call_later(3600, function() end)

@@ -142,8 +142,20 @@ local function open_pair(socket, mask, of_loop)
   return pair
 end
 
+-- What the streams of monitor() watch: stream -> {socket}. It keeps neither.
+local watched = setmetatable({}, {__mode = "k"})
+local weak = {__mode = "v"}
+
+-- Will the stream close itself? Its socket is closed, which libzmq tells monitors a moment later,
+-- in a thread of its own.
+function core.is_ending_monitor(stream)
+  local socket = watched[stream] and watched[stream][1]
+  return watched[stream] ~= nil and (not socket or socket:closed())
+end
+
 -- The last event closes the stream, before the user's function may raise.
-local function watch(stream, fn, mask)
+local function watch(stream, socket, fn, mask)
+  watched[stream] = setmetatable({socket}, weak)
   stream:on_recv(function(frames)
     local event = parse(frames)
     if event.event == STOPPED then
@@ -180,7 +192,7 @@ function Socket:monitor(fn, events, io_loop)
     pair:close(0)
     return stream, message, name
   end
-  watch(stream, fn, mask)
+  watch(stream, self, fn, mask)
   return true
 end
 

@@ -28,8 +28,10 @@ local testing = {}
 local DEFAULT_SECONDS = 5
 -- Of a virtual clock: a test that waits for nothing ends at once, however far that is.
 local VIRTUAL_SECONDS = 365 * 86400
--- How often the loop runs to let end what has been closed or cancelled, and how long it may take.
-local LAST_ITERATIONS, LAST_SECONDS = 10, 0.3
+-- How often the loop runs to let end what has been closed or cancelled.
+local LAST_ITERATIONS = 10
+-- How often, and for how many seconds, one waits for what libzmq does in its own threads.
+local LOOKS, LOOK_SECONDS = 50, 0.02
 
 local current -- the test that runs
 
@@ -485,10 +487,39 @@ function Test:let_end()
   end
 end
 
+-- Waits, not on the loop of the test, until condition() is true.
+local function wait_for_libzmq(condition)
+  if condition() then
+    return
+  end
+  local loop = assert(IOLoop.new())
+  for _ = 1, LOOKS do
+    loop:step(LOOK_SECONDS)
+    if condition() then
+      break
+    end
+  end
+  loop:close()
+end
+
+-- Lets end monitors of sockets that are closed.
+function Test:let_monitors_end()
+  wait_for_libzmq(function()
+    self:let_end()
+    for _, handle in ipairs(core.active_handles(self.loop)) do
+      local kind, what = handle[1], handle[2]
+      if kind == "stream" and core.is_ending_monitor and core.is_ending_monitor(what) then
+        return false
+      end
+    end
+    return true
+  end)
+end
+
 -- What a test that is over has left is looked at, then ended.
 function Test:finish()
   self:close_kept()
-  self:let_end()
+  self:let_monitors_end()
   self:report_tasks()
   self:complain_of_open(self:left_open())
   for _, open in ipairs(self:open_tasks()) do
@@ -508,15 +539,10 @@ local function wait_until_closed(before)
     return list
   end
   collectgarbage()
-  local loop = assert(IOLoop.new())
-  for _ = 1, LAST_ITERATIONS do
+  wait_for_libzmq(function()
     list = opened_since(before)
-    if #list == 0 then
-      break
-    end
-    loop:step(LAST_SECONDS / LAST_ITERATIONS)
-  end
-  loop:close()
+    return #list == 0
+  end)
   return list
 end
 
