@@ -421,23 +421,98 @@ green.Context = zmq.Context.derive(Context)
 
 -- ---- relays ----------------------------------------------------------------------------------
 
--- Passes messages on until that fails; returns nil, message, name. A socket that never receives has
--- nothing to pass on: poll() waits for ever.
-local function relay(from, to, capture)
-  while true do
-    local ready, message, name = from:poll(nil, zmq.POLLIN)
-    local frames, sent
-    if ready then
-      frames, message, name = from:recv_multipart(0, false)
+-- Seconds until the next attempt where somebody else has taken the message, or is in the middle of
+-- one of his.
+local TAKEN_SECONDS = 0.005
+
+-- The list of {socket, events} with 0 for what the socket is ready for already, which is watched no
+-- more, but for being closed; and how many are not ready. Or nil, message, name.
+local function look_at(list)
+  local objects, missing = {}, 0
+  for i, entry in ipairs(list) do
+    local socket, events = entry[1], entry[2]
+    if socket:closed() then
+      return core.failure(core.constants.ENOTSOCK)
     end
-    if frames and capture then
-      sent, message, name = capture:send_multipart(frames)
-      frames = sent and frames
+    local ready, message, name = true, nil, nil
+    if events ~= 0 then
+      ready, message, name = poll_socket(socket, events)
+    end
+    if not ready and name ~= "EAGAIN" then
+      return nil, message, name
+    end
+    missing = missing + (ready and 0 or 1)
+    objects[i] = {socket, ready and 0 or events}
+  end
+  return objects, missing
+end
+
+-- Whether one more is ready.
+local function try_another(list, missing)
+  local objects, now, name = look_at(list)
+  if objects and now == missing then
+    return nil, nil, "EAGAIN"
+  end
+  return objects, now, name
+end
+
+-- Waits until all of the list are ready at the same time. Returns true, or nil, message, name.
+local function wait_for_all(list)
+  at_once = at_once - 1
+  if at_once < 0 and is_turn_over() then
+    task.sleep(0)
+  end
+  local objects, missing, name = look_at(list)
+  while objects and missing > 0 do
+    objects, missing, name = watch.poll(current_task("proxy"), objects, nil, try_another, list,
+      missing)
+    if objects then
+      objects, missing, name = look_at(list)
+    end
+  end
+  return objects and true, missing, name
+end
+
+-- Passes a message on that was received, and that nobody can take back. Only a ROUTER that has to
+-- reach its peer may have to wait, or who shares the socket with others.
+local function pass_on(frames, sinks)
+  for _, sink in ipairs(sinks) do
+    local sent, message, name = sink:send_multipart(frames, DONTWAIT)
+    if name == "EAGAIN" then
+      sent, message, name = sink:send_multipart(frames)
+    end
+    if not sent then
+      return nil, message, name
+    end
+  end
+  return true
+end
+
+-- Passes messages on until that fails; returns nil, message, name. A message is received when it
+-- can be sent on: one that cannot stays where it is, also when the task is cancelled. `to` gets it
+-- after `capture`. A socket that never receives has nothing to pass on: it waits for ever.
+local function relay(from, to, capture)
+  local sinks = capture and {capture, to} or {to}
+  local awaited = {{from, zmq.POLLIN}}
+  for _, sink in ipairs(sinks) do
+    -- A REP that answers itself can do so only when it has received.
+    local is_own_reply = sink == from and plain.get(from, "type") == zmq.REP
+    awaited[#awaited + 1] = {sink, is_own_reply and 0 or zmq.POLLOUT}
+  end
+  while true do
+    local ok, message, name = wait_for_all(awaited)
+    local frames
+    if ok then
+      frames, message, name = from:recv_multipart(DONTWAIT, false)
     end
     if frames then
-      sent, message, name = to:send_multipart(frames)
+      ok, message, name = pass_on(frames, sinks)
+    elseif name == "EAGAIN" then
+      task.sleep(TAKEN_SECONDS)
+    else
+      ok = nil
     end
-    if not frames or not sent then
+    if not ok then
       return nil, message, name
     end
   end

@@ -11,6 +11,7 @@ local waiters = require("zmqloop.waiters")
 local IOLoop, Waiters = core.IOLoop, waiters.Waiters
 local READ, WRITE = 1, 4 -- IOLoop's
 local POLLIN, POLLOUT = core.constants.POLLIN, core.constants.POLLOUT
+local EVENTS = {POLLIN, POLLOUT, core.constants.POLLERR, core.constants.POLLPRI}
 local ENOTSOCK = core.constants.ENOTSOCK
 
 -- How many of a line are served in a turn.
@@ -104,8 +105,8 @@ local function register(self, events)
   if not ok then
     return ok, message, name
   end
-  loop.watches_[object] = self
   self.events = events
+  loop.watches_[object] = self
   if is_socket(object) then
     core.on_socket_closed(object, function()
       self.is_closed = true
@@ -286,7 +287,7 @@ end
 function Poll:attempt()
   local waiter = self.line.first
   if not waiter then
-    return
+    return leave(self) -- it could not be made to wait
   end
   for watch in pairs(self.events) do
     if watch.is_closed then
@@ -302,21 +303,51 @@ function Poll:attempt()
   end
 end
 
+local function union(events, others)
+  for _, event in ipairs(EVENTS) do
+    if has(others, event) and not has(events, event) then
+      events = events + event
+    end
+  end
+  return events
+end
+
+-- Has all objects watched for it, until one cannot be. Returns false and the answer of that, or
+-- true and what was raised.
+local function join(poll)
+  for watch in pairs(poll.events) do
+    watch.polls[#watch.polls + 1] = poll
+    local ok, done, message, name = pcall(watch.update, watch)
+    if not ok then
+      return true, done
+    elseif not done then
+      return false, done, message, name
+    end
+  end
+  return false, true
+end
+
 --- Has the task that runs wait until attempt(a, b) has another answer than EAGAIN, which is looked
 -- at when something happens to one of the objects: a list of {object, events}, events as for
 -- zmq.Poller. Returns that answer; after so many seconds (nil: no limit) false.
 local function poll(task, objects, seconds, attempt, a, b)
   local self = setmetatable({events = {}}, Poll) -- watch -> events
   self.line = Waiters.new(leave, self)
+  local watches = {} -- one descriptor may be there several times: as a file, and as a number
   for _, entry in ipairs(objects) do
-    local watch = Watch.of(task.loop, entry[1])
-    self.events[watch] = entry[2]
-    watch.polls[#watch.polls + 1] = self
-    local ok, message, name = watch:update()
-    if not ok then
-      leave(self)
-      return ok, message, name
-    end
+    local object = entry[1]
+    local watch = watches[object] or Watch.of(task.loop, object)
+    watches[object] = watch
+    self.events[watch] = union(self.events[watch] or 0, entry[2])
+  end
+  local raised, ok, message, name = join(self)
+  if raised or not ok then
+    leave(self)
+  end
+  if raised then
+    error(ok, 0)
+  elseif not ok then
+    return nil, message, name
   end
   return self.line:wait(task, seconds, attempt, a, b)
 end
