@@ -352,6 +352,7 @@ zlua_socket *zlua_check_socket(lua_State *L, int index, const char *method,
 void zlua_socket_changed(zlua_socket *socket);
 void zlua_socket_used(const zlua_socket *socket);
 void zlua_socket_touch(const zlua_socket *socket);
+int zlua_socket_check_process(const zlua_socket *socket);
 int zlua_socket_check_message(const zlua_socket *socket,
                               const zlua_message *message);
 void zlua_socket_set_user(lua_State *L, int index, int user_index);

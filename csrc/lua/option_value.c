@@ -329,7 +329,13 @@ int zlua_socket_get(lua_State *L) {
   lua_settop(L, 2);
   zlua_option it = check_socket_option(L, "get");
   int results;
-  socket->looked = socket->looked || it.number == ZMQ_EVENTS;
+  if (it.number == ZMQ_EVENTS) {
+    int rc = zlua_socket_check_process(socket);
+    if (rc < 0) {
+      return zlua_fail(L, rc);
+    }
+    socket->looked = true;
+  }
   switch (it.type) {
   case ZLUA_OPTION_STRING:
   case ZLUA_OPTION_BYTES:

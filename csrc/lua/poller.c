@@ -73,21 +73,24 @@ short zlua_check_poll_events(lua_State *L, const char *method, int argument,
  * descriptor; nil for a socket}. */
 enum { ENTRY_OBJECT = 1, ENTRY_EVENTS, ENTRY_NUMBER };
 
-/* [-0, +0] the entry is on the top. */
-static zmq_pollitem_t read_entry(lua_State *L) {
-  zmq_pollitem_t item = {0};
+/* [-0, +0] the entry is on the top. Returns 0, or an error if it cannot be
+ * polled in this process. */
+static int read_entry(lua_State *L, zmq_pollitem_t *item) {
+  int rc = 0;
   int entry = lua_gettop(L);
   lua_rawgeti(L, entry, ENTRY_EVENTS);
-  item.events = (short)lua_tointeger(L, -1);
+  *item = (zmq_pollitem_t){.events = (short)lua_tointeger(L, -1)};
   lua_rawgeti(L, entry, ENTRY_NUMBER);
   if (lua_isnil(L, -1)) {
     lua_rawgeti(L, entry, ENTRY_OBJECT);
-    item.socket = zlua_check_socket(L, -1, "poll", 1)->zmq;
+    const zlua_socket *socket = zlua_check_socket(L, -1, "poll", 1);
+    item->socket = socket->zmq;
+    rc = zlua_socket_check_process(socket);
   } else {
-    item.fd = (int)lua_tointeger(L, -1);
+    item->fd = (int)lua_tointeger(L, -1);
   }
   lua_settop(L, entry);
-  return item;
+  return rc;
 }
 
 /* [-0, +0] the entry is on the top: its socket, if it is one, was looked at. */
@@ -117,15 +120,19 @@ static int poll_items(lua_State *L) {
   int64_t timeout = zlua_check_timeout(L, "poll", 1, 2);
   int count = (int)zlua_rawlen(L, 1);
   int ready = 0;
+  int rc = 0;
   lua_settop(L, 1);
   zmq_pollitem_t *items =
       lua_newuserdata(L, ((size_t)count + 1) * sizeof *items);
-  for (int i = 0; i < count; i++) {
+  for (int i = 0; i < count && rc == 0; i++) {
     lua_rawgeti(L, 1, i + 1);
-    items[i] = read_entry(L);
+    rc = read_entry(L, &items[i]);
     lua_pop(L, 1);
   }
-  int rc = zlua_poll(L, items, count, timeout);
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
+  rc = zlua_poll(L, items, count, timeout);
   lua_newtable(L); /* 3: the result */
   for (int i = 0; i < count; i++) {
     lua_rawgeti(L, 1, i + 1);

@@ -253,6 +253,15 @@ static void *check_optional(lua_State *L, int index) {
              : zlua_check_socket(L, index, "proxy", index)->zmq;
 }
 
+static int check_process(lua_State *L) {
+  int rc = 0;
+  for (int i = 1; i <= 4 && rc == 0; i++) {
+    const zlua_socket *socket = zlua_test_object(L, i, &zlua_class_socket);
+    rc = socket ? zlua_socket_check_process(socket) : 0;
+  }
+  return rc;
+}
+
 /* After use readiness may have changed without a signal. */
 static void touch(lua_State *L) {
   for (int i = 1; i <= 4; i++) {
@@ -280,8 +289,11 @@ static int run_proxy(lua_State *L) {
   if (it.sides[0].zmq == it.sides[1].zmq) {
     it.count = 1;
   }
+  int rc = check_process(L);
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
   touch(L); /* also if a signal's handler raises: a loop will look */
-  int rc = 0;
   while (rc == 0 && !it.ended) {
     rc = turn(L, &it);
   }

@@ -421,9 +421,14 @@ static bool looks_ahead(int type) {
          type == ZMQ_XSUB;
 }
 
+/* In a forked child libzmq answers EINTR for ever, to all that processes
+ * commands. Returns 0, or -ECHILD there. */
+int zlua_socket_check_process(const zlua_socket *socket) {
+  return socket->context && socket->context->pid != getpid() ? -ECHILD : 0;
+}
+
 /* Gives the value of an option, which is 0 with an error. Returns 0 or an
- * error. In a forked child, where libzmq answers EINTR for ever, callers have
- * been refused before. */
+ * error. */
 static int get_option(void *zmq, int option, int *value) {
   size_t size = sizeof *value;
   int rc;
@@ -465,7 +470,8 @@ static int call_with_address(lua_State *L, zlua_socket *socket,
                              const char *address, address_fn act) {
   bool ready = !socket->context || strncmp(address, "inproc:", 7) == 0;
   bool begins = act == zmq_bind || act == zmq_connect;
-  int rc = ready ? 0 : zlua_address_start(socket->context);
+  int rc = ready ? zlua_socket_check_process(socket)
+                 : zlua_address_start(socket->context);
   if (rc == 0 && begins) {
     rc = zlua_address_check(socket, address);
   }
@@ -591,12 +597,13 @@ static attempt begin(int flags, int option) {
 
 /* After EINTR: waits for what is left of the socket's time; what then is not
  * ready is EAGAIN. Returns 0, -ENOTSOCK if the signal's handler has closed the
- * socket, or -ECHILD: in a forked child libzmq would answer EINTR for ever. */
+ * socket, or -ECHILD. */
 static int prepare_again(lua_State *L, const zlua_socket *socket, attempt *it) {
   int timeout = -1;
   size_t size = sizeof timeout;
-  if (socket->context && socket->context->pid != getpid()) {
-    return -ECHILD;
+  int rc = zlua_socket_check_process(socket);
+  if (rc < 0) {
+    return rc;
   }
   zlua_let_hooks_run(L);
   if (!socket->zmq) {
@@ -738,7 +745,11 @@ static int may_begin(zlua_socket *socket, int flags) {
   if (!may_send(socket, flags)) {
     return -ENOTSUP;
   }
-  int error = get_option(socket->zmq, ZMQ_EVENTS, &events);
+  int error = zlua_socket_check_process(socket);
+  if (error < 0) {
+    return error;
+  }
+  error = get_option(socket->zmq, ZMQ_EVENTS, &events);
   socket->looked = true;
   zlua_socket_used(socket);
   if (error < 0 || (events & ZMQ_POLLOUT)) {
@@ -935,8 +946,12 @@ static int socket_poll(lua_State *L) {
                      ? ZMQ_POLLIN
                      : zlua_check_poll_events(L, "poll", 2, 3);
   zmq_pollitem_t item = {.socket = socket->zmq, .events = events};
+  int rc = zlua_socket_check_process(socket);
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
   socket->looked = true;
-  int rc = zlua_poll(L, &item, 1, timeout);
+  rc = zlua_poll(L, &item, 1, timeout);
   zlua_socket_used(socket);
   if (rc < 0) {
     return zlua_fail(L, rc);
