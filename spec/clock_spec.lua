@@ -243,16 +243,83 @@ describe("PeriodicCallback in time", function()
     assert.same({1010, 1022.5, 1030, 1041.25}, times(t, {}, 4, {jitter = 0.5}))
   end))
 
-  it("takes a changed callback_time from the next period on", test(function(t)
+  -- As Tornado's: the next call is scheduled when one has ended.
+  it("takes a callback_time that a call sets from that call on", test(function(t)
+    for _, fails in ipairs({false, true}) do
+      local loop = virtual_loop(t)
+      local calls = {}
+      local periodic
+      loop:on_error(function() end)
+      periodic = PeriodicCallback(function()
+        calls[#calls + 1] = loop:time()
+        if #calls == 2 then
+          periodic.callback_time = 5000
+          if fails then error("after it") end
+        end
+      end, 10000, loop)
+      periodic:start()
+      loop:advance(36)
+      assert.same({10, 20, 25, 30, 35}, calls)
+      assert.equal(5000, periodic.callback_time)
+    end
+  end))
+
+  it("takes one that is set between calls from the next call on", test(function(t)
+    local loop = virtual_loop(t)
+    local calls = {}
+    local periodic = PeriodicCallback(function() calls[#calls + 1] = loop:time() end, 10000, loop)
+    periodic:start()
+    loop:call_later(12, function() periodic.callback_time = 5000 end)
+    loop:advance(31)
+    assert.same({10, 20, 25, 30}, calls)
+  end))
+
+  it("takes one that is set after stop() and start() within the call", test(function(t)
     local loop = virtual_loop(t)
     local calls = {}
     local periodic
     periodic = PeriodicCallback(function()
       calls[#calls + 1] = loop:time()
-      if #calls == 2 then periodic.callback_time = 5000 end
+      if #calls == 1 then
+        loop:advance(3)
+        periodic:stop()
+        periodic:start()
+        periodic.callback_time = 4000
+      end
     end, 10000, loop)
     periodic:start()
-    loop:advance(36)
-    assert.same({10, 20, 30, 35}, calls)
+    for _ = 1, 30 do loop:advance(1) end
+    assert.same({10, 23, 27, 31}, calls)
+  end))
+
+  it("refuses what would end the series, and goes on", test(function(t)
+    local loop = virtual_loop(t)
+    local calls, failed = 0, 0
+    local periodic = PeriodicCallback(function() calls = calls + 1 end, 1000, loop)
+    periodic:start()
+    loop:advance(1)
+    for name, values in pairs({
+      callback_time = {0, -1, 0 / 0, "1000", {}},
+      jitter = {"x", -1, 2, 0 / 0, true},
+      missed = {"never", 1, true},
+    }) do
+      for _, value in ipairs(values) do
+        local ok, err = pcall(function() periodic[name] = value end)
+        assert.is_false(ok)
+        assert.truthy(err:find("clock_spec.lua:%d+: bad " .. name .. " of a PeriodicCallback"))
+        failed = failed + 1
+      end
+      assert.is_false((pcall(function() periodic[name] = nil end)))
+    end
+    for _, jitter in ipairs({"x", -1, 2, 0 / 0, true}) do
+      helper.raises("bad argument #3 to 'PeriodicCallback' (jitter", PeriodicCallback, print, 1,
+        {jitter = jitter})
+    end
+    periodic.jitter, periodic.missed = 0, "burst"
+    assert.equal(1000, periodic.callback_time)
+    assert.equal("burst", periodic.missed)
+    loop:advance(2)
+    assert.equal(3, calls)
+    assert.equal(13, failed)
   end))
 end)

@@ -281,7 +281,7 @@ describe("monitor", function()
       raises("bad argument #2 to 'monitor'", socket.monitor, socket, print, bad)
     end
     raises("bad argument #2 to 'monitor'", socket.monitor, socket, print, true)
-    raises("ZMQStream", socket.monitor, socket, print, "all", "no loop")
+    raises("bad argument #3 to 'monitor'", socket.monitor, socket, print, "all", "no loop")
     socket:close()
     raises("socket is closed", socket.monitor, socket, print)
     raises("socket is closed", socket.disable_monitor, socket)

@@ -109,9 +109,20 @@ int zlua_argument_error(lua_State *L, const char *method, int argument,
   return zlua_error(L, "bad argument #%d to '%s' (%s)", argument, method, what);
 }
 
+/* [-0, +1] pushes the text of a number that is not good enough. */
+static const char *number_text(lua_State *L, int index) {
+  lua_Number number = lua_tonumber(L, index);
+  return isnan(number) ? lua_pushfstring(L, "NaN")
+                       : lua_pushfstring(L, "%f", number);
+}
+
 int zlua_type_error(lua_State *L, const char *method, int argument, int index,
                     const char *expected) {
   const char *got = lua_isnoneornil(L, index) ? "nil" : luaL_typename(L, index);
+  if (lua_type(L, index) == LUA_TNUMBER &&
+      (isnan(lua_tonumber(L, index)) || strstr(expected, "integer"))) {
+    got = number_text(L, index);
+  }
   return zlua_error(L, "bad argument #%d to '%s' (%s expected, got %s)",
                     argument, method, expected, got);
 }
@@ -179,7 +190,7 @@ static lua_Number check_time(lua_State *L, const char *method, int argument,
   }
   lua_Number seconds = lua_tonumber(L, index);
   if (isnan(seconds)) {
-    zlua_argument_error(L, method, argument, "time is not a number");
+    zlua_type_error(L, method, argument, index, "number of seconds");
   }
   return seconds;
 }

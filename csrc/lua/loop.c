@@ -542,6 +542,16 @@ static int failed_at(lua_State *L) {
   return 1;
 }
 
+/* check_loop(method, argument, value): raises if it is neither nil nor a loop.
+ * A userdata of somebody else's would be found out later, at another place. */
+static int check_loop(lua_State *L) {
+  if (!lua_isnoneornil(L, 3) && !zlua_test_object(L, 3, &zlua_class_loop)) {
+    return zlua_type_error(L, luaL_checkstring(L, 1),
+                           (int)luaL_checkinteger(L, 2), 3, "IOLoop");
+  }
+  return 0;
+}
+
 /* calling(loop, callback): what runs now is called on behalf of it. */
 static int calling(lua_State *L) {
   (void)check_self(L, "calling");
@@ -647,6 +657,7 @@ static const luaL_Reg functions[] = {
     {"close_loop", loop_close},
     {"loop_objects", loop_objects},
     {"running_loop", running_loop},
+    {"check_loop", check_loop},
     {"calling", calling},
     {"failed_at", failed_at},
     {"error_handler", error_handler},

@@ -15,13 +15,7 @@ end
 local function check_milliseconds(class, value)
   if type(value) ~= "number" or value ~= value then
     misuse(("bad argument #2 to '%s' (number of milliseconds expected, got %s)"):format(class,
-      type(value)))
-  end
-end
-
-local function check_loop(class, loop)
-  if loop ~= nil and type(loop) ~= "userdata" then
-    misuse(("bad argument #3 to '%s' (IOLoop expected, got %s)"):format(class, type(loop)))
+      value ~= value and "NaN" or type(value)))
   end
 end
 
@@ -34,7 +28,7 @@ DelayedCallback.__name = "zmqloop.DelayedCallback"
 function DelayedCallback.new(callback, callback_time, io_loop)
   check_callable("DelayedCallback", callback)
   check_milliseconds("DelayedCallback", callback_time)
-  check_loop("DelayedCallback", io_loop)
+  core.check_loop("DelayedCallback", 3, io_loop)
   return setmetatable({
     callback = callback,
     callback_time = callback_time, -- milliseconds
@@ -71,8 +65,33 @@ function DelayedCallback:__tostring()
 end
 
 local PeriodicCallback = {}
-PeriodicCallback.__index = PeriodicCallback
 PeriodicCallback.__name = "zmqloop.PeriodicCallback"
+
+local function got(value)
+  return value ~= value and "NaN" or type(value) == "number" and tostring(value) or type(value)
+end
+
+-- What may be changed while it runs -> what is wrong with a value, or nil. One that is wrong would
+-- end the series at the next call, far from whoever has set it.
+local faults = {
+  callback_time = function(value)
+    if type(value) ~= "number" or value ~= value then
+      return "number of milliseconds expected, got " .. got(value)
+    elseif value <= 0 then
+      return "must be positive"
+    end
+  end,
+  jitter = function(value)
+    if type(value) ~= "number" or not (value >= 0 and value < 2) then
+      return "jitter: number from 0 to below 2 expected, got " .. got(value)
+    end
+  end,
+  missed = function(value)
+    if value ~= "skip" and value ~= "burst" then
+      return "missed is 'skip' or 'burst'"
+    end
+  end,
+}
 
 local periodic_options = {jitter = true, immediate = true, missed = true, io_loop = true}
 
@@ -83,11 +102,13 @@ local function check_periodic_options(options)
         tostring(name)))
     end
   end
-  local missed = options.missed
-  if missed ~= nil and missed ~= "skip" and missed ~= "burst" then
-    misuse("bad argument #3 to 'PeriodicCallback' (missed is 'skip' or 'burst')")
+  for _, name in ipairs({"jitter", "missed"}) do
+    local fault = options[name] ~= nil and faults[name](options[name])
+    if fault then
+      misuse(("bad argument #3 to 'PeriodicCallback' (%s)"):format(fault))
+    end
   end
-  check_loop("PeriodicCallback", options.io_loop)
+  core.check_loop("PeriodicCallback", 3, options.io_loop)
   return options
 end
 
@@ -95,11 +116,13 @@ end
 -- Tornado's PeriodicCallback: the first call comes one period after start(); cycles missed by a
 -- long callback are skipped, so the grid is kept and calls never bunch. The third argument is the
 -- loop, by default IOLoop.current() at start(), or options:
---   jitter     each period is varied by up to half this fraction either way
+--   jitter     each period is varied by up to half this fraction either way; below 2
 --   immediate  the first call comes in the next iteration
 --   missed     "skip", or "burst" to make up for missed cycles
 --   io_loop    the loop
--- The field `skipped` is how many cycles were missed before the present call.
+-- The field `skipped` is how many cycles were missed before the present call. The fields
+-- `callback_time`, `jitter` and `missed` may be changed; what is wrong raises. A callback_time that
+-- the callback sets counts from the present call on, another one from the next.
 --
 -- The callback may wait, as by zmqloop.sleep(), or yield: then whoever it gave coroutine.running()
 -- to resumes it. Until it has returned, no further call comes, not even after stop() and start();
@@ -113,19 +136,22 @@ function PeriodicCallback.new(callback, callback_time, loop_or_options)
   end
   local options = loop_or_options
   if type(options) ~= "table" then
-    check_loop("PeriodicCallback", loop_or_options)
+    core.check_loop("PeriodicCallback", 3, loop_or_options)
     options = {io_loop = loop_or_options}
   end
   check_periodic_options(options)
   return setmetatable({
     callback = callback,
-    callback_time = callback_time, -- milliseconds; may be changed, for the next period
+    settings = { -- fields to be changed by __newindex()
+      callback_time = callback_time, -- milliseconds
+      jitter = options.jitter or 0,
+      missed = options.missed or "skip",
+    },
     io_loop = options.io_loop,
-    jitter = options.jitter or 0,
     immediate = options.immediate or false,
-    missed = options.missed or "skip",
     running_loop = nil, -- the loop it was started on, while it runs
-    next_time = nil, -- when the next call is due, on the loop's clock
+    point = nil, -- when the present call was due, on the loop's clock
+    next_time = nil, -- when the next one is
     skipped = 0, -- points of the grid that were missed before the present call
     overrun = 0, -- those that the last call has taken, for the next one's `skipped`
     timeout = nil, -- handle of the loop
@@ -179,6 +205,34 @@ local function schedule(self, when)
   end
 end
 
+-- Methods, and the settings.
+function PeriodicCallback:__index(name)
+  local method = PeriodicCallback[name]
+  if method ~= nil then
+    return method
+  end
+  return rawget(self, "settings")[name]
+end
+
+-- A period that is changed during a call counts from that one, as in Tornado, which schedules the
+-- next one when a call has ended.
+function PeriodicCallback:__newindex(name, value)
+  if not faults[name] then
+    rawset(self, name, value)
+    return
+  end
+  local fault = faults[name](value)
+  if fault then
+    misuse(("bad %s of a PeriodicCallback (%s)"):format(name, fault))
+  end
+  self.settings[name] = value
+  if name == "callback_time" and self.point and is_suspended(self) then
+    self.next_time = self.point
+    advance(self, self.running_loop:time())
+    schedule(self, self.next_time)
+  end
+end
+
 -- A call has ended at `ended`: skips the points that it has taken. Returns whether there were any.
 local function skip_taken(self, ended)
   local taken = self.missed == "skip" and ended >= self.next_time
@@ -203,6 +257,7 @@ function call(self)
   if failed and skip_taken(self, core.failed_at(loop)) then
     return
   end
+  self.point = self.next_time
   self.skipped, self.overrun = self.overrun + advance(self, now), 0
   schedule(self, self.next_time)
   core.calling(loop, self.callback)
@@ -234,7 +289,7 @@ function PeriodicCallback:stop()
     self.timeout:cancel()
     self.timeout = nil
   end
-  self.running_loop = nil
+  self.running_loop, self.point = nil, nil
 end
 
 -- As variables <close> of Lua 5.4.

@@ -76,9 +76,7 @@ end
 
 --- Makes a pending future. Its callbacks are called by `loop`, by default IOLoop.current().
 function Future.new(loop)
-  if loop ~= nil and type(loop) ~= "userdata" then
-    misuse(("bad argument #1 to 'Future' (IOLoop expected, got %s)"):format(type(loop)))
-  end
+  core.check_loop("Future", 1, loop)
   return setmetatable({
     loop = loop or IOLoop.current(),
     state = nil, -- "result", "error" or "cancelled" when done; nil: pending

@@ -181,6 +181,7 @@ function Socket:monitor(fn, events, io_loop)
       type(fn)))
   end
   local mask = mask_of(events)
+  core.check_loop("monitor", 3, io_loop)
   io_loop = io_loop or ioloop.IOLoop.current()
   local pair, message, name = open_pair(self, mask, true)
   if not pair then

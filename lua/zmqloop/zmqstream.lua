@@ -90,6 +90,7 @@ end
 -- the stream then owns, or a light userdata (LuaJIT: a pointer), which is to be closed by whoever
 -- made it, after the stream. Other code may go on using such a socket in the same thread.
 function ZMQStream.new(socket, io_loop)
+  core.check_loop("ZMQStream", 2, io_loop)
   io_loop = io_loop or ioloop.IOLoop.current()
   local stream, message, name
   if core.is_socket(socket) then
