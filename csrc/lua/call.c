@@ -297,6 +297,15 @@ static void run_on(const zlua_calls *calls, lua_State *co) {
   }
 }
 
+/* What a coroutine yields that only tries whether it can: its address. */
+static const char trial;
+
+/* Did the runner yield for that? */
+static bool was_trial(lua_State *runner, int status) {
+  return status == LUA_YIELD && lua_gettop(runner) > 0 &&
+         lua_touserdata(runner, -1) == (const void *)&trial;
+}
+
 /* Resumes the runner with the function in the slot. Returns its status. */
 static int resume(zlua_loop *loop, lua_State *runner, zlua_slot slot,
                   void *handle) {
@@ -315,6 +324,11 @@ static int resume(zlua_loop *loop, lua_State *runner, zlua_slot slot,
   move_call(loop, runner, slot, handle);
   run_on(calls, runner);
   int status = zlua_resume(runner, loop->L, 4);
+  while (was_trial(runner, status)) {
+    lua_pop(runner, 1);
+    lua_pushboolean(runner, 1);
+    status = zlua_resume(runner, loop->L, 1);
+  }
   run_on(calls, loop->L);
   serial = calls->last;
   *calls = before;
@@ -806,6 +820,8 @@ void zlua_make_calls(lua_State *L) {
   *calls = (zlua_calls){0};
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "calls"); /* module.calls */
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&trial);
+  lua_setfield(L, -3, "trial"); /* module.trial */
   zlua_setregistry(L, &calls_key);
   make_functions(L);
   zlua_setfuncs(L, functions);

@@ -37,7 +37,7 @@ local current
 
 -- What a task's coroutine yields: it waits; it has returned, and can take another function; it only
 -- tries whether it can yield.
-local WAITS, RETURNED, TRIES = {}, {}, {}
+local WAITS, RETURNED, TRIES = {}, {}, core.trial
 
 -- What it is resumed with. Anything else comes from somebody who has got hold of the coroutine.
 -- All of these are compared by rawequal(): beside them come values of the user's, such as errors,
@@ -104,22 +104,18 @@ local function obstacle()
     name and "'" .. name .. "'" or "a function of C")
 end
 
--- Whether the coroutine of the task can yield here; perhaps also why not. Before 5.3 only trying
--- tells; in 5.1 that raises in what the stack does not show, which is metamethods and the iterators
--- of `for`. A callback that has not yet left its loop cannot try.
-local function can_yield(task)
+-- Whether the coroutine that runs can yield here; perhaps also why not. Before 5.3 only trying
+-- tells; in 5.1 that raises in what the stack does not show, which is finalizers, metamethods and
+-- the iterators of `for`. Whoever resumes a task or a callback knows TRIES, and resumes it at once.
+local function can_yield()
   if isyieldable then
     return isyieldable()
-  end
-  local tries = task.has_left or not task.is_callback
-  if (IS_5_1 or not tries) and find_c_function(passable) then
+  elseif not IS_5_1 then
+    return (pcall(coroutine.yield, TRIES))
+  elseif find_c_function(passable) then
     return false, obstacle()
-  elseif not tries then
-    return true
-  elseif IS_5_1 then
-    return coroutine.yield(TRIES)
   end
-  return (pcall(coroutine.yield, TRIES))
+  return coroutine.yield(TRIES)
 end
 
 -- ---- pcall ----------------------------------------------------------------------------------
@@ -138,7 +134,7 @@ local function passed(co, ok, ...)
   elseif coroutine.status(co) == "dead" then
     return true, ...
   elseif rawequal((...), TRIES) then
-    return passed(co, coroutine.resume(co, can_yield(current)))
+    return passed(co, coroutine.resume(co, can_yield()))
   end
   return passed(co, coroutine.resume(co, coroutine.yield(...)))
 end
@@ -360,7 +356,7 @@ local function current_task(method)
     misuse(("%s: only inside a task; start it with loop:spawn()%s"):format(method,
       current and ", not as a coroutine inside of another task" or ""))
   end
-  local can, why = can_yield(task)
+  local can, why = can_yield()
   if not can then
     misuse(("%s: cannot wait here, %s"):format(method, why or obstacle()))
   elseif task.must_cancel then
@@ -574,7 +570,7 @@ end
 -- time to time it has to, lest a task that always gets something keeps others from running.
 local function can_wait()
   local task = current
-  return task and running() == task.coroutine and can_yield(task)
+  return task and running() == task.coroutine and can_yield()
 end
 
 --- Who runs, to be told from others: a task, or the number of the call of a loop, which a callback
