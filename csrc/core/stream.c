@@ -30,6 +30,7 @@ enum {
   DEFAULT_BATCH = 128,
   MAX_BATCH = 65535,
   FIRST_FRAMES = 4,
+  KEPT_FRAMES = 64,
   SENDS_PER_TURN = 256,
   MAX_PRIORITY = 1000000
 };
@@ -345,9 +346,32 @@ static void end_if_lost(zl_stream *stream) {
   }
 }
 
+/* After messages of very many frames, when an eighth of the room was in use
+ * since. Frames without contents have nothing to be let go of. */
+static void trim_frames(zl_stream *stream) {
+  int capacity = stream->capacity;
+  while (capacity > KEPT_FRAMES && stream->spent <= capacity / 8) {
+    capacity /= 2;
+  }
+  if (capacity == stream->capacity || stream->count > 0) {
+    return;
+  }
+  size_t size = sizeof *stream->frames;
+  zmq_msg_t *frames =
+      zl__resize(loop_of(stream), stream->frames,
+                 (size_t)stream->capacity * size, (size_t)capacity * size);
+  if (frames) {
+    stream->frames = frames;
+    stream->capacity = capacity;
+  }
+}
+
 /* Whoever has sent them may wait for libzmq to let go of them. */
 static void release_spent(zl_stream *stream) {
   release_frames(stream, stream->count, stream->spent);
+  if (stream->capacity > KEPT_FRAMES) {
+    trim_frames(stream);
+  }
   stream->spent = 0;
 }
 

@@ -178,7 +178,8 @@ struct zlua_loop {
   bool sigint_handled;      /* SIGINT had a handler when the loop was entered */
   char slowest[LUA_IDSIZE + 16]; /* where the slowest callback begins */
   int serial;       /* its key in the table of loops: zlua_push_loop() */
-  int last_anchor;  /* the largest in use or free */
+  int anchors;      /* in use */
+  int last_anchor;  /* the last new one; see zlua_keep() */
   int free_anchor;  /* the first free one; its place has the next; or 0 */
   unsigned changes; /* calls made and receive callbacks replaced, so far */
   zlua_handle *handles;
@@ -194,6 +195,7 @@ struct zlua_loop {
 
 zlua_loop *zlua_check_loop(lua_State *L, int index, const char *method,
                            int argument);
+void zlua_check_clock(lua_State *L, const zlua_loop *loop);
 int64_t zlua_now_ns(lua_State *L, const zlua_loop *loop);
 void zlua_push_actives(lua_State *L);
 void zlua_push_loop(lua_State *L, int serial);

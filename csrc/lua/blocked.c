@@ -48,9 +48,9 @@ static const char *where_late(lua_State *L, lua_Debug *event) {
 /* [-0, +1] pushes "IOLoop blocked for 0.123 seconds in\nstack traceback: ...";
  * Tornado's text. */
 static void push_report(lua_State *L, const zlua_loop *loop, lua_Debug *event) {
-  int64_t late = now_ns() - loop->blocked.asked_ns;
+  int64_t late = zl_time_until(now_ns(), loop->blocked.asked_ns);
   const char *where = late > LATE_NS ? where_late(L, event) : "";
-  double seconds = (double)(loop->blocked.threshold_ns + late) / 1e9;
+  double seconds = (double)zl_time_add(loop->blocked.threshold_ns, late) / 1e9;
   char text[100];
   (void)snprintf(text, sizeof text, "IOLoop blocked for %.3f seconds%s in",
                  seconds, where);

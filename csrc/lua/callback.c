@@ -12,6 +12,8 @@
 
 enum { PACKED_COUNT = 1, PACKED_CALLBACK, PACKED_ARGUMENTS };
 
+enum { KEPT_PLACES = 1024 };
+
 /* [-0, +1] packs the callback and `count` arguments, at `first` and after it.
  */
 void zlua_pack(lua_State *L, int first, int count) {
@@ -56,6 +58,17 @@ static void call_callbacks(zl_loop *core, void *arg) {
   (void)zlua_call(arg, ZLUA_SLOT_CALL_CALLBACK, &is_taken);
 }
 
+/* [-0, +1] pushes the queue of the loop whose uservalue is on the top. */
+static void push_queue(lua_State *L) {
+  lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
+  if (!lua_istable(L, -1)) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, ZLUA_LOOP_CALLBACKS);
+  }
+}
+
 /* (loop, fn, ...): fn(...) in the next iteration. A closed loop forgets it, as
  * it has forgotten what was pending. */
 static int add_callback(lua_State *L) {
@@ -69,7 +82,7 @@ static int add_callback(lua_State *L) {
     return 0;
   }
   zlua_getuservalue(L, 1);
-  lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
+  push_queue(L);
   if (is_bare) {
     lua_pushvalue(L, 2);
   } else {
@@ -84,18 +97,33 @@ static int add_callback(lua_State *L) {
   return 0;
 }
 
-/* [-0, +1] takes the first callback off the queue at index. An empty queue
- * starts again at 1, so that the table stays an array. */
-static void push_first(lua_State *L, zlua_loop *loop, int index) {
+enum {
+  LOOP = 4,
+  USERVALUE,
+  CALLBACKS
+}; /* where zlua_call_callback() has them */
+
+/* [-0, +1] takes the first callback off the queue. An empty queue starts again
+ * at 1, so that the table stays an array. After a burst the table goes, since
+ * it would keep its size; whoever queues next makes another one, as nothing may
+ * be allocated here. */
+static void push_first(lua_State *L, zlua_loop *loop) {
   int place = (int)loop->first_callback;
   loop->first_callback++;
-  if (loop->first_callback == loop->next_callback) {
-    loop->first_callback = 1;
-    loop->next_callback = 1;
-  }
-  lua_rawgeti(L, index, place);
+  lua_rawgeti(L, CALLBACKS, place);
   lua_pushnil(L);
-  lua_rawseti(L, index, place);
+  lua_rawseti(L, CALLBACKS, place);
+  if (loop->first_callback < loop->next_callback) {
+    return;
+  }
+  if (loop->next_callback > KEPT_PLACES) {
+    lua_pushboolean(L, 0);
+    lua_replace(L, CALLBACKS);
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, USERVALUE, ZLUA_LOOP_CALLBACKS);
+  }
+  loop->first_callback = 1;
+  loop->next_callback = 1;
 }
 
 /* Takes the next callback off the core's queue, unless that has been done. */
@@ -111,7 +139,6 @@ static bool take_next(bool *is_taken, const zlua_loop *loop) {
 
 /* (active, state, is_taken, loop) */
 int zlua_call_callback(lua_State *L, void *is_taken) {
-  enum { LOOP = 4, CALLBACKS = 6 };
   zlua_loop *loop = lua_touserdata(L, LOOP);
   if (!take_next(is_taken, loop)) {
     return 0;
@@ -119,8 +146,11 @@ int zlua_call_callback(lua_State *L, void *is_taken) {
   if (lua_gettop(L) == LOOP) {
     zlua_getuservalue(L, LOOP);
     lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
+  } else if (!lua_istable(L, CALLBACKS)) {
+    lua_rawgeti(L, USERVALUE, ZLUA_LOOP_CALLBACKS);
+    lua_replace(L, CALLBACKS);
   }
-  push_first(L, loop, CALLBACKS);
+  push_first(L, loop);
   int count = zlua_unpack(L);
   zlua_calling(L, 2, CALLBACKS + 1);
   return 1 + count;

@@ -26,6 +26,7 @@ enum { SECONDS_AT_EXIT = 1 };
 
 /* Shared by a Lua state, its contexts and the threads that end them. */
 struct zlua_exit {
+  pid_t pid; /* of the process whose threads these are */
   pthread_mutex_t mutex;
   pthread_cond_t ended;
   int references;
@@ -49,14 +50,34 @@ static const zlua_class class_exit = {.name = "exit",
 
 static const char exit_key;
 
-void zlua_exit_hold(zlua_exit *exit) {
+static void init_waiting(zlua_exit *exit) {
+  pthread_condattr_t attributes;
+  (void)pthread_condattr_init(&attributes);
+  (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  (void)pthread_mutex_init(&exit->mutex, NULL);
+  (void)pthread_cond_init(&exit->ended, &attributes);
+  (void)pthread_condattr_destroy(&attributes);
+}
+
+/* For whoever has come in by Lua. A forked child has none of the threads, one
+ * of which may have had the mutex; it may get threads of its own. */
+static void lock(zlua_exit *exit) {
+  if (exit->pid != getpid()) {
+    init_waiting(exit);
+    exit->pid = getpid();
+    exit->ending = 0;
+  }
   (void)pthread_mutex_lock(&exit->mutex);
+}
+
+void zlua_exit_hold(zlua_exit *exit) {
+  lock(exit);
   exit->references++;
   (void)pthread_mutex_unlock(&exit->mutex);
 }
 
 void zlua_exit_release(zlua_exit *exit) {
-  (void)pthread_mutex_lock(&exit->mutex);
+  lock(exit);
   bool last = --exit->references == 0;
   (void)pthread_mutex_unlock(&exit->mutex);
   if (last) {
@@ -128,7 +149,7 @@ void zlua_exit_retire(zlua_exit *exit, void *zmq_context, bool lingers) {
   }
   *it = (retirement){.exit = exit, .context = zmq_context};
   zlua_stay_loaded();
-  (void)pthread_mutex_lock(&exit->mutex);
+  lock(exit);
   exit->references++;
   exit->ending++;
   if (start_detached(it) != 0) {
@@ -149,7 +170,7 @@ static int exit_gc(lua_State *L) {
     return 0;
   }
   object->exit = NULL;
-  (void)pthread_mutex_lock(&exit->mutex);
+  lock(exit);
   exit->closing = true;
   (void)clock_gettime(CLOCK_MONOTONIC, &exit->deadline);
   exit->deadline.tv_sec += SECONDS_AT_EXIT;
@@ -160,17 +181,13 @@ static int exit_gc(lua_State *L) {
 }
 
 static zlua_exit *make(void) {
-  pthread_condattr_t attributes;
   zlua_exit *exit = calloc(1, sizeof *exit);
   if (!exit) {
     return NULL;
   }
+  exit->pid = getpid();
   exit->references = 1;
-  (void)pthread_condattr_init(&attributes);
-  (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  (void)pthread_mutex_init(&exit->mutex, NULL);
-  (void)pthread_cond_init(&exit->ended, &attributes);
-  (void)pthread_condattr_destroy(&attributes);
+  init_waiting(exit);
   return exit;
 }
 

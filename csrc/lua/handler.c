@@ -92,9 +92,14 @@ static bool push_number_method(lua_State *L, int index) {
   return false;
 }
 
+/* What a method has told as the number of a descriptor; -1: nothing useful. */
+static int64_t number_at(lua_State *L, int index) {
+  return zlua_isinteger(L, index) ? zlua_toint64(L, index) : -1;
+}
+
 /* The descriptor that the argument at index stands for. */
 int zlua_check_descriptor(lua_State *L, const char *method, int index) {
-  int number;
+  int64_t number;
   if (lua_type(L, index) == LUA_TNUMBER) {
     return (int)zlua_check_integer(L, method, 1, index, 0, INT32_MAX);
   }
@@ -103,8 +108,10 @@ int zlua_check_descriptor(lua_State *L, const char *method, int index) {
   } else if (push_number_method(L, index)) {
     lua_pushvalue(L, index);
     lua_call(L, 1, 1);
-    int64_t value = zlua_isinteger(L, -1) ? zlua_toint64(L, -1) : -1;
-    number = value < 0 || value > INT32_MAX ? -1 : (int)value;
+    number = number_at(L, -1);
+    if (number > INT32_MAX) {
+      zlua_argument_error(L, method, 1, "descriptor out of range");
+    }
     lua_pop(L, 1);
   } else {
     return zlua_type_error(
@@ -114,7 +121,7 @@ int zlua_check_descriptor(lua_State *L, const char *method, int index) {
   if (number < 0) {
     zlua_argument_error(L, method, 1, "object has no descriptor: closed?");
   }
-  return number;
+  return (int)number;
 }
 
 /* [-0, +1] pushes the table of the loop's handlers. */
@@ -200,13 +207,19 @@ int zlua_handler_suspend(lua_State *L, const void *handle) {
   return 1;
 }
 
-/* [-0, +0] the call of the handler at 1 has ended. A descriptor that cannot be
- * watched again was closed meanwhile. */
+/* [-0, +0] the call of the handler at 1 has ended. A descriptor that was closed
+ * meanwhile tells nothing more, as it would if nobody had waited; anything else
+ * that keeps it from being watched again raises, as an error of the callback.
+ * update_handler() tries once more. */
 void zlua_handler_resume(lua_State *L) {
   zlua_handler *handler =
       zlua_check_self(L, &zlua_class_handler, "resume_call");
-  if (is_open(handler) && handler->suspended) {
-    (void)set_suspended(handler, false);
+  int rc = is_open(handler) && handler->suspended
+               ? set_suspended(handler, false)
+               : 0;
+  if (rc < 0 && rc != -EBADF && rc != -ECHILD) {
+    luaL_error(L, "%s: %s (descriptor %d is not watched any more)",
+               zl_errname(rc), zl_strerror(rc), handler->number);
   }
 }
 
@@ -424,6 +437,9 @@ static int update_handler(lua_State *L) {
   int rc = 0;
   if (handler->fd) {
     rc = zl_fd_update(handler->fd, events);
+    if (rc == 0 && !handler->suspended) { /* else it goes on already */
+      rc = zl_fd_pause(handler->fd, 0);
+    }
   } else if (!handler->suspended) {
     rc = zl_socket_update(handler->watch, events);
   }

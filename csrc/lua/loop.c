@@ -71,22 +71,75 @@ void zlua_unlink(zlua_handle *handle) {
   handle->loop = NULL;
 }
 
+/* The table of active handles has places that are in use, by handles, and free
+ * ones, by the number of the next free one. What is after the last anchor is
+ * nil, or in use since before the table got smaller. */
+
+enum { KEPT_ANCHORS = 1024 };
+
+/* [-0, +0] takes the free places out of the table. A new key, for which its
+ * hash part has no room beside [0], makes Lua count what is left. */
+static void shrink_active(lua_State *L, zlua_loop *loop, int active_index) {
+  loop->free_anchor = 0;
+  loop->last_anchor = 0;
+  lua_pushnil(L);
+  while (lua_next(L, active_index)) {
+    bool is_free = lua_type(L, -1) == LUA_TNUMBER;
+    lua_pop(L, 1);
+    if (is_free) {
+      lua_pushvalue(L, -1);
+      lua_pushnil(L);
+      lua_rawset(L, active_index);
+    }
+  }
+  for (int i = 0; i < 2; i++) {
+    lua_pushliteral(L, "shrink");
+    if (i == 0) {
+      lua_pushboolean(L, 1);
+    } else {
+      lua_pushnil(L);
+    }
+    lua_rawset(L, active_index);
+  }
+}
+
+/* A place of which nothing is known to be in use. */
+static int new_anchor(lua_State *L, const zlua_loop *loop, int active_index) {
+  int anchor = loop->last_anchor;
+  bool is_used;
+  do {
+    anchor++;
+    lua_rawgeti(L, active_index, anchor);
+    is_used = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+  } while (is_used);
+  return anchor;
+}
+
 /* [-0, +0] keeps the value at index alive; returns its anchor. As luaL_ref(),
  * but with the head of the free list at hand. */
 int zlua_keep(lua_State *L, zlua_loop *loop, int active_index, int index) {
+  if (loop->last_anchor > KEPT_ANCHORS &&
+      loop->anchors < loop->last_anchor / 8) {
+    shrink_active(L, loop, active_index);
+  }
   int anchor = loop->free_anchor;
+  int next = 0;
   if (anchor) {
     lua_rawgeti(L, active_index, anchor);
-    loop->free_anchor = (int)lua_tointeger(L, -1);
+    next = (int)lua_tointeger(L, -1);
     lua_pop(L, 1);
   } else {
-    anchor = loop->last_anchor + 1;
+    anchor = new_anchor(L, loop, active_index);
   }
   lua_pushvalue(L, index);
   lua_rawseti(L, active_index, anchor); /* raises only if it is a new one */
-  if (anchor > loop->last_anchor) {
+  if (loop->free_anchor) {
+    loop->free_anchor = next;
+  } else {
     loop->last_anchor = anchor;
   }
+  loop->anchors++;
   return anchor;
 }
 
@@ -95,6 +148,7 @@ void zlua_let_go(lua_State *L, zlua_loop *loop, int active_index, int anchor) {
   lua_pushinteger(L, loop->free_anchor);
   lua_rawseti(L, active_index, anchor);
   loop->free_anchor = anchor;
+  loop->anchors--;
 }
 
 /* [-0, +0] the loop keeps the handle alive; index is the handle's, whose
@@ -205,6 +259,7 @@ static int new_loop(lua_State *L) {
  * is: time is read where no other stack is at hand. On an error time stands
  * still. The first error stays above the function, until zlua_leave() raises
  * it: a callback may have asked, in whose frame the slots are out of reach.
+ * Outside of a run whoever has asked raises it: zlua_check_clock().
  * A clock that uses its own loop is told what it has told last. */
 static int64_t read_clock(void *arg) {
   zlua_loop *loop = arg;
@@ -217,15 +272,31 @@ static int64_t read_clock(void *arg) {
   loop->reads_clock = true;
   int status = lua_pcall(clock, 0, 1, 0);
   loop->reads_clock = false;
-  if (status == 0 && lua_type(clock, -1) == LUA_TNUMBER &&
-      !isnan(lua_tonumber(clock, -1))) {
+  if (status == 0) {
     loop->clock_ns = zlua_nanoseconds(lua_tonumber(clock, -1));
-  } else if (status != 0 && loop->L && top == 1) {
+  } else if (top == 1) {
     zl_loop_break(loop->core);
     return loop->clock_ns;
   }
   lua_settop(clock, top);
   return loop->clock_ns;
+}
+
+/* () -> seconds: the upvalue's, if they are a time. Not for ever, or not a
+ * number, is an error of the clock's like any that it raises. */
+static int tell_time(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_call(L, 0, 1);
+  if (lua_type(L, -1) != LUA_TNUMBER) {
+    return luaL_error(L, "the loop's clock returned %s, not seconds",
+                      lua_isnil(L, -1) ? "nil" : luaL_typename(L, -1));
+  }
+  lua_Number seconds = lua_tonumber(L, -1);
+  if (!isfinite(seconds)) {
+    return luaL_error(L, "the loop's clock returned %s, not seconds",
+                      isnan(seconds) ? "nan" : "an infinite number");
+  }
+  return 1;
 }
 
 /* [-0, +0] reads the clock at index: nil, "monotonic", "virtual" or callable.
@@ -245,6 +316,7 @@ static void check_clock(lua_State *L, int index, zlua_loop *loop,
   lua_rawseti(L, -2, ZLUA_LOOP_CLOCK);
   lua_pop(L, 1);
   lua_pushvalue(L, index);
+  lua_pushcclosure(L, tell_time, 1);
   lua_xmove(L, loop->clock, 1);
   config->clock = read_clock;
   config->clock_ud = loop;
@@ -453,12 +525,23 @@ static int loop_closed(lua_State *L) {
   return 1;
 }
 
+/* To be called after the clock may have been read: what comes next may raise.
+ * Raises what the clock has raised, unless a run is there that will. */
+void zlua_check_clock(lua_State *L, const zlua_loop *loop) {
+  if (!loop->clock) {
+    return;
+  }
+  zlua_become_running(L);
+  if (!loop->L && !loop->reads_clock && lua_gettop(loop->clock) > 1) {
+    lua_xmove(loop->clock, L, 1);
+    lua_error(L);
+  }
+}
+
 /* The time of an open loop; what comes after it may raise. */
 int64_t zlua_now_ns(lua_State *L, const zlua_loop *loop) {
   int64_t now = zl_loop_time_ns(loop->core);
-  if (loop->clock) {
-    zlua_become_running(L);
-  }
+  zlua_check_clock(L, loop);
   return now;
 }
 
@@ -488,6 +571,7 @@ static int loop_fd(lua_State *L) {
 static int loop_timeout(lua_State *L) {
   const zlua_loop *loop = check_self(L, "timeout");
   int64_t timeout = zl_loop_timeout_ns(loop->core);
+  zlua_check_clock(L, loop);
   if (timeout == ZL_FOREVER) {
     lua_pushnil(L);
   } else {

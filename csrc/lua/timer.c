@@ -198,8 +198,7 @@ static int call_at(lua_State *L) {
 }
 
 static int64_t after(lua_State *L, const zlua_loop *loop, int64_t delay) {
-  int64_t now = zlua_now_ns(L, loop);
-  return delay > ZL_FOREVER - now ? ZL_FOREVER : now + delay;
+  return zl_time_add(zlua_now_ns(L, loop), delay);
 }
 
 static int call_later(lua_State *L) {
@@ -237,9 +236,9 @@ static int timer_remaining(lua_State *L) {
     lua_pushnil(L);
     return 1;
   }
-  int64_t deadline = zl_timer_deadline_ns(core);
-  int64_t now = zl_loop_time_ns(zl_timer_loop(core));
-  lua_pushnumber(L, deadline > now ? (lua_Number)(deadline - now) / 1e9 : 0);
+  int64_t now = zlua_now_ns(L, loop_of(timer));
+  int64_t left = zl_time_until(zl_timer_deadline_ns(core), now);
+  lua_pushnumber(L, (lua_Number)left / 1e9);
   return 1;
 }
 
@@ -259,7 +258,7 @@ static void restart(lua_State *L, zlua_timer *timer, int64_t deadline) {
   if (!is_active(timer)) {
     start(L, timer, 1, deadline);
   } else {
-    /* There is room for it: this cannot fail. */
+    /* Of an active one it cannot fail. */
     (void)zl_timer_start_at(zl_timer_in(&timer->core), deadline, 0);
   }
 }

@@ -165,11 +165,11 @@ static int64_t now_ns(void) {
 }
 
 /* In milliseconds, rounded up, as poll() wants them; -1: for ever. */
-static int time_left(int64_t started_ns, int64_t timeout_ns) {
-  if (timeout_ns == ZL_FOREVER) {
+static int time_left(int64_t deadline_ns) {
+  int64_t left = zl_time_until(deadline_ns, now_ns());
+  if (left == ZL_FOREVER) {
     return -1;
   }
-  int64_t left = timeout_ns - (now_ns() - started_ns);
   int64_t ms = left > 0 ? (left - 1) / NS_PER_MS + 1 : 0;
   return ms < INT32_MAX ? (int)ms : INT32_MAX;
 }
@@ -178,11 +178,11 @@ static int time_left(int64_t started_ns, int64_t timeout_ns) {
  * handler wants it. */
 static int wait_until_done(lua_State *L, zlua_tracking *tracking,
                            int64_t timeout_ns) {
-  int64_t started = now_ns();
+  int64_t deadline = zl_time_add(now_ns(), timeout_ns);
   int rc = is_done(tracking) ? 0 : make_pipe(tracking);
   while (rc == 0 && !is_done(tracking)) {
     struct pollfd item = {.fd = tracking->wait, .events = POLLIN};
-    int left = time_left(started, timeout_ns);
+    int left = time_left(deadline);
     int ready = poll(&item, 1, left);
     if (ready < 0 && errno != EINTR) {
       rc = -errno;

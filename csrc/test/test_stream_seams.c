@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "support/alloc.h"
 #include "support/streams.h"
 #include "test.h"
 
@@ -215,6 +216,15 @@ static void test_stream_refused_queue_is_no_stack_of_callbacks(void) {
 
 /* ---- short memory ------------------------------------------------------- */
 
+static void on_recv_count_frames(zl_stream *stream, void *arg) {
+  zmq_msg_t *frames;
+  int count;
+  while ((count = zl_stream_peek(stream, &frames)) > 0) {
+    *(int *)arg += count;
+    zl_stream_pop(stream);
+  }
+}
+
 #ifdef __GLIBC__
 static void test_stream_send_without_memory_is_tried_again(void) {
   char text[16];
@@ -233,6 +243,38 @@ static void test_stream_send_without_memory_is_tried_again(void) {
   end_pair();
 }
 #endif
+
+/* The room for frames is as large as the longest message, for a while. */
+static void test_stream_room_for_frames_gets_smaller(void) {
+  enum { COUNT = 10000 };
+  test_alloc memory = {0};
+  zl_config config = {
+      .size = sizeof config, .alloc = test_alloc_fn, .alloc_ud = &memory};
+  inbox in;
+  CHECK_INT(zl_loop_new(&config, &loop), 0);
+  context = zmq_ctx_new();
+  pull = new_socket(context, ZMQ_PULL);
+  push = new_socket(context, ZMQ_PUSH);
+  join_sockets(INPROC, pull, push);
+  zl_stream *stream = new_receiver(pull, &in);
+  send_text(push, "small", 0);
+  (void)step();
+  size_t before = memory.bytes;
+  for (int i = 0; i < COUNT; i++) {
+    send_text(push, "", i + 1 < COUNT ? ZMQ_SNDMORE : 0);
+  }
+  zl_stream_on_recv(stream, on_recv_count_frames, &in.messages);
+  (void)step();
+  CHECK_INT(in.messages, 1 + COUNT);
+  CHECK(memory.bytes > before + COUNT * sizeof(zmq_msg_t));
+  send_text(push, "small", 0);
+  (void)step();
+  CHECK_INT(in.messages, 2 + COUNT);
+  CHECK(memory.bytes < before + 100 * sizeof(zmq_msg_t));
+  zl_stream_close(stream);
+  end_pair();
+  CHECK_INT(memory.bytes, 0);
+}
 
 /* ---- take and put_back -------------------------------------------------- */
 
@@ -420,6 +462,7 @@ static const zl_test tests[] = {
     TEST(test_stream_refused_queue_is_no_stack_of_callbacks),
     TEST(test_stream_send_without_memory_is_tried_again),
 #endif
+    TEST(test_stream_room_for_frames_gets_smaller),
     TEST(test_stream_take_gives_small_frames_and_leaves_others),
     TEST(test_stream_take_keeps_to_the_batch),
     TEST(test_stream_put_back_gives_the_message_again),

@@ -169,6 +169,11 @@ local function whole_nanoseconds(seconds)
   return math.floor(seconds * 1e9 + 0.5) / 1e9
 end
 
+-- The least time after `time` that a clock tells: its own resolution, or that of a number so large.
+local function just_after(time)
+  return time + math.max(1e-9, math.abs(time) * 2^-52)
+end
+
 -- The point of the grid after next_time; with `skips`, the first one after `now`, and how many lie
 -- between. A clock that went back does not make it wait for the past to come again: it is one
 -- period from the last point.
@@ -184,6 +189,10 @@ local function next_point(self, now, skips)
   local point = whole_nanoseconds(self.next_time + (skipped + 1) * period)
   if skips and point <= now then -- the quotient was rounded down
     point, skipped = whole_nanoseconds(point + period), skipped + 1
+  end
+  local last = skips and math.max(now, self.next_time) or self.next_time
+  if point <= last then -- a period that no clock tells would come to the same time for ever
+    point = just_after(last)
   end
   return point, skipped
 end

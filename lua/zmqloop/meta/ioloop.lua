@@ -34,7 +34,9 @@ local IOLoop = {}
 ---(ETERM). With `on_error("raise")` it raises the first error of a callback, and
 ---the next start goes on behind it. Ctrl-C in an interpreter raises
 ---"interrupted!". A loop belongs to the process that made it: in a forked one
----this raises ECHILD, before the next wait if a callback has forked.
+---this raises ECHILD, before the next wait if a callback has forked. A wait that
+---fails raises what the system says, such as EBADF when other code has closed the
+---loop's own descriptors, or EINVAL for more descriptors than `poll` takes.
 ---Tornado: `IOLoop.start`.
 ---@return true
 function IOLoop:start() end
@@ -44,8 +46,8 @@ function IOLoop:start() end
 ---@return true
 function IOLoop:run() end
 
----Runs what is due, and returns; for hosts with a loop of their own. Raises as
----`start()` does.
+---Runs what is due, and returns; for hosts with a loop of their own. What an error
+---or a budget has left of an iteration comes first. Raises as `start()` does.
 ---@param timeout? number seconds to wait for the first thing to do; 0 if nil
 ---@param budget? {events?: integer, seconds?: number} stops after so many callbacks, timeouts,
 --- events and messages, or when the time is over; the rest waits, in order, for the next run
@@ -111,7 +113,9 @@ function IOLoop:closed() end
 
 ---The present time of the loop's clock, read afresh: seconds since a fixed
 ---point, never going back. Not the time of day. Of a closed loop it is the time
----when that was closed.
+---when that was closed. A clock of the user's that raises, or that returns no
+---number, a NaN or an infinite one, stands still meanwhile; the method that runs
+---the loop raises its error, or outside of a run the one that asks for the time.
 ---@return number
 function IOLoop:time() end
 
@@ -180,7 +184,9 @@ function IOLoop:remove_timeout(timeout) end
 --- ECHILD (in a forked process)
 function IOLoop:add_handler(what, fn, events) end
 
----Replaces the events of a handler. Raises when there is none.
+---Replaces the events of a handler. Raises when there is none. A handler that
+---waited, and whose descriptor could then not be watched again, which was an error
+---of the callback, is tried once more.
 ---@param what zmqloop.Watchable
 ---@param events zmqloop.Events
 ---@return true? ok nil on failure
