@@ -1,5 +1,9 @@
-/* address.c - addresses that libzmq takes, and aborts the process on later.
+/* address.c - addresses that libzmq takes, and should not.
  * SPDX-License-Identifier: MIT
+ *
+ * Of a port libzmq reads what digits it begins with, and keeps 16 bits of the
+ * number: it binds "tcp://127.0.0.1:99999" at 34463. Other addresses it aborts
+ * the process on later.
  *
  * The multicast transports, pgm, epgm and norm, open their sockets in a thread
  * of libzmq's own, which has nobody to tell when that fails, and ends the
@@ -126,14 +130,13 @@ static bool is_multicast(const struct sockaddr *address) {
       &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
-/* The number of the port, or 0 if it is none. */
-static uint16_t port_of(const char *text) {
-  size_t length = strlen(text);
-  if (length >= PORT_SPACE || strspn(text, "0123456789") != length) {
-    return 0;
-  }
-  long port = strtol(text, NULL, 10);
-  return port <= UINT16_MAX ? (uint16_t)port : 0;
+/* Is the text of this length a number of 16 bits? */
+static bool is_port(const char *text, size_t length) {
+  size_t zeros = strspn(text, "0");
+  zeros = zeros < length ? zeros : length;
+  return length > 0 && strspn(text, "0123456789") >= length &&
+         length - zeros < PORT_SPACE &&
+         strtol(text + zeros, NULL, 10) <= UINT16_MAX;
 }
 
 /* address:port, numeric: nobody else is asked. */
@@ -144,7 +147,8 @@ static int find_group(const char *text, group *it) {
   struct addrinfo *found;
   char host[INET6_ADDRSTRLEN];
   const char *colon = strrchr(text, ':');
-  if (!colon || port_of(colon + 1) == 0 ||
+  if (!colon || !is_port(colon + 1, strlen(colon + 1)) ||
+      strtol(colon + 1, NULL, 10) == 0 ||
       !copy(host, sizeof host, text, (size_t)(colon - text)) ||
       getaddrinfo(host, colon + 1, &hints, &found) != 0) {
     return -EINVAL;
@@ -220,6 +224,56 @@ static int check_pgm(void *zmq, const char *address, bool over_udp) {
 /* Over WebSockets libzmq knows no GSSAPI. */
 static int check_websocket(void *zmq) {
   return get_option(zmq, ZMQ_MECHANISM) == ZMQ_GSSAPI ? -ENOCOMPATPROTO : 0;
+}
+
+/* ---- ports --------------------------------------------------------------- */
+
+/* The last colon of the text of this length, or NULL. */
+static const char *last_colon(const char *text, size_t length) {
+  while (length > 0 && text[length - 1] != ':') {
+    length--;
+  }
+  return length > 0 ? text + length - 1 : NULL;
+}
+
+/* Does "host:port", of this length, have a port? Where it has none, or "*" or
+ * "!", libzmq knows what to say of it. */
+bool zlua_is_host_and_port(const char *text, size_t length) {
+  const char *colon = last_colon(text, length);
+  if (!colon) {
+    return true;
+  }
+  const char *port = colon + 1;
+  size_t digits = (size_t)(text + length - port);
+  bool is_wildcard = digits == 1 && (*port == '*' || *port == '!');
+  return digits == 0 || is_wildcard || is_port(port, digits);
+}
+
+/* [source:port;]host:port for tcp, [interface;]host:port for udp */
+static bool has_good_ports(const char *address, bool has_source_port) {
+  const char *semicolon = strrchr(address, ';');
+  if (!semicolon) {
+    return zlua_is_host_and_port(address, strlen(address));
+  }
+  return (!has_source_port ||
+          zlua_is_host_and_port(address, (size_t)(semicolon - address))) &&
+         zlua_is_host_and_port(semicolon + 1, strlen(semicolon + 1));
+}
+
+/* Is the port of the address, if its transport has some, one of 0 to 65535, or
+ * a wildcard? */
+bool zlua_address_has_port(const char *address) {
+  const char *rest;
+  if ((rest = after(address, "tcp://"))) {
+    return has_good_ports(rest, true);
+  }
+  if ((rest = after(address, "udp://"))) {
+    return has_good_ports(rest, false);
+  }
+  if ((rest = after(address, "ws://")) || (rest = after(address, "wss://"))) {
+    return zlua_is_host_and_port(rest, strcspn(rest, "/")); /* host:port/path */
+  }
+  return true;
 }
 
 /* Before a bind or connect. Returns 0 or an error. */

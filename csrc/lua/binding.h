@@ -373,6 +373,8 @@ int zlua_context_get(lua_State *L);
 void zlua_apply_defaults(lua_State *L, int index, zlua_socket *socket);
 int zlua_context_start(zlua_context *context);
 int zlua_address_start(const zlua_context *context);
+bool zlua_is_host_and_port(const char *text, size_t length);
+bool zlua_address_has_port(const char *address);
 int zlua_address_check(const zlua_socket *socket, const char *address);
 const char *zlua_type_name(int type);
 void zlua_push_options(lua_State *L);
@@ -384,8 +386,10 @@ void zlua_monitor_close(zlua_socket *socket);
 int zlua_socket_disable_monitor(lua_State *L);
 
 /* poller.c */
-int64_t zlua_milliseconds_now(void);
-int64_t zlua_time_left(int64_t started, int64_t timeout);
+int64_t zlua_monotonic_ns(void);
+int64_t zlua_deadline_ns(int64_t started_ns, int64_t milliseconds);
+int zlua_poll_until(lua_State *L, zmq_pollitem_t *items, int count,
+                    int64_t deadline_ns);
 int zlua_poll(lua_State *L, zmq_pollitem_t *items, int count, int64_t timeout);
 int64_t zlua_check_timeout(lua_State *L, const char *method, int argument,
                            int index);
@@ -461,6 +465,7 @@ void zlua_inbox_close(zlua_inbox *inbox);
 
 /* outbox.c */
 zlua_message zlua_check_part(lua_State *L, const char *method, int index);
+bool zlua_has_hole(lua_State *L, int index, size_t count);
 zlua_message zlua_check_message(lua_State *L, const char *method, int index);
 uint32_t zlua_check_routing_id(lua_State *L, const char *method, int argument,
                                int index);

@@ -142,6 +142,10 @@ static bool is_listener(int fd) {
           listens);
 }
 
+static bool is_proxy(const setting *it) {
+  return !it->data || zlua_is_host_and_port(it->data, it->size);
+}
+
 /* Was it bound or connected? */
 static bool has_endpoint(void *zmq) {
   char none;
@@ -181,7 +185,8 @@ static int apply(zlua_socket *socket, const zlua_option *option,
       (option->type == ZLUA_OPTION_ROUTER && socket->type == ZMQ_REP &&
        it->as_int) ||
       (option->type == ZLUA_OPTION_KEY && !is_key(it)) ||
-      (option->type == ZLUA_OPTION_LISTENER && !is_listener(it->as_int))) {
+      (option->type == ZLUA_OPTION_LISTENER && !is_listener(it->as_int)) ||
+      (option->number == ZMQ_SOCKS_PROXY && !is_proxy(it))) {
     return -EINVAL;
   }
   switch (option->number) {

@@ -50,6 +50,31 @@ zlua_message zlua_check_part(lua_State *L, const char *method, int index) {
   return message;
 }
 
+/* Has the list at index anything behind its first `count` elements? Where it
+ * has a hole its length may be that of what comes before. */
+bool zlua_has_hole(lua_State *L, int index, size_t count) {
+  index = zlua_absindex(L, index);
+  if (count == 0) {
+    lua_pushnil(L);
+  } else {
+    lua_pushinteger(L, (lua_Integer)count); /* the next of it is behind it */
+  }
+  while (lua_next(L, index)) {
+    bool is_behind = lua_type(L, -2) == LUA_TNUMBER &&
+                     lua_tonumber(L, -2) > (lua_Number)count;
+    lua_pop(L, is_behind ? 2 : 1);
+    if (is_behind) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void frame_error(lua_State *L, const char *method, size_t i,
+                        const char *what) {
+  zlua_error(L, "bad argument #1 to '%s' (frame %d: %s)", method, (int)i, what);
+}
+
 /* A message of the list at index, all of whose parts are checked. */
 zlua_message zlua_check_message(lua_State *L, const char *method, int index) {
   zlua_message message = {0};
@@ -61,10 +86,13 @@ zlua_message zlua_check_message(lua_State *L, const char *method, int index) {
     lua_rawgeti(L, index, (int)i);
     const char *what = count_in(L, -1, &message);
     if (what) {
-      zlua_error(L, "bad argument #1 to '%s' (frame %d: %s)", method, (int)i,
-                 what);
+      frame_error(L, method, i, what);
     }
     lua_pop(L, 1);
+  }
+  if (zlua_has_hole(L, index, message.count)) {
+    frame_error(L, method, message.count + 1,
+                "string or Frame expected, got nil");
   }
   if (message.count == 0) {
     zlua_argument_error(L, method, 1, "a message has at least one frame");

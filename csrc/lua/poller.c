@@ -15,35 +15,59 @@
 /* Above, a double is no longer exact: for ever. */
 #define LONGEST_MS 9007199254740992.0
 
+#define NS_PER_SECOND 1000000000
+#define NS_PER_MS     1000000
+
 enum { POLL_ALL = ZMQ_POLLIN | ZMQ_POLLOUT | ZMQ_POLLERR | ZMQ_POLLPRI };
 
-int64_t zlua_milliseconds_now(void) {
+int64_t zlua_monotonic_ns(void) {
   struct timespec now;
   (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  return (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec;
 }
 
-/* The time is up when this many milliseconds have passed since `started`, whose
- * fraction was cut off. */
-int64_t zlua_time_left(int64_t started, int64_t timeout) {
-  int64_t left = started + timeout + 1 - zlua_milliseconds_now();
-  return left > 0 ? left : 0;
+/* When so many milliseconds have passed since then; below 0: never. */
+int64_t zlua_deadline_ns(int64_t started_ns, int64_t milliseconds) {
+  bool never =
+      milliseconds < 0 || milliseconds > (INT64_MAX - started_ns) / NS_PER_MS;
+  return never ? INT64_MAX : started_ns + milliseconds * NS_PER_MS;
 }
 
-static long as_long(int64_t milliseconds) {
-  return milliseconds > LONG_MAX ? LONG_MAX : (long)milliseconds;
-}
-
-/* Returns how many are ready or an error; timeout < 0: for ever. */
-int zlua_poll(lua_State *L, zmq_pollitem_t *items, int count, int64_t timeout) {
-  int64_t started = zlua_milliseconds_now();
-  int rc = zmq_poll(items, count, as_long(timeout));
-  while (rc < 0 && zmq_errno() == EINTR) {
-    zlua_let_hooks_run(L);
-    int64_t left = timeout < 0 ? -1 : zlua_time_left(started, timeout);
-    rc = zmq_poll(items, count, as_long(left));
+/* In milliseconds, rounded up, as zmq_poll() takes them; -1: for ever. */
+static long time_left(int64_t deadline_ns) {
+  if (deadline_ns == INT64_MAX) {
+    return -1;
   }
-  return rc < 0 ? -zmq_errno() : rc;
+  int64_t left_ns = deadline_ns == 0 ? 0 : deadline_ns - zlua_monotonic_ns();
+  int64_t left = left_ns > 0 ? (left_ns - 1) / NS_PER_MS + 1 : 0;
+  return left > LONG_MAX ? LONG_MAX : (long)left;
+}
+
+/* Until something is ready or the time is up; zmq_poll() may end a millisecond
+ * early. Returns how many are ready or an error. */
+int zlua_poll_until(lua_State *L, zmq_pollitem_t *items, int count,
+                    int64_t deadline_ns) {
+  for (;;) {
+    long left = time_left(deadline_ns);
+    int rc = zmq_poll(items, count, left);
+    if (rc < 0 && zmq_errno() != EINTR) {
+      return -zmq_errno();
+    }
+    if (rc > 0 || (rc == 0 && left == 0)) {
+      return rc;
+    }
+    if (rc < 0) {
+      zlua_let_hooks_run(L);
+    }
+  }
+}
+
+/* The same in so many milliseconds; below 0: for ever. */
+int zlua_poll(lua_State *L, zmq_pollitem_t *items, int count, int64_t timeout) {
+  int64_t started_ns = timeout > 0 ? zlua_monotonic_ns() : 0;
+  return zlua_poll_until(L, items, count,
+                         timeout == 0 ? 0
+                                      : zlua_deadline_ns(started_ns, timeout));
 }
 
 /* Milliseconds, rounded up; nil and negative ones are -1, for ever. */
@@ -73,13 +97,17 @@ short zlua_check_poll_events(lua_State *L, const char *method, int argument,
  * descriptor; nil for a socket}. */
 enum { ENTRY_OBJECT = 1, ENTRY_EVENTS, ENTRY_NUMBER };
 
-/* [-0, +0] the entry is on the top. Returns 0, or an error if it cannot be
- * polled in this process. */
+/* [-0, +0] the entry is on the top. Anybody can get at the list of entries, so
+ * nothing is taken for granted. Returns 0, or an error if it cannot be polled
+ * in this process. */
 static int read_entry(lua_State *L, zmq_pollitem_t *item) {
   int rc = 0;
   int entry = lua_gettop(L);
+  if (!lua_istable(L, entry)) {
+    zlua_argument_error(L, "poll", 1, "not an entry of poll_entry()");
+  }
   lua_rawgeti(L, entry, ENTRY_EVENTS);
-  *item = (zmq_pollitem_t){.events = (short)lua_tointeger(L, -1)};
+  *item = (zmq_pollitem_t){.events = zlua_check_poll_events(L, "poll", 1, -1)};
   lua_rawgeti(L, entry, ENTRY_NUMBER);
   if (lua_isnil(L, -1)) {
     lua_rawgeti(L, entry, ENTRY_OBJECT);
@@ -87,21 +115,27 @@ static int read_entry(lua_State *L, zmq_pollitem_t *item) {
     item->socket = socket->zmq;
     rc = zlua_socket_check_process(socket);
   } else {
-    item->fd = (int)lua_tointeger(L, -1);
+    item->fd = (int)zlua_check_integer(L, "poll", 1, -1, 0, INT32_MAX);
   }
   lua_settop(L, entry);
   return rc;
 }
 
-/* [-0, +0] the entry is on the top: its socket, if it is one, was looked at. */
-static void note_use(lua_State *L) {
-  lua_rawgeti(L, -1, ENTRY_OBJECT);
-  zlua_socket *socket = zlua_test_object(L, -1, &zlua_class_socket);
-  if (socket) {
-    socket->looked = true;
-    zlua_socket_used(socket);
+/* [-0, +0] the entries at 1 that are sockets were looked at. */
+static void note_use(lua_State *L, int count) {
+  for (int i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, i);
+    if (lua_istable(L, -1)) { /* a hook may have changed the list */
+      lua_rawgeti(L, -1, ENTRY_OBJECT);
+      zlua_socket *socket = zlua_test_object(L, -1, &zlua_class_socket);
+      if (socket && socket->zmq) {
+        socket->looked = true;
+        zlua_socket_used(socket);
+      }
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
 }
 
 /* [-0, +1] pushes {object, events} of the entry on the top. */
@@ -132,12 +166,13 @@ static int poll_items(lua_State *L) {
   if (rc < 0) {
     return zlua_fail(L, rc);
   }
+  note_use(L, count); /* before what may raise */
   rc = zlua_poll(L, items, count, timeout);
-  lua_newtable(L); /* 3: the result */
+  note_use(L, count); /* a hook may have run the loop */
+  lua_newtable(L);    /* 3: the result */
   for (int i = 0; i < count; i++) {
     lua_rawgeti(L, 1, i + 1);
-    note_use(L);
-    if (rc > 0 && items[i].revents) {
+    if (rc > 0 && items[i].revents && lua_istable(L, -1)) {
       push_ready(L, items[i].revents);
       lua_rawseti(L, 3, ++ready);
     }

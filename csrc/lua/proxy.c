@@ -97,24 +97,6 @@ static int move(const proxy *it, direction *way, zmq_msg_t *frame) {
   return rc;
 }
 
-/* Moves the messages that are there, a batch at most. Returns 0 or an error. */
-static int serve(const proxy *it, direction *way) {
-  zmq_msg_t frame;
-  int rc = 0;
-  (void)zmq_msg_init(&frame);
-  for (int i = 0; i < BATCH && rc == 0; i++) {
-    way->full = !writable(way->to->zmq)                 ? way->to->zmq
-                : it->capture && !writable(it->capture) ? it->capture
-                                                        : NULL;
-    rc = way->full ? -EAGAIN : receive(way->from->zmq, &frame);
-    if (rc == 0) {
-      rc = move(it, way, &frame);
-    }
-  }
-  (void)zmq_msg_close(&frame);
-  return rc == -EAGAIN ? 0 : rc;
-}
-
 /* ---- control ------------------------------------------------------------ */
 
 static bool is_command(zmq_msg_t *frame, const char *name) {
@@ -159,7 +141,7 @@ static int obey(proxy *it, zmq_msg_t *frame) {
                                                                 : 0;
 }
 
-/* Takes one command. Returns 0 or an error. */
+/* Takes one command. Returns 0, -EAGAIN if there is none, or an error. */
 static int take_command(proxy *it) {
   zmq_msg_t command;
   zmq_msg_t rest;
@@ -176,10 +158,43 @@ static int take_command(proxy *it) {
   }
   (void)zmq_msg_close(&command);
   (void)zmq_msg_close(&rest);
+  return rc;
+}
+
+/* Obeys all commands that there are: before each message, so that what was sent
+ * after a command is not relayed in spite of it. Returns 0 or an error. */
+static int take_commands(proxy *it) {
+  int rc = 0;
+  while (it->control && rc == 0 && !it->ended) {
+    rc = take_command(it);
+  }
   return rc == -EAGAIN ? 0 : rc;
 }
 
 /* ---- the proxy ---------------------------------------------------------- */
+
+/* Moves the messages that are there, a batch at most, until a command stops it.
+ * Returns 0 or an error. */
+static int serve(proxy *it, direction *way) {
+  zmq_msg_t frame;
+  int rc = 0;
+  (void)zmq_msg_init(&frame);
+  for (int i = 0; i < BATCH && rc == 0; i++) {
+    rc = take_commands(it);
+    if (rc < 0 || it->paused || it->ended) {
+      break;
+    }
+    way->full = !writable(way->to->zmq)                 ? way->to->zmq
+                : it->capture && !writable(it->capture) ? it->capture
+                                                        : NULL;
+    rc = way->full ? -EAGAIN : receive(way->from->zmq, &frame);
+    if (rc == 0) {
+      rc = move(it, way, &frame);
+    }
+  }
+  (void)zmq_msg_close(&frame);
+  return rc == -EAGAIN ? 0 : rc;
+}
 
 /* What is waited for. A socket is there once: zmq_poll() misses the events of
  * one that is there twice, since asking the second time takes the signal of
@@ -237,12 +252,12 @@ static int turn(lua_State *L, proxy *it) {
     wait_for(&on, it->control, ZMQ_POLLIN);
   }
   int rc = zlua_poll(L, on.items, on.count, -1);
+  if (rc >= 0) {
+    rc = take_commands(it);
+  }
   for (int i = 0; i < ways && rc >= 0; i++) {
     direction *way = &it->directions[i];
     rc = may_move(&on, way) ? serve(it, way) : 0;
-  }
-  if (rc >= 0 && it->control && is_ready(&on, it->control, ZMQ_POLLIN)) {
-    rc = take_command(it);
   }
   return rc < 0 ? rc : 0;
 }

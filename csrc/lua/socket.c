@@ -470,6 +470,9 @@ static int call_with_address(lua_State *L, zlua_socket *socket,
                              const char *address, address_fn act) {
   bool ready = !socket->context || strncmp(address, "inproc:", 7) == 0;
   bool begins = act == zmq_bind || act == zmq_connect;
+  if (!zlua_address_has_port(address)) {
+    return -EINVAL;
+  }
   int rc = ready ? zlua_socket_check_process(socket)
                  : zlua_address_start(socket->context);
   if (rc == 0 && begins) {
@@ -485,6 +488,7 @@ static int call_with_address(lua_State *L, zlua_socket *socket,
     return rc;
   }
   while ((rc = act(socket->zmq, address)) < 0 && zmq_errno() == EINTR) {
+    zlua_socket_touch(socket); /* the hook may raise */
     zlua_let_hooks_run(L);
   }
   int error = rc < 0 ? -zmq_errno() : 0;
@@ -583,7 +587,7 @@ typedef struct attempt {
   int flags;
   int option; /* ZMQ_SNDTIMEO or ZMQ_RCVTIMEO */
   short events;
-  int64_t started;
+  int64_t started_ns;
 } attempt;
 
 static attempt begin(int flags, int option) {
@@ -591,8 +595,17 @@ static attempt begin(int flags, int option) {
       .flags = flags,
       .option = option,
       .events = option == ZMQ_SNDTIMEO ? ZMQ_POLLOUT : ZMQ_POLLIN,
-      .started = flags & ZMQ_DONTWAIT ? 0 : zlua_milliseconds_now(),
+      .started_ns = flags & ZMQ_DONTWAIT ? 0 : zlua_monotonic_ns(),
   };
+}
+
+/* After a receive or send that may have changed readiness silently. */
+static void after_operation(const zlua_socket *socket) {
+  if (socket->type == ZMQ_REP || socket->type == ZMQ_REQ) {
+    zlua_socket_touch(socket);
+  } else {
+    zlua_socket_used(socket);
+  }
 }
 
 /* After EINTR: waits for what is left of the socket's time; what then is not
@@ -605,6 +618,7 @@ static int prepare_again(lua_State *L, const zlua_socket *socket, attempt *it) {
   if (rc < 0) {
     return rc;
   }
+  after_operation(socket); /* the hook may raise */
   zlua_let_hooks_run(L);
   if (!socket->zmq) {
     return -ENOTSOCK;
@@ -612,7 +626,8 @@ static int prepare_again(lua_State *L, const zlua_socket *socket, attempt *it) {
   (void)zmq_getsockopt(socket->zmq, it->option, &timeout, &size);
   if (timeout >= 0 && !(it->flags & ZMQ_DONTWAIT)) {
     zmq_pollitem_t item = {.socket = socket->zmq, .events = it->events};
-    (void)zlua_poll(L, &item, 1, zlua_time_left(it->started, timeout));
+    (void)zlua_poll_until(L, &item, 1,
+                          zlua_deadline_ns(it->started_ns, timeout));
     it->flags |= ZMQ_DONTWAIT;
   }
   return socket->zmq ? 0 : -ENOTSOCK;
@@ -632,15 +647,6 @@ static zlua_send_options check_send_options(lua_State *L, const char *method) {
     options.flags = zlua_check_flags(L, method, 2, 3);
   }
   return options;
-}
-
-/* After a receive or send that may have changed readiness silently. */
-static void after_operation(const zlua_socket *socket) {
-  if (socket->type == ZMQ_REP || socket->type == ZMQ_REQ) {
-    zlua_socket_touch(socket);
-  } else {
-    zlua_socket_used(socket);
-  }
 }
 
 /* A socket that conflates keeps one frame: of a message of several its peer
@@ -951,8 +957,9 @@ static int socket_poll(lua_State *L) {
     return zlua_fail(L, rc);
   }
   socket->looked = true;
+  zlua_socket_used(socket); /* before what may raise */
   rc = zlua_poll(L, &item, 1, timeout);
-  zlua_socket_used(socket);
+  zlua_socket_used(socket); /* a hook may have run the loop */
   if (rc < 0) {
     return zlua_fail(L, rc);
   }

@@ -375,7 +375,8 @@ static bool push_strings(lua_State *L, zl_frame *frames, size_t count) {
 static int send_few_strings(lua_State *L, zlua_stream *stream) {
   zl_frame frames[FEW_FRAMES];
   size_t count = zlua_rawlen(L, 2);
-  if (count == 0 || count > FEW_FRAMES || !push_strings(L, frames, count)) {
+  if (count == 0 || count > FEW_FRAMES || !push_strings(L, frames, count) ||
+      zlua_has_hole(L, 2, count)) {
     lua_settop(L, 2);
     return 0;
   }

@@ -187,7 +187,8 @@ local function make_send(raw_send)
   end
 end
 
--- Fills in the list's frames; false if one is no string.
+-- Fills in the list's frames; false if one is no string, or if something is behind them: the length
+-- of a list with a hole may be that of what comes before the hole.
 local function fill(list, count)
   for i = 1, count do
     local data = list[i]
@@ -196,7 +197,7 @@ local function fill(list, count)
     end
     frames[i - 1], sizes[i - 1] = data, #data
   end
-  return true
+  return next(list, count) == nil
 end
 
 local function send_multipart(self, list, options, ...)

@@ -202,6 +202,40 @@ describe("zmq.Poller", function()
     assert.same(expected, poller:poll(0))
   end))
 
+  it("refuses what is no entry of its own", test(function(t)
+    local core = require("zmqloop.core")
+    local poller = zmq.Poller()
+    for _, bad in ipairs{"x", 7, true, {}, {"x", IN}, {t:socket("PULL"), 1000}, {1, IN, 2^40},
+        {1, IN, -1}, {1, IN, "x"}} do
+      poller.entries[1] = bad
+      assert.is_false(pcall(poller.poll, poller, 0))
+    end
+    assert.is_false(pcall(core.poll_items, {nil, {}}, 0))
+    assert.is_false(pcall(core.poll_items))
+  end))
+
+  it("does not end before its time, though libzmq is woken meanwhile", test(function(t)
+    for i = 1, 40 do
+      local pull, push = t:socket("PULL"), t:socket("PUSH")
+      local endpoint = t:bind(pull, "tcp")
+      local poller = zmq.Poller()
+      poller:register(pull, IN)
+      push:connect(endpoint) -- which is heard of in the wait
+      local started = t.loop:time()
+      if i % 2 == 0 then pull:poll(5) else poller:poll(5) end
+      assert.is_true(t.loop:time() - started >= 0.005)
+      pull:close()
+      push:close()
+    end
+  end))
+
+  it("takes no number of a descriptor for another one", test(function()
+    local poller = zmq.Poller()
+    helper.raises("bad argument #1 to 'register'", poller.register, poller,
+      {fileno = function() return 2^32 end})
+    helper.raises("out of range", poller.register, poller, 2^32)
+  end))
+
   it("does not take the signal that a loop waits for", test(function(t)
     local pull, push = t:stream("PULL"), t:stream("PUSH")
     push:connect(t:bind(pull, "tcp"))

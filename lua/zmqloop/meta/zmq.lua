@@ -82,7 +82,7 @@ local Socket = {}
 ---@return string? name EADDRINUSE, EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ENODEV, ETERM, ...
 function Socket:bind(address) end
 
----Connects to an address; that nobody listens there yet is no failure. A multicast
+---Connects to an address, whose port, if it has one, is of 0 to 65535; that nobody listens there yet is no failure. A multicast
 ---address that this machine cannot open fails here (ENODEV, EPERM, EADDRINUSE).
 ---@param address string
 ---@return true? ok nil on failure
