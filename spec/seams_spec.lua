@@ -1,0 +1,71 @@
+-- Random programs that cross everything with everything: each act in each kind of callback,
+-- callbacks inside of callbacks, with signals, forks, cancellations, finalizers and short memory.
+-- Nothing may crash, hang, be lost, be told twice, or be left behind. See spec/seams/: contexts.lua
+-- is where acts are done, acts.lua what is done, oracle.lua what has to hold.
+--
+-- Environment: ZMQLOOP_SEAMS_SECONDS, how long, for each backend; with it the coverage is told.
+-- ZMQLOOP_SEED: runs the one program of that seed, which a failure tells.
+local helper = require("spec.helper")
+local test = helper.test
+
+local GIVEN_SECONDS = tonumber(os.getenv("ZMQLOOP_SEAMS_SECONDS"))
+local SECONDS = GIVEN_SECONDS or 1
+local SEED = tonumber(os.getenv("ZMQLOOP_SEED"))
+local BACKENDS = helper.backend and {helper.backend} or {"epoll", "poll"}
+
+local MOST_SECONDS = 60 -- of one program, on a busy machine
+local SHRINK_TRIES = 60
+
+local SOURCE = 'require("spec.seams.runner").main(...)'
+
+-- The output, and what of it tells of a fault; nil if all was well.
+local function run(t, backend, seed, seconds, dropped, limit)
+  local output, status = t:run_child(SOURCE, {backend, ("%d"):format(seed), seconds,
+    table.concat(dropped, ",")}, limit)
+  if status == 0 and output:find("ended well\n$") then return output end
+  return output, ("status %d: %s"):format(status, output:match(".*seed %d+\n(.-)$") or output)
+end
+
+-- What two failures of one fault have in common.
+local function kind_of(fault)
+  return fault:match("^[^\n]*"):gsub("%d+", "N"):sub(1, 40)
+end
+
+-- Leaves out what can be left out, one statement after the other.
+local function shrink(t, backend, seed, fault)
+  local kind, dropped = kind_of(fault), {}
+  for number = 1, SHRINK_TRIES do
+    dropped[#dropped + 1] = number
+    local _, still = run(t, backend, seed, 0, dropped, 10)
+    if still and kind_of(still) == kind then fault = still else dropped[#dropped] = nil end
+  end
+  return fault
+end
+
+local function fail(t, backend, seed, fault)
+  error(("ZMQLOOP_SEED=%d ZMQLOOP_BACKEND=%s: %s\n\nand without what can be left out: %s"):format(
+    seed, backend, fault, shrink(t, backend, seed, fault)), 0)
+end
+
+describe("random programs", function()
+  after_each(helper.cleanup)
+
+  for _, backend in ipairs(BACKENDS) do
+    it("cross each act with each kind of callback, and leave nothing behind: " .. backend,
+      test(function(t)
+        local seed = SEED or (os.time() * 7919 + math.floor(os.clock() * 1e6)) % 2147000000
+        local output, fault = run(t, backend, seed, SEED and 0 or SECONDS, {},
+          SECONDS + MOST_SECONDS)
+        if fault then
+          local last
+          for found in output:gmatch("seed (%d+)\n") do last = tonumber(found) end
+          fail(t, backend, last or seed, fault)
+        end
+        if GIVEN_SECONDS then
+          print(("note: seams, %s, from seed %d: %s"):format(backend, seed,
+            output:match("ran [^\n]*")))
+          for pair in output:gmatch("missed ([^\n]*)") do print("  never run: " .. pair) end
+        end
+      end))
+  end
+end)
