@@ -97,14 +97,16 @@ describe("the queue of a ZMQStream", function()
           push:send_multipart(frames)
         end
       end
-      refuse()
-      collectgarbage()
-      collectgarbage("stop")
-      local before = collectgarbage("count")
-      refuse()
-      local after = collectgarbage("count")
-      collectgarbage("restart")
-      assert.is_true(after - before < 1, ("%g KiB"):format(after - before))
+      local garbage, rounds = nil, 0
+      repeat -- LuaJIT's compiler makes some as well, until it has done with it
+        collectgarbage()
+        collectgarbage("stop")
+        local before = collectgarbage("count")
+        refuse()
+        garbage, rounds = collectgarbage("count") - before, rounds + 1
+        collectgarbage("restart")
+      until garbage < 1 or rounds == 20
+      assert.is_true(garbage < 1, ("%g KiB"):format(garbage))
       assert.equal(1, push:close())
     end))
 
