@@ -140,6 +140,10 @@ function Future:set_result(...)
   return true
 end
 
+-- loop -> function to be called with a future that has failed: for tests, which want to hear of
+-- errors at which nobody looks.
+local watchers = setmetatable({}, {__mode = "k"})
+
 -- Finishes it with an error and its trace.
 local function fail(self, err, text)
   self[1], self.trace = err, text
@@ -151,6 +155,9 @@ local function fail(self, err, text)
     seen = false,
   })
   finish(self, "error")
+  if watchers[self.loop] then
+    watchers[self.loop](self)
+  end
 end
 
 --- Finishes it with an error, any value but nil. Results as set_result(). An error at which nobody
@@ -299,6 +306,9 @@ core.future_module = setmetatable({
   is_future = is_future,
   succeed = succeed,
   fail = fail,
+
+  -- For zmqloop.testing.
+  watch_failures = function(loop, fn) watchers[loop] = fn end,
   finish = finish,
 }, {
   __index = function(_, name)

@@ -101,7 +101,9 @@ function Test.new(class, options)
   local test = setmetatable({
     options = options or {},
     open = {}, -- what keep() was given
-    tasks = {}, -- all of the loop
+    tasks = {}, -- all of the loop that have not failed
+    failures = setmetatable({}, {__mode = "v"}), -- futures of the loop that have
+    failed_count = 0, -- how many there have been
     expected = {}, -- what expect_log() expects
     body = nil, -- the task that it is
     source = nil, -- where its function begins
@@ -140,6 +142,28 @@ function Test:note_tasks()
   end
   self.loop.spawn = function(...) return note(IOLoop.spawn(...)) end
   task.watch_callbacks(self.loop, note)
+  future.watch_failures(self.loop, function(failed) self:note_failure(failed) end)
+end
+
+-- An error is reported when nobody can look at it any more. That is found out as soon as those who
+-- wait for it have had their turn.
+function Test:note_failure(failed)
+  for i = #self.tasks, 1, -1 do
+    if self.tasks[i] == failed then
+      table.remove(self.tasks, i)
+      break
+    end
+  end
+  local place = self.failed_count + 1
+  self.failed_count = place
+  self.failures[place] = failed
+  if self.loop:running() then
+    self.loop:add_callback(function()
+      if self.failures[place] and self.failures[place].failure then
+        collectgarbage()
+      end
+    end)
+  end
 end
 
 -- Only the first error is that of the test.
@@ -189,7 +213,13 @@ end
 --- Has it closed after the test, before it is looked at what is left open, by its method close() or
 -- the one that is named, as "stop"; the last one first. Returns it.
 function Test:keep(object, method)
-  self.open[#self.open + 1] = {object, method or "close"}
+  method = method or "close"
+  local found, closer = pcall(function() return object[method] end)
+  if not found or not core.is_callable(closer) then
+    misuse(("bad argument #1 to 'keep' (object with a method '%s' expected, got %s)"):format(method,
+      type(object)))
+  end
+  self.open[#self.open + 1] = {object, method}
   return object
 end
 
@@ -225,6 +255,7 @@ function Test:close()
     loop.spawn = nil
     loop:on_error(nil)
     task.watch_callbacks(loop, nil)
+    future.watch_failures(loop, nil)
   elseif loop then
     loop:close(true)
   end
@@ -394,12 +425,13 @@ function Test:open_tasks()
   return list
 end
 
--- Errors of tasks at which nobody has looked are reported when those are collected, which the
--- test has kept from happening.
-function Test:report_tasks()
-  for _, other in ipairs(self.tasks) do
-    local failure = other.failure
-    if failure then
+-- Errors at which nobody has looked, of tasks and futures that somebody still has.
+function Test:report_failures()
+  for i = 1, self.failed_count do
+    local other = self.failures[i]
+    local failure = other and other.failure
+    if failure and not failure.seen then
+      failure.seen = true
       self:handle_error(failure.callback, other:error(), failure.traceback)
     end
   end
@@ -520,7 +552,7 @@ end
 function Test:finish()
   self:close_kept()
   self:let_monitors_end()
-  self:report_tasks()
+  self:report_failures()
   self:complain_of_open(self:left_open())
   for _, open in ipairs(self:open_tasks()) do
     open:cancel()
