@@ -585,7 +585,7 @@ describe("Ctrl-C", function()
       -- nothing; a second try does not hit that moment again.
       local output, status
       for _ = 1, 3 do
-        local child = t:child(source, nil, 10)
+        local child = t:child(source, nil, 20)
         assert.equal("ready", child:line())
         if not name:find("busy") then child:wait_asleep() end
         child:kill("INT")
