@@ -372,8 +372,18 @@ static zlua_calls *calls_of(lua_State *L) {
   return calls;
 }
 
-/* calling_loop(coroutine) -> the loop, its callback and the number of the call,
- * if the coroutine is one in which a loop calls, and else nil */
+/* How many callbacks of the loop have been called: in one call there may be
+ * several. */
+static lua_Number count_callbacks(const zlua_loop *loop) {
+  zl_stats stats = {0};
+  if (loop->core) {
+    zl_loop_stats(loop->core, &stats);
+  }
+  return (lua_Number)(stats.callbacks + stats.timers + stats.messages_in);
+}
+
+/* calling_loop(coroutine) -> the loop, its callback, the number of the call and
+ * count_callbacks(), if the coroutine is one in which a loop calls, else nil */
 static int calling_loop(lua_State *L) {
   const zlua_calls *calls = calls_of(L);
   if (!calls->runner || calls->runner != lua_tothread(L, 1)) {
@@ -384,7 +394,8 @@ static int calling_loop(lua_State *L) {
   lua_rawgeti(loop->L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CALLBACK);
   lua_xmove(loop->L, L, 2);
   lua_pushnumber(L, calls->serial);
-  return 3;
+  lua_pushnumber(L, count_callbacks(loop));
+  return 4;
 }
 
 /* call_serial() -> the number of the call of a loop that runs; 0: none does */

@@ -363,6 +363,16 @@ static int loop_close(lua_State *L) {
   return 0;
 }
 
+/* for __close, which is given the error too: the method, which may be the
+ * user's */
+static int loop_scope_close(lua_State *L) {
+  lua_settop(L, 1);
+  lua_getfield(L, 1, "close");
+  lua_insert(L, 1);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
 static int loop_gc(lua_State *L) {
   zlua_loop *loop = zlua_test_object(L, 1, &zlua_class_loop);
   if (loop && loop->core && !loop->L) {
@@ -730,7 +740,7 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg metamethods[] = {
     {"__gc", loop_gc},
-    {"__close", loop_close},
+    {"__close", loop_scope_close},
     {"__tostring", loop_tostring},
     {NULL, NULL},
 };

@@ -792,6 +792,7 @@ static const luaL_Reg metamethods[] = {
 static const luaL_Reg functions[] = {
     {"on_stream_room", on_stream_room},
     {"stream_receiver", zlua_stream_receiver},
+    {"deliver_stream", zlua_stream_deliver},
     {"stream_token", zlua_stream_token},
     {"unsend", zlua_stream_unsend},
     {"new_stream", new_stream},

@@ -99,6 +99,7 @@ void zlua_stream_check_callback(lua_State *L, const char *method);
 
 /* stream_recv.c */
 int zlua_stream_receiver(lua_State *L);
+int zlua_stream_deliver(lua_State *L);
 void zlua_stream_make_room(lua_State *L);
 extern const luaL_Reg zlua_stream_recv_methods[];
 

@@ -342,6 +342,15 @@ static int set_paused(lua_State *L, const char *method, bool paused) {
   return 0;
 }
 
+/* deliver_stream(stream, fn or nil): as on_recv_stream(), but what is paused
+ * stays so. */
+int zlua_stream_deliver(lua_State *L) {
+  bool paused = zlua_stream_check(L, "recv")->paused;
+  lua_settop(L, 2);
+  (void)set_on_recv(L, "recv", true);
+  return set_paused(L, "recv", paused);
+}
+
 static int stream_pause(lua_State *L) {
   return set_paused(L, "pause", true);
 }

@@ -21,6 +21,7 @@ local CANCELLED = "ECANCELED: cancelled"
 
 local Future = {}
 Future.__index = Future
+Future.future_class = Future -- by which is_future() knows one
 Future.__name = "zmqloop.Future"
 
 -- ---- errors that nobody has looked at --------------------------------------------------------
@@ -53,13 +54,22 @@ end
 
 local failure_class = {__gc = report}
 
--- What is collected with a failed future, and then tells. Before 5.2 tables have no finalizers.
-local function new_failure(failure)
-  local newproxy = rawget(_G, "newproxy")
+local newproxy = rawget(_G, "newproxy") -- where tables have no finalizers
+
+--- An object that calls fn() when it is collected, or leaves its scope as a variable <close>.
+local function guard(fn)
   if newproxy then
     local proxy = newproxy(true)
-    getmetatable(proxy).__gc = function() report(failure) end
-    failure.proxy = proxy
+    getmetatable(proxy).__gc = fn
+    return proxy
+  end
+  return setmetatable({}, {__gc = fn, __close = fn})
+end
+
+-- What is collected with a failed future, and then tells. Before 5.2 tables have no finalizers.
+local function new_failure(failure)
+  if newproxy then
+    failure.proxy = guard(function() report(failure) end)
     return failure
   end
   return setmetatable(failure, failure_class)
@@ -81,7 +91,7 @@ function Future.new(loop)
     loop = loop or IOLoop.current(),
     state = nil, -- "result", "error" or "cancelled" when done; nil: pending
     n = 0, -- how many results there are, in [1] to [n]; one error is in [1]
-    callbacks = nil, -- what to call when it is done, in threes: loop, function, task or false
+    callbacks = nil, -- what to call when it is done, in threes: see subscribe()
     vacant = nil, -- how many of these have no function any more
     trace = nil, -- of its error: where that was raised, and through which tasks it came
     failure = nil, -- who reports an error that nobody looks at
@@ -89,12 +99,14 @@ function Future.new(loop)
   }, Future)
 end
 
--- Calls fn(future), or for a task that waits fn(task, future), in the next iteration of the loop.
-local function notify(self, loop, fn, task)
-  if not fn or loop:closed() then
+-- Has one be told that it is done; see subscribe().
+local function notify(self, loop, fn, subscriber)
+  if not loop then
+    fn(subscriber, self)
+  elseif loop:closed() then
     return
-  elseif task then
-    loop:add_callback(fn, task, self)
+  elseif subscriber then
+    loop:add_callback(fn, subscriber, self)
   else
     loop:add_callback(fn, self)
   end
@@ -105,7 +117,9 @@ local function finish(self, state)
   self.state, self.callbacks = state, nil
   if callbacks then
     for i = 1, #callbacks, 3 do
-      notify(self, callbacks[i], callbacks[i + 1], callbacks[i + 2])
+      if callbacks[i + 1] then
+        notify(self, callbacks[i], callbacks[i + 1], callbacks[i + 2])
+      end
     end
   end
 end
@@ -118,6 +132,9 @@ local function check_pending(self)
 end
 
 local function succeed(self, ...)
+  if self.state then
+    return
+  end
   local n = select("#", ...)
   if n == 1 then
     self[1] = ...
@@ -144,20 +161,27 @@ end
 -- errors at which nobody looks.
 local watchers = setmetatable({}, {__mode = "k"})
 
--- Finishes it with an error and its trace.
+-- Finishes it with an error and its trace. Returns false if a finalizer has finished it while that
+-- was put together.
 local function fail(self, err, text)
-  self[1], self.trace = err, text
-  self.failure = new_failure({
+  local failure = {
     loop = self.loop,
     callback = self,
     err = err,
     traceback = text,
-    seen = false,
-  })
+    seen = true,
+  }
+  new_failure(failure)
+  if self.state then
+    return false
+  end
+  failure.seen = false
+  self[1], self.trace, self.failure = err, text, failure
   finish(self, "error")
   if watchers[self.loop] then
     watchers[self.loop](self)
   end
+  return true
 end
 
 --- Finishes it with an error, any value but nil. Results as set_result(). An error at which nobody
@@ -171,20 +195,45 @@ function Future:set_error(err)
   end
   local where = core.where():match("^(.+): $")
   local text = trace.describe(err)
-  fail(self, err, where and ("%s\nset by set_error() at %s"):format(text, where) or text)
-  return true
+  return fail(self, err, where and ("%s\nset by set_error() at %s"):format(text, where) or text)
 end
 
---- Gives it up: who waits gets CANCELLED raised. Returns false if it was done already.
-function Future:cancel()
-  if self.state then
-    return false
-  end
+-- Cancels this one, which is pending. Returns a future whose end ends it, which is to be cancelled
+-- in its place; more of them it puts on the stack `pending`.
+function Future:give_up()
   local on_cancel = self.on_cancel
   finish(self, "cancelled")
   if on_cancel then
     on_cancel(self)
   end
+end
+
+-- It waits in a circle, which no cancelling of what it awaits would end.
+function Future.break_circle() end
+
+--- Gives it up: who waits gets CANCELLED raised. Returns false if it was done already.
+-- (Not by recursion: more tasks may await each other in a row than calls can be nested.)
+function Future:cancel()
+  if self.state then
+    return false
+  end
+  local cancel, pending, seen = Future.cancel, {}, {}
+  if self.state then -- by a finalizer
+    return false
+  end
+  local each = self
+  repeat
+    local after
+    if seen[each] then
+      each:break_circle()
+    elseif each ~= self and each.cancel ~= cancel then
+      each:cancel() -- of a user's class
+    elseif not each.state then
+      seen[each] = true
+      after = each:give_up(pending)
+    end
+    each = after or table.remove(pending)
+  until not each
   return true
 end
 
@@ -244,35 +293,51 @@ function Future:add_done_callback(fn)
   self:subscribe(self.loop, fn, false)
 end
 
--- Adds a subscription: the loop is to call fn(future), or for a task that waits fn(task, future).
-function Future:subscribe(loop, fn, task)
+-- Adds a subscription: when it is done, the loop is to call fn(future) in its next iteration, or
+-- fn(subscriber, future), if there is a subscriber: a table with a field `place`, by which it can
+-- unsubscribe(). With false as the loop that is called at once, by whoever finishes the future; so
+-- it must not call strangers.
+function Future:subscribe(loop, fn, subscriber)
+  -- Made first: a finalizer that runs then may finish it.
+  local made = not self.callbacks and {} or nil
   if self.state then
-    return notify(self, loop, fn, task)
+    return notify(self, loop, fn, subscriber)
   end
-  local callbacks = self.callbacks or {}
+  local callbacks = self.callbacks or made
   local last = #callbacks
-  callbacks[last + 1], callbacks[last + 2], callbacks[last + 3] = loop, fn, task
+  callbacks[last + 1], callbacks[last + 2], callbacks[last + 3] = loop, fn, subscriber
   self.callbacks = callbacks
-  if task then
-    task.place = last + 3
+  if subscriber then
+    subscriber.place = last + 3
   end
 end
 
 -- Leaves out what was taken back.
 local function compact(self)
+  local kept, last = {}, 0
   local callbacks = self.callbacks
-  self.callbacks, self.vacant = nil, 0
-  for i = 1, #callbacks, 3 do
+  for i = 1, callbacks and #callbacks or 0, 3 do
+    local subscriber = callbacks[i + 2]
     if callbacks[i + 1] then
-      self:subscribe(callbacks[i], callbacks[i + 1], callbacks[i + 2])
+      kept[last + 1], kept[last + 2], kept[last + 3] = callbacks[i], callbacks[i + 1], subscriber
+      last = last + 3
+      if subscriber then
+        subscriber.place = last
+      end
     end
+  end
+  if callbacks then
+    self.callbacks, self.vacant = kept, 0
   end
 end
 
--- The task waits no longer. Its place stays until half of all are vacant: each of thousands that
--- give up costs the same.
-function Future:unsubscribe(task)
-  local callbacks, place = self.callbacks, task.place
+-- The subscriber is told no more. Its place stays until half of all are vacant: each of thousands
+-- that give up costs the same.
+function Future:unsubscribe(subscriber)
+  local callbacks, place = self.callbacks, subscriber.place
+  if not callbacks or callbacks[place] ~= subscriber then
+    return -- it is done
+  end
   callbacks[place - 1], callbacks[place] = false, false
   self.vacant = (self.vacant or 0) + 1
   if 6 * self.vacant > #callbacks then
@@ -288,7 +353,7 @@ setmetatable(Future, {__call = function(_, loop) return Future.new(loop) end})
 
 --- Whether the value is a Future or a Task.
 local function is_future(value)
-  return type(value) == "table" and value.subscribe == Future.subscribe
+  return type(value) == "table" and rawequal(value.future_class, Future)
 end
 
 -- What tasks wait with is found here too; those modules need this one.
@@ -306,10 +371,11 @@ core.future_module = setmetatable({
   is_future = is_future,
   succeed = succeed,
   fail = fail,
+  finish = finish,
+  guard = guard,
 
   -- For zmqloop.testing.
   watch_failures = function(loop, fn) watchers[loop] = fn end,
-  finish = finish,
 }, {
   __index = function(_, name)
     return elsewhere[name] and require("zmqloop." .. elsewhere[name])[name]

@@ -13,7 +13,7 @@ local zmq = require("zmqloop.zmq")
 
 local misuse = core.misuse
 local IOLoop, Watch, HELD = core.IOLoop, watch.Watch, watch.HELD
-local can_wait, current_task, is_outside = task.can_wait, task.current_task, task.is_outside
+local can_wait, current_task, is_outside = task.can_wait, task.task_to_suspend, task.is_outside
 local who_runs, is_held = task.who_runs, begun.is_held
 local plain = core.Socket
 local plain_recv_multipart = plain.recv_multipart

@@ -207,14 +207,19 @@ function IOLoop.close_fd(_, object)
   end
 end
 
---- Closes the loop: timers, handlers and callbacks are forgotten, streams are closed.
+--- Closes the loop: timers, handlers and callbacks are forgotten, streams are closed. Before that,
+-- tasks that wait have CANCELLED raised where they do, and can clean up, but not wait again.
 -- With all_fds also closes what was registered: objects by their own close method, numbers as
 -- descriptors, streams with their sockets. Raises inside a callback of this loop, and, when all
 -- else is done, the first error of a close method. Closing twice is silent.
 function IOLoop:close(all_fds)
   local failed, failure = false, nil
-  if all_fds and not self:closed() and not self:running() then
-    for _, object in ipairs(core.loop_objects(self)) do
+  if not self:closed() and not self:running() then
+    local objects = all_fds and core.loop_objects(self) or {}
+    if core.task_module then
+      core.task_module.end_tasks(self) -- they may have been who had them registered
+    end
+    for _, object in ipairs(objects) do
       local ok, err = pcall(self.close_fd, self, object)
       if not ok and not failed then
         failed, failure = true, err
@@ -225,6 +230,18 @@ function IOLoop:close(all_fds)
   if failed then
     error(failure, 0)
   end
+end
+
+-- ---- running ---------------------------------------------------------------------------------
+
+local run = IOLoop.run
+
+--- As start(), and returns as well when nothing is left to wait for: no callback, no timeout, no
+-- handler, no stream that receives or sends. Returns true, and how many tasks of the loop have not
+-- ended: they wait for what nothing on this loop will bring.
+function IOLoop:run()
+  local ended = run(self)
+  return ended, core.task_module and core.task_module.count_tasks(self) or 0
 end
 
 -- ---- inside another loop --------------------------------------------------------------------

@@ -28,10 +28,9 @@ local Event = new_class("Event")
 
 --- Makes an event, which is not set.
 function Event.new()
-  return setmetatable({
-    on = false,
-    line = Waiters.new(), -- empty while it is on
-  }, Event)
+  local event = setmetatable({on = false}, Event)
+  event.line = Waiters.new(nil, event, event.is_set) -- empty while it is on
+  return event
 end
 
 --- Whether it is set.
@@ -67,15 +66,23 @@ end
 
 local Condition = new_class("Condition")
 
+-- Was somebody to be woken, while nobody was there, since the waiter came?
+local function was_missed(self, waiter)
+  return waiter.a ~= self.missed
+end
+
 --- Makes a condition: where tasks wait until another one tells them that something has changed.
 function Condition.new()
-  return setmetatable({line = Waiters.new()}, Condition)
+  local condition = setmetatable({missed = 0}, Condition) -- notifications that nobody has got
+  condition.line = Waiters.new(nil, condition, was_missed)
+  return condition
 end
 
 --- Waits until notified, at most `timeout` seconds. Returns true, or false, message, "ETIMEDOUT".
 function Condition:wait(timeout)
+  local missed = self.missed
   local waiting = begin_wait("wait", 1, timeout)
-  if waiting and self.line:wait(waiting, timeout) then
+  if waiting and self.line:wait(waiting, timeout, nil, missed) then
     return true
   end
   return false, select(2, timed_out(timeout))
@@ -89,6 +96,7 @@ function Condition:notify(n)
   end
   for _ = 1, n or 1 do
     if not self.line:wake(self.notify, self) then
+      self.missed = self.missed + 1
       return
     end
   end
@@ -97,6 +105,7 @@ end
 --- Wakes all tasks that wait.
 function Condition:notify_all()
   self.line:wake_all()
+  self.missed = self.missed + 1
 end
 
 function Condition:__tostring()
@@ -107,6 +116,15 @@ end
 
 local Semaphore = new_class("Semaphore")
 
+-- acquire() without waiting: whether it was had.
+local function take_free(self)
+  if self.free > 0 then
+    self.free = self.free - 1
+    return true
+  end
+  return false
+end
+
 local function new_semaphore(class, value)
   if value == nil then
     value = 1
@@ -114,11 +132,13 @@ local function new_semaphore(class, value)
     misuse(("bad argument #1 to '%s' (integer not below 0 expected, got %s)"):format(
       class.__name:match("%w+$"), type(value) == "number" and tostring(value) or type(value)))
   end
-  return setmetatable({
+  local semaphore = setmetatable({
     free = value, -- how often it can be acquired at once; 0 while someone waits
     most = nil, -- of a bounded one: what free may become
-    line = Waiters.new(),
+    line = nil,
   }, class)
+  semaphore.line = Waiters.new(nil, semaphore, take_free)
+  return semaphore
 end
 
 --- Makes a semaphore that can be acquired `value` times at once, by default once.
@@ -128,11 +148,7 @@ end
 
 -- acquire() for begin_wait()'s task, or without waiting if that is nil: whether it was had.
 function Semaphore:take(waiting, timeout)
-  if self.free > 0 then
-    self.free = self.free - 1
-    return true
-  end
-  return waiting ~= nil and self.line:wait(waiting, timeout)
+  return take_free(self) or waiting ~= nil and self.line:wait(waiting, timeout)
 end
 
 --- Waits until there is one to be had, at most `timeout` seconds, and takes it. Returns true, or

@@ -5,34 +5,68 @@ local tasks = require("zmqloop.task")
 local waiters = require("zmqloop.waiters")
 
 local misuse = core.misuse
-local check_seconds, current_task = tasks.check_seconds, tasks.current_task
+local unpack = tasks.unpack
+local check_seconds, task_to_suspend = tasks.check_seconds, tasks.task_to_suspend
 local Waiters, timed_out = waiters.Waiters, waiters.timed_out
 
 local ZMQStream = core.ZMQStream
 local ENOTSOCK, ETERM = core.constants.ENOTSOCK, core.constants.ETERM
 
-local take_back
+local stop_delivery, take_back
 
 -- on_recv's function while tasks wait, and only then: what nobody waits for stays in the socket.
 local function deliver(self, frames)
   local receivers = self.waiting_.receivers
-  receivers:serve(frames)
-  if not receivers.first and not self:closed() and core.stream_receiver(self) == deliver then
-    ZMQStream.stop_on_recv(self)
+  if receivers:head() then
+    receivers:serve(frames)
+  else
+    self.waiting_.kept = frames -- the tasks that it was for are no more
+  end
+  stop_delivery(self)
+end
+
+local function is_delivering(self)
+  return not self:closed() and core.stream_receiver(self) == deliver
+end
+
+function stop_delivery(self)
+  if not self.waiting_.receivers.first and is_delivering(self) then
+    core.deliver_stream(self, nil)
   end
 end
 
-local function stop_delivery(self)
-  if not self.waiting_.receivers.first and not self:closed()
-    and core.stream_receiver(self) == deliver then
-    ZMQStream.stop_on_recv(self)
+local function check_no_callback(self)
+  local receiver = core.stream_receiver(self)
+  if receiver ~= nil and receiver ~= deliver then
+    misuse("recv: the stream has a callback, set by on_recv()")
+  end
+end
+
+local function start_delivery(self)
+  check_no_callback(self)
+  if not is_delivering(self) then
+    core.deliver_stream(self, deliver)
+  end
+  return true
+end
+
+-- Who waits in recv() has the messages till then.
+for _, method in ipairs{"on_recv", "on_recv_stream", "stop_on_recv"} do
+  local own = ZMQStream[method]
+  ZMQStream[method] = function(self, fn, ...)
+    local waiting = type(self) == "userdata" and self.waiting_
+    if not waiting or not waiting.receivers.first or self:closed() then
+      return own(self, fn, ...)
+    elseif fn ~= nil and method ~= "stop_on_recv" then
+      misuse(("%s: a task waits in recv()"):format(method))
+    end
   end
 end
 
 -- There is room in the queue.
 local function serve_senders(self)
   local senders = self.waiting_.senders
-  while senders.first do
+  while senders:head() do
     local waiter = senders.first
     local ok, sent, message, name = pcall(waiter.attempt, self, waiter.a, waiter.b)
     if not ok then
@@ -55,17 +89,31 @@ local function end_waits(self)
   end
 end
 
+-- Was there room since the waiter's message was refused?
+local function is_room_told(self, waiter)
+  return waiter.b.told ~= self.waiting_.told
+end
+
+local function is_reported(_, waiter)
+  return waiter.a.report ~= nil
+end
+
 -- Where tasks wait for the stream; made when the first one does.
 local function waiting_of(self)
   local waiting = self.waiting_
   if not waiting then
     waiting = {
-      receivers = Waiters.new(stop_delivery, self),
-      senders = Waiters.new(), -- for room in the queue
-      unreported = Waiters.new(take_back, self), -- for reports of messages, in their order
+      receivers = Waiters.new(stop_delivery, self, nil, start_delivery),
+      senders = Waiters.new(nil, self, is_room_told), -- for room in the queue
+      told = 0, -- how often there was room
+      kept = nil, -- a message that has come too late for those who waited
+      unreported = Waiters.new(take_back, self, is_reported), -- for reports, in their order
     }
     self.waiting_ = waiting
-    core.on_stream_room(self, function() serve_senders(self) end)
+    core.on_stream_room(self, function()
+      waiting.told = waiting.told + 1
+      serve_senders(self)
+    end)
     core.on_socket_closed(core.stream_socket(self), function()
       if not self.io_loop:closed() then
         self.io_loop:add_callback(end_waits, self)
@@ -77,7 +125,7 @@ end
 
 -- The task that runs, on the stream's loop.
 local function task_of(self, method)
-  local task = current_task(method)
+  local task = task_to_suspend(method)
   if task.loop ~= self.io_loop then
     misuse(("%s: the stream is on another loop than the task"):format(method))
   end
@@ -87,10 +135,15 @@ end
 -- What is there now, without waiting.
 local function take(self)
   local found
-  ZMQStream.on_recv(self, function(frames) found = frames end)
-  self:flush("r", 1)
-  if not self:closed() then
-    ZMQStream.stop_on_recv(self)
+  local function keep(_, frames) found = frames end
+  check_no_callback(self)
+  core.deliver_stream(self, keep)
+  local ok, err = pcall(self.flush, self, "r", 1)
+  if not self:closed() and core.stream_receiver(self) == keep then
+    core.deliver_stream(self, nil)
+  end
+  if not ok then
+    error(err, 0)
   end
   return found
 end
@@ -99,22 +152,22 @@ end
 -- waits for stay in the socket; those that wait are served first in, first out. After `timeout`
 -- seconds (nil: no limit) returns nil, "ETIMEDOUT: ...", "ETIMEDOUT"; 0 takes only what is there.
 -- When the stream is closed meanwhile returns nil, message, "ENOTSOCK", and "ETERM" when its
--- context ends. A task that is cancelled takes no message with it. Not together with on_recv().
+-- context ends. A task that is cancelled takes no message with it. A paused stream has none until
+-- resume(). Not together with on_recv(), which raises while somebody waits here.
 function ZMQStream:recv(timeout)
   check_seconds("recv", 1, timeout)
-  local receiver = core.stream_receiver(self)
-  if receiver ~= nil and receiver ~= deliver then
-    misuse("recv: the stream has a callback, set by on_recv()")
-  end
+  check_no_callback(self)
   local task = task_of(self, "recv")
-  local receivers = waiting_of(self).receivers
+  local waiting = waiting_of(self)
+  local receivers, kept = waiting.receivers, waiting.kept
+  if kept then
+    waiting.kept = nil
+    return kept
+  end
   local frames, message, name
   if timeout and timeout <= 0 then
     frames = not receivers.first and take(self)
   else
-    if not receiver then
-      ZMQStream.on_recv_stream(self, deliver)
-    end
     frames, message, name = receivers:wait(task, timeout)
   end
   if frames then
@@ -143,10 +196,13 @@ end
 local function attempt_to_send(self, message, sending)
   local send = type(message) == "table" and self.send_multipart or self.send
   local sent, text, name = send(self, message, {
-    callback = function(_, ...)
+    callback = function(_, sent, text, name)
       local unreported = self.waiting_.unreported
-      if unreported.first and unreported.first.a == sending then
-        unreported:serve(...)
+      local waiter = unreported:head()
+      if waiter and waiter.a == sending then
+        unreported:serve(sent, text, name)
+      else
+        sending.report = {sent, text, name}
       end
     end,
   })
@@ -160,14 +216,21 @@ end
 -- Hands the message to the stream, for which it waits while the queue is full. Returns true; nil,
 -- message, name; or false when the time is up.
 local function enqueue(self, task, message, timeout, sending)
-  local senders = self.waiting_.senders
-  if not senders.first then
-    local sent, text, name = attempt_to_send(self, message, sending)
-    if name ~= "EAGAIN" then
+  local waiting = self.waiting_
+  local senders = waiting.senders
+  repeat
+    sending.told = waiting.told
+    if not senders.first then
+      local sent, text, name = attempt_to_send(self, message, sending)
+      if name ~= "EAGAIN" then
+        return sent, text, name
+      end
+    end
+    local sent, text, name = senders:wait(task, timeout, attempt_to_send, message, sending)
+    if sent ~= true or sending.token then
       return sent, text, name
     end
-  end
-  return senders:wait(task, timeout, attempt_to_send, message, sending)
+  until false -- there was room meanwhile
 end
 
 -- How many messages in a row are sent without waiting: then others have their turn.
@@ -186,13 +249,21 @@ function ZMQStream:send_wait(message, timeout)
   check_seconds("send_wait", 2, timeout)
   local task, unreported = task_of(self, "send_wait"), waiting_of(self).unreported
   local deadline = timeout and self.io_loop:time() + timeout
-  local sending = {token = nil, taken_back = false}
+  local sending = {
+    token = nil, -- of the message in the queue
+    taken_back = false,
+    told = nil, -- how often there had been room when it was refused
+    report = nil, -- that has come before somebody waited for it
+  }
   local sent, text, name = enqueue(self, task, message, timeout, sending)
   at_once = self:queued() == 0 and at_once + 1 or 0
   if sent and (at_once == 0 or at_once > AT_ONCE_MOST) then
     at_once = 0
     local left = deadline and math.max(deadline - self.io_loop:time(), 0)
     sent, text, name = unreported:wait(task, left, nil, sending)
+    if sending.report then
+      sent, text, name = unpack(sending.report, 1, 3)
+    end
     if sent == false and not sending.taken_back then
       sent = true -- it had left already
     end

@@ -29,9 +29,24 @@ local make_traceback = debugging.traceback or function(_, text) return text or "
 local Task = setmetatable({}, {__index = Future})
 Task.__index = Task
 Task.__name = "zmqloop.Task"
+Task.n = 0
 
 -- The task whose coroutine runs now.
 local current
+
+-- Loop -> its tasks -> their numbers, in the order of their beginnings. Weak: a task that nothing
+-- can resume any more is garbage.
+local tasks_of, last_number = setmetatable({}, {__mode = "k"}), 0
+
+local function note_task(self)
+  local tasks = tasks_of[self.loop]
+  if not tasks then
+    tasks = setmetatable({}, {__mode = "k"})
+    tasks_of[self.loop] = tasks
+  end
+  last_number = last_number + 1
+  tasks[self] = last_number
+end
 
 -- ---- coroutines -----------------------------------------------------------------------------
 
@@ -47,8 +62,38 @@ local WOKEN, FAILED = {}, {}
 -- Coroutines that have returned. Making one is most of what a short task costs.
 local idle, idle_count, IDLE_MAX = {}, 0, 256
 
-local function serve(task, fn, ...)
-  succeed(task, fn(...))
+local close = rawget(coroutine, "close") -- from 5.4 on
+
+local serve, trace_here, end_failed
+if close then
+  -- Protected, so that variables <close> are closed in the coroutine, and may wait there.
+  -- Called for each error on the way out; the first one tells where it was raised.
+  local function note_trace(err)
+    if current and not rawequal(err, CANCELLED) and not current.noted_trace then
+      current.noted_trace = trace_here(current, err)
+    end
+    return err
+  end
+
+  local function ended(task, ok, ...)
+    if ok then
+      succeed(task, ...)
+    else
+      end_failed(task, (...), task.noted_trace)
+    end
+    task.noted_trace = nil
+    if not ok and current ~= task then
+      error((...), 0) -- for whoever has resumed it in our place
+    end
+  end
+
+  function serve(task, fn, ...)
+    ended(task, xpcall(fn, note_trace, ...))
+  end
+else
+  function serve(task, fn, ...)
+    succeed(task, fn(...))
+  end
 end
 
 -- While it is idle its stack keeps nothing of what it has served.
@@ -128,27 +173,67 @@ local function whole(co)
   return part_of[co] or co
 end
 
-local function passed(co, ok, ...)
+-- What to return for an error that has ended the coroutine co.
+local function handled(co, handler, err)
+  if not handler then
+    return false, err
+  elseif handler == debugging.traceback then
+    return false, handler(co, err)
+  end
+  return false, (select(2, pcall(handler, err, make_traceback(co, trace.describe(err)))))
+end
+
+local function passed(co, handler, ok, ...)
   if not ok then
-    return false, (...)
+    return handled(co, handler, (...))
   elseif coroutine.status(co) == "dead" then
     return true, ...
   elseif rawequal((...), TRIES) then
-    return passed(co, coroutine.resume(co, can_yield()))
+    return passed(co, handler, coroutine.resume(co, can_yield()))
   end
-  return passed(co, coroutine.resume(co, coroutine.yield(...)))
+  return passed(co, handler, coroutine.resume(co, coroutine.yield(...)))
+end
+
+-- xpcall(), or without a handler pcall(), that can be yielded across in 5.1.
+local function call_in_part(handler, fn, ...)
+  -- A C function cannot begin a coroutine in 5.1.
+  local co = coroutine.create(function(...) return fn(...) end)
+  part_of[co] = whole(coroutine.running())
+  return passed(co, handler, coroutine.resume(co, ...))
 end
 
 --- pcall() that can be yielded across in all versions of Lua: in 5.1 its own, else the language's.
-local function protected_call(fn, ...)
-  local outer = coroutine.running()
-  if not outer then
-    return pcall(fn, ...)
+local portable_pcall = pcall
+if IS_5_1 then
+  portable_pcall = function(fn, ...)
+    if not coroutine.running() then
+      return pcall(fn, ...)
+    end
+    return call_in_part(nil, fn, ...)
   end
-  -- A C function cannot begin a coroutine in 5.1.
-  local co = coroutine.create(function(...) return fn(...) end)
-  part_of[co] = whole(outer)
-  return passed(co, coroutine.resume(co, ...))
+end
+
+--- xpcall() that can be yielded across in all versions of Lua, and takes arguments for fn. Calls
+-- handler(err, traceback) for an error, with the traceback of where it was raised; or, where that
+-- is debug.traceback itself, handler(err). Returns true and what fn has returned, or false and what
+-- the handler has returned.
+local function portable_xpcall(fn, handler, ...)
+  if not core.is_callable(handler) then
+    misuse(("bad argument #2 to 'xpcall' (function or callable expected, got %s)"):format(
+      type(handler)))
+  end
+  if IS_5_1 and coroutine.running() then
+    return call_in_part(handler, fn, ...)
+  end
+  local handle = handler
+  if handler ~= debugging.traceback then
+    handle = function(err) return handler(err, make_traceback(trace.describe(err), 2)) end
+  end
+  if IS_5_1 then -- which takes no arguments
+    local n, arguments = select("#", ...), {...}
+    return xpcall(function() return fn(unpack(arguments, 1, n)) end, handle)
+  end
+  return xpcall(fn, handle, ...)
 end
 
 -- The coroutine that runs, as its task knows it.
@@ -179,8 +264,6 @@ local function is_cancelled(err)
   return text == CANCELLED
 end
 
-local close = rawget(coroutine, "close") -- from 5.4 on
-
 local function explain(err)
   if err == nil then
     return "(error object is a nil value)"
@@ -196,14 +279,24 @@ local function label(self)
     core.source_of(self.fn) or "a function of C")
 end
 
--- The trace of an error that has ended the task: it was raised here, or has come from what the task
--- awaited.
-local function trace_of(self, err)
+-- The trace of an error that has ended the task, if it has come from what the task awaited.
+local function trace_of_awaited(self, err)
   local text, co = trace.of(err)
   if text and (not co or whole(co) == self.coroutine) then
     return trace.longer(text, self.coroutine, label(self))
   end
-  return trace.new(self.coroutine, err, label(self))
+end
+
+-- The trace of an error that has ended the task.
+local function trace_of(self, err)
+  return trace_of_awaited(self, err) or trace.new(self.coroutine, err, label(self))
+end
+
+-- The same in a message handler, while the stack is as it was when the error was raised.
+function trace_here(self, err)
+  local text = trace_of_awaited(self, err)
+    or trace.with_label(make_traceback(trace.describe(err), 3), label(self))
+  return text
 end
 
 -- Closes the coroutine, which an error has ended, with its variables, of which one may fail.
@@ -221,14 +314,19 @@ local function close_failed(self, err)
   return err, text
 end
 
-local function failed(self, err)
-  local text
-  err, text = close_failed(self, err)
-  if is_cancelled(err) then
+function end_failed(self, err, text)
+  err = explain(err)
+  if self.state then
+    return -- somebody else has resumed it, and has brought it to its end
+  elseif is_cancelled(err) then
     future.finish(self, "cancelled")
   else
-    future.fail(self, err, text)
+    future.fail(self, err, text or trace.describe(err))
   end
+end
+
+local function failed(self, err)
+  end_failed(self, close_failed(self, err))
 end
 
 local function returned(self)
@@ -248,18 +346,38 @@ end
 -- The number of a call whose callback waits -> its task. Weak: what is to wake it keeps it.
 local waiting_calls = setmetatable({}, {__mode = "v"})
 
+-- Coroutine -> the task that current_task() has told a callback that it is.
+local noted = setmetatable({}, {__mode = "kv"})
+
 -- The task that the running callback would be, or nil: what runs is no callback of a loop's.
 local function callback_task()
   local co = running()
-  local loop, callback, serial = core.calling_loop(co)
+  local loop, callback, serial, count = core.calling_loop(co)
+  local task = loop and noted[co]
+  if task and task.serial == serial and task.count == count then
+    return task
+  end
   return loop and setmetatable({
     loop = loop,
     fn = callback,
     serial = serial, -- of the call
+    count = count, -- of callbacks that it has called
     coroutine = co,
     is_callback = true,
-    n = 0,
   }, Task)
+end
+
+--- The task that runs now, which may be the callback of a loop: if it waits later on, this is the
+-- task that does. nil outside.
+local function current_task()
+  if current and running() == current.coroutine then
+    return current
+  end
+  local task = callback_task()
+  if task then
+    noted[task.coroutine] = task
+  end
+  return task or current
 end
 
 -- loop -> function to be called with such a task: for tests, which look for what is left open.
@@ -268,6 +386,7 @@ local watchers = setmetatable({}, {__mode = "k"})
 -- The callback of the task is about to wait.
 local function leave_loop(self)
   self.has_left = true
+  note_task(self)
   waiting_calls[self.serial] = self
   self.call = core.suspend_call(self.coroutine)
   if watchers[self.loop] then
@@ -288,6 +407,10 @@ local function callback_stepped(self, ok, err)
   else
     local text
     err, text = close_failed(self, err)
+    if self.is_ending and not is_cancelled(err) then
+      future.fail(self, err, text) -- the loop calls nobody any more
+      return
+    end
     future.finish(self, is_cancelled(err) and "cancelled" or "error")
     if self.state == "error" then
       self.loop:add_callback(core.callback_error, self.loop, self.fn, err, text)
@@ -318,6 +441,9 @@ local function stepped(self, before, ok, what)
 end
 
 function step(self, ...)
+  if self.state then
+    return -- somebody else has brought it to its end
+  end
   local before, loop = current, self.loop
   current = self
   if watched[loop] then
@@ -328,26 +454,59 @@ end
 
 local function begin(self, fn, ...)
   if not self.state then
-    self.coroutine = take_coroutine()
-    step(self, self, fn, ...)
+    local co = take_coroutine()
+    if not self.state then -- else a finalizer has cancelled it
+      self.coroutine = co
+      step(self, self, fn, ...)
+    end
   end
 end
 
 -- ---- waiting --------------------------------------------------------------------------------
 
+-- Who wakes tasks may do so in a finalizer, hence whenever something is allocated. So whoever waits
+-- allocates first, then looks whether there is still something to wait for, and then registers with
+-- what is to wake it. From there to the yield it may be woken, too: see wake_with().
+--
+-- While a task waits, `undo` is what takes its registration away, or false: there is nothing to be
+-- done, or `awaits` tells what.
+
+local function stop_timer(task)
+  if task.timer then
+    task.timer:cancel()
+    task.timer = nil
+  end
+end
+
+-- Nothing wakes the task any more that was to wake it.
+local function undo_wait(task)
+  local awaited, undo = task.awaits, task.undo
+  task.awaits, task.expired, task.undo = nil, nil, nil
+  if awaited then
+    awaited:unsubscribe(task)
+    stop_timer(task)
+  elseif undo then
+    undo(task)
+  end
+end
+
+local is_alive
+
 -- What the coroutine that waited gets from its resume.
-local function resumed(how, ...)
+local function resumed(task, how, ...)
   if rawequal(how, WOKEN) then
     return ...
   elseif rawequal(how, FAILED) then
     error((...), 0)
   end
+  undo_wait(task)
+  task.loop:add_callback(is_alive, task) -- it may have ended by then
   error("a task that waits is resumed by its loop, not by coroutine.resume()", 0)
 end
 
 --- The task that runs now, or the callback of a loop, for functions that suspend it; raises where
 -- there is none or where it cannot be suspended, and CANCELLED where it has cancelled itself.
-local function current_task(method)
+local function task_to_suspend(method)
   local task = current
   if not task or running() ~= task.coroutine then
     task = callback_task()
@@ -366,80 +525,108 @@ local function current_task(method)
   return task
 end
 
---- Suspends the task that runs, which current_task() has returned, until wake_with() or
--- fail_with(). cancel(task) has to undo whatever was to wake it. Returns what wake_with() was
--- given.
-local function suspend(task, cancel)
+--- Suspends the task that runs, which task_to_suspend() has returned, until wake_with() or
+-- fail_with(). undo(task), or where that is false the task's `awaits`, has to take away whatever
+-- was to wake it. Returns what wake_with() was given.
+local function suspend(task, undo)
   if task.is_callback and not task.has_left then
     leave_loop(task)
   end
-  task.undo = cancel
-  return resumed(yield(WAITS))
+  if not task.is_due then
+    task.undo = undo
+    if task.must_cancel then -- by a finalizer, since it was asked last
+      task.must_cancel = nil
+      task:cancel()
+    end
+  end
+  return resumed(task, yield(WAITS))
 end
 
---- Resumes a suspended task at once; from a callback of its loop.
-local function wake_with(task, ...)
+-- Its coroutine was closed by somebody else, who has got hold of it.
+local function end_closed(task)
+  undo_wait(task)
+  task.coroutine = nil
+  local err = "the coroutine of the task was closed, or resumed, by somebody else"
+  future.fail(task, err, err)
+  if task.call then
+    core.resume_call(task.call)
+  end
+end
+
+--- Whether the task that waits can still be woken; if not, it has ended.
+function is_alive(task)
+  if task.coroutine and status(task.coroutine) ~= "dead" then
+    return true
+  elseif not task.state then
+    end_closed(task)
+  end
+  return false
+end
+
+local function wake(task, how, ...)
   task.undo = nil
-  step(task, WOKEN, ...)
+  if status(task.coroutine) == "suspended" then
+    task.is_due = nil
+    step(task, how, ...)
+  elseif is_alive(task) then -- it is about to be suspended
+    task.is_due = true
+    task.loop:add_callback(wake, task, how, ...)
+  end
+end
+
+--- Resumes a suspended task at once; from a callback of its loop. One that is only about to be
+-- suspended is resumed in the next iteration.
+local function wake_with(task, ...)
+  wake(task, WOKEN, ...)
 end
 
 --- The same with an error, raised where it waits.
 local function fail_with(task, err)
-  task.undo = nil
-  step(task, FAILED, err)
+  wake(task, FAILED, err)
 end
 
 -- ---- awaiting futures -----------------------------------------------------------------------
-
-local function stop_timer(task)
-  if task.timer then
-    task.timer:cancel()
-    task.timer = nil
-  end
-end
-
--- Called by the loop when a future that the task awaits is done.
-local function wake(task, awaited)
-  if task.awaits ~= awaited then
-    return
-  end
-  task.awaits = nil
-  stop_timer(task)
-  if task.must_cancel then
-    task.must_cancel = nil
-    fail_with(task, CANCELLED)
-  else
-    wake_with(task)
-  end
-end
-
--- Cancelling a task cancels what it awaits, whose end then wakes it.
-local function cancel_awaited(self)
-  if not self.awaits:cancel() then
-    self.must_cancel = true -- done, and about to wake it
-  end
-end
 
 local function timed_out(seconds)
   return ("ETIMEDOUT: Operation timed out after %g seconds"):format(seconds)
 end
 
+-- Called by the loop when a future that the task awaits is done.
+local function awaited_is_done(task, awaited)
+  if task.awaits ~= awaited then
+    return
+  end
+  local expired = task.expired
+  task.awaits, task.expired = nil, nil
+  stop_timer(task)
+  if task.must_cancel then
+    task.must_cancel = nil
+    fail_with(task, CANCELLED)
+  elseif expired then
+    fail_with(task, timed_out(expired))
+  else
+    wake_with(task)
+  end
+end
+
+-- The time of the wait is over. What is cancelled with it may have to clean up: the wait ends when
+-- it has ended.
 local function expire(task, seconds, cancels)
   local awaited = task.awaits
   task.timer = nil
   if awaited.state then
     return -- it is about to wake
-  end
-  task.awaits = nil
-  awaited:unsubscribe(task)
-  if cancels then
+  elseif cancels then
+    task.expired = seconds
     awaited:cancel()
+  else
+    undo_wait(task)
+    fail_with(task, timed_out(seconds))
   end
-  fail_with(task, timed_out(seconds))
 end
 
 local function await(method, awaited, seconds, cancels)
-  local task = current_task(method)
+  local task = task_to_suspend(method)
   if awaited == task then
     misuse(("%s: a task cannot wait for itself"):format(method))
   end
@@ -447,8 +634,8 @@ local function await(method, awaited, seconds, cancels)
     task.timer = task.loop:call_later(seconds, expire, task, seconds, cancels)
   end
   task.awaits = awaited
-  awaited:subscribe(task.loop, wake, task)
-  suspend(task, cancel_awaited)
+  awaited:subscribe(task.loop, awaited_is_done, task)
+  suspend(task, false)
   return awaited:result()
 end
 
@@ -485,15 +672,16 @@ function IOLoop:spawn(fn, ...)
   if closed(self) then
     misuse("loop is closed")
   end
-  -- Besides: undo, which undoes its wait while it is suspended; awaits, the future it waits for,
-  -- and place, where that has it; timer, of its wait; must_cancel: CANCELLED is still to be raised.
+  -- Besides: undo, while it waits; awaits, the future it waits for, and place, where that has it;
+  -- timer, of its wait; expired, the seconds that this was to last, while what it awaits ends;
+  -- must_cancel: CANCELLED is still to be raised; is_due: it was woken before it was suspended.
   local task = setmetatable({
     loop = self,
     fn = fn,
     coroutine = nil, -- while it runs or is suspended
     state = nil,
-    n = 0,
   }, Task)
+  note_task(task)
   add_callback(self, begin, task, fn, ...)
   return task
 end
@@ -509,33 +697,42 @@ function Task.set_error()
 end
 
 local function raise_cancelled(self)
-  if self.must_cancel then
+  if self.must_cancel and self.undo == false then
     self.must_cancel = nil
     fail_with(self, CANCELLED)
   end
 end
 
+-- It is to have CANCELLED raised in the loop's next iteration.
+local function interrupt(self)
+  undo_wait(self)
+  self.must_cancel, self.undo = true, false
+  self.loop:add_callback(raise_cancelled, self)
+end
+
 --- Has CANCELLED raised where the task waits, or where it waits next. It can be caught; a task that
 -- lets it out is cancelled(). What the task awaits is cancelled as well; see shield(). Returns
 -- false if it was done already.
-function Task:cancel()
-  if self.state then
-    return false
-  end
+Task.cancel = Future.cancel
+
+-- Whoever cancels it has cancelled what it returns as well.
+function Task:give_up()
+  local awaited = self.awaits
   if not self.coroutine then -- not yet begun
     future.finish(self, "cancelled")
-  elseif self.awaits then
-    cancel_awaited(self)
-  else
-    self.must_cancel = true
-    if self.undo then
-      self.undo(self)
-      self.undo = nil
-      self.loop:add_callback(raise_cancelled, self)
+  elseif awaited and not awaited.state then
+    if self.expired then
+      self.must_cancel = true -- instead of the timeout
     end
+    return awaited
+  elseif awaited or self.undo == nil then -- about to wake, or at work
+    self.must_cancel = true
+  else
+    interrupt(self)
   end
-  return true
 end
+
+Task.break_circle = interrupt
 
 --- The stack of its coroutine, with the line where it waits; of one that has failed where its error
 -- was raised, and through which tasks it came; "" before it runs and after it has ended otherwise.
@@ -561,7 +758,7 @@ local function sleep(seconds)
     misuse("bad argument #1 to 'sleep' (number of seconds expected, got nil)")
   end
   check_seconds("sleep", 1, seconds)
-  local task = current_task("sleep")
+  local task = task_to_suspend("sleep")
   task.timer = task.loop:call_later(seconds, end_sleep, task)
   suspend(task, stop_timer)
 end
@@ -623,8 +820,8 @@ local function await_function(awaited, timeout)
   return await("await", awaited, timeout, false)
 end
 
---- Waits for the future at most so many seconds and returns its results; then cancels it and raises
--- "ETIMEDOUT: ...". Only inside a task.
+--- Waits for the future at most so many seconds and returns its results; then cancels it, and
+-- raises "ETIMEDOUT: ..." when it has ended. Only inside a task.
 local function with_timeout(seconds, awaited)
   if seconds == nil then
     misuse("bad argument #1 to 'with_timeout' (number of seconds expected, got nil)")
@@ -634,26 +831,83 @@ local function with_timeout(seconds, awaited)
   return await("with_timeout", awaited, seconds, true)
 end
 
--- The outcome of one future becomes that of another, unless that is done.
-local function copy_outcome(from, to)
-  if to.state then
+-- ---- shield() -----------------------------------------------------------------------------------
+
+-- A future with the outcome of its `inner` one. It is subscribed there while somebody waits for it,
+-- and no longer: what is asked without having waited takes the outcome over then.
+local Shield = setmetatable({}, {__index = Future})
+Shield.__index = Shield
+Shield.__name = "zmqloop.Future"
+
+local function take_over(self, inner)
+  if self.state or not inner:done() then
     return
-  elseif from.state == "error" then
-    future.fail(to, from:error(), from.trace)
-  elseif from.state == "cancelled" then
-    to:cancel()
+  elseif inner.state == "error" then
+    future.fail(self, inner:error(), inner.trace)
+  elseif inner.state == "cancelled" then
+    future.finish(self, "cancelled")
   else
-    to:set_result(from:result())
+    succeed(self, inner:result())
   end
+end
+
+local function inner_is_done(part, inner)
+  take_over(part.outer, inner)
+end
+
+-- What is asked about it is asked when it has taken over what there is.
+for _, method in ipairs{
+  "done", "cancelled", "result", "error", "cancel", "set_result", "set_error", "__tostring",
+} do
+  Shield[method] = function(self, ...)
+    take_over(self, self.inner)
+    return Future[method](self, ...)
+  end
+end
+
+-- As that of other futures.
+function Shield:subscribe(...)
+  if not self.part.place then
+    self.inner:subscribe(false, inner_is_done, self.part)
+  end
+  Future.subscribe(self, ...)
+  self.waiting = self.waiting + 1
+end
+
+local function stop_listening(self)
+  self.inner:unsubscribe(self.part)
+  self.part.place = nil
+end
+
+-- As that of other futures.
+function Shield:unsubscribe(subscriber)
+  Future.unsubscribe(self, subscriber)
+  self.waiting = self.waiting - 1
+  if self.waiting == 0 then
+    stop_listening(self)
+  end
+end
+
+-- The inner one is left alone.
+function Shield:give_up()
+  future.finish(self, "cancelled")
+  stop_listening(self)
 end
 
 --- A future with the outcome of this one, which is not cancelled with it: await(shield(f)).
 local function shield(inner)
   check_future("shield", 1, inner)
-  local outer = Future.new(inner.loop)
-  inner:add_done_callback(function() copy_outcome(inner, outer) end)
+  local outer = setmetatable({
+    loop = core.running_loop() or inner.loop,
+    inner = inner,
+    part = {outer = nil, place = nil}, -- what is subscribed at the inner one
+    waiting = 0, -- how many are subscribed here
+  }, Shield)
+  outer.part.outer = outer
   return outer
 end
+
+-- ---- gather() and as_completed() ----------------------------------------------------------------
 
 local function check_futures(method, futures)
   if type(futures) ~= "table" or future.is_future(futures) then
@@ -678,31 +932,56 @@ local function check_futures(method, futures)
   return list, keys
 end
 
+-- What gather() awaits: it is done when all of the futures in `list` are. Cancelling it cancels
+-- them, and it is cancelled when they have ended.
+local Gathered = setmetatable({}, {__index = Future})
+Gathered.__index = Gathered
+Gathered.__name = "zmqloop.Future"
+
+local function part_is_done(part)
+  local all = part.all
+  all.left = all.left - 1
+  if all.left == 0 and not all.state then
+    future.finish(all, all.is_given_up and "cancelled" or "result")
+  end
+end
+
+local function gathered(loop, list)
+  local all = setmetatable({loop = loop, list = list, parts = {}, left = #list}, Gathered)
+  for i, item in ipairs(list) do
+    local part = {all = all, place = nil}
+    all.parts[i] = part
+    item:subscribe(false, part_is_done, part)
+  end
+  if #list == 0 then
+    future.finish(all, "result")
+  end
+  return all
+end
+
+-- The parts are cancelled in its place.
+function Gathered:give_up(pending)
+  self.is_given_up = true
+  for i = #self.list, 1, -1 do
+    pending[#pending + 1] = self.list[i]
+  end
+end
+
+-- The task that waits goes on without it, since its loop is closed.
+function Gathered:unsubscribe(subscriber)
+  Future.unsubscribe(self, subscriber)
+  for i, item in ipairs(self.list) do
+    item:unsubscribe(self.parts[i])
+  end
+end
+
 --- Waits for all futures of a list or a map and returns a table of their results (of each the first
 -- one) with the same keys. When all are done raises the error of the first that failed, in the
--- order of the list. Cancelling the task cancels them all. Only inside a task.
+-- order of the list. Cancelling the task cancels them all, and it goes on when they have ended.
+-- Only inside a task.
 local function gather(futures)
   local list, keys = check_futures("gather", futures)
-  local task = current_task("gather")
-  local all, left = Future.new(task.loop), #list
-  local function count()
-    left = left - 1
-    if left <= 0 and not all.state then
-      all:set_result()
-    end
-  end
-  all.on_cancel = function()
-    for _, item in ipairs(list) do
-      item:cancel()
-    end
-  end
-  for _, item in ipairs(list) do
-    item:add_done_callback(count)
-  end
-  if left == 0 then
-    all:set_result()
-  end
-  await("gather", all)
+  await("gather", gathered(task_to_suspend("gather").loop, list))
   local results = {}
   for i, item in ipairs(list) do
     results[keys[i]] = item:result()
@@ -710,35 +989,98 @@ local function gather(futures)
   return results
 end
 
---- An iterator over the futures of a list or a map as they are done: future, key. Inside a task.
--- (Lua 5.1 cannot suspend in a `for`: call the iterator in a `while` there.)
+local function hand_out(part)
+  part.done:put_nowait(part.index)
+end
+
+--- An iterator over the futures of a list or a map as they are done: future, key. Inside a task;
+-- any number of tasks may take from it. (Lua 5.1 cannot suspend in a `for`: call the iterator in a
+-- `while` there.)
 local function as_completed(futures)
   local list, keys = check_futures("as_completed", futures)
-  local task = current_task("as_completed")
-  local done, taken, arrival = {}, 0, nil
+  task_to_suspend("as_completed")
+  local done, parts, left = require("zmqloop.queues").Queue(), {}, #list
+  -- An iterator that is left early is not to be told any more.
+  local guard = future.guard(function()
+    for i, part in ipairs(parts) do
+      list[i]:unsubscribe(part)
+    end
+  end)
   for i, item in ipairs(list) do
-    item:add_done_callback(function()
-      done[#done + 1] = i
-      if arrival and not arrival.state then
-        arrival:set_result()
-      end
-    end)
+    parts[i] = {index = i, done = done, place = nil}
+    item:subscribe(false, hand_out, parts[i])
   end
-  return function()
-    if taken == #list then
+  local function next_done()
+    if left == 0 then
+      guard = nil
       return nil
     end
-    if taken == #done then
-      arrival = Future.new(task.loop)
-      await("as_completed", arrival)
+    task_to_suspend("as_completed")
+    left = left - 1 -- this one is promised to nobody else
+    local got, index = portable_pcall(done.get, done)
+    if not got then
+      left = left + 1
+      error(index, 0)
     end
-    taken = taken + 1
-    local index = done[taken]
     return list[index], keys[index]
   end
+  return next_done, nil, nil, guard
 end
 
 -- ---- the loop's side ------------------------------------------------------------------------
+
+-- The tasks of a loop that have not ended, those that began after number `last`, in order.
+local function tasks_after(loop, last)
+  local numbers, list = tasks_of[loop] or {}, {}
+  for task, number in pairs(numbers) do
+    if not task.state and number > last then
+      list[#list + 1] = task
+    end
+  end
+  table.sort(list, function(a, b) return numbers[a] < numbers[b] end)
+  return list, list[1] and numbers[list[#list]]
+end
+
+local function count_tasks(loop)
+  return #tasks_after(loop, 0)
+end
+
+-- Ends a task whose loop is about to be closed. It can clean up, but not wait any more.
+local function end_with_loop(task)
+  task.is_ending = true
+  if not task.coroutine or task.state then
+    task:cancel()
+    return
+  elseif task.undo ~= nil then
+    undo_wait(task)
+    task.must_cancel = nil
+    fail_with(task, CANCELLED)
+  else
+    task.must_cancel = true
+    step(task) -- from its yield to where it waits next
+  end
+  if not task.state and task.coroutine and status(task.coroutine) == "suspended" then
+    undo_wait(task)
+    if close then
+      close(task.coroutine)
+    end
+    task.coroutine = nil
+    future.finish(task, "cancelled")
+  end
+end
+
+--- Ends the tasks of a loop that is about to be closed, in the order of their beginnings: those
+-- that wait have CANCELLED raised there. What they were woken with and have not got goes back.
+local function end_tasks(loop)
+  local last = 0
+  repeat
+    local list, number = tasks_after(loop, last)
+    for _, task in ipairs(list) do
+      end_with_loop(task)
+    end
+    last = number
+  until not number
+end
 
 --- Calls fn(future) on this loop, in the iteration after the future is done. Tornado: add_future.
 function IOLoop:add_future(awaited, fn)
@@ -749,6 +1091,9 @@ function IOLoop:add_future(awaited, fn)
   end
   awaited:subscribe(self, fn, false)
 end
+
+-- How many iterations run_sync() gives a task that it has cancelled.
+local TURNS_TO_END = 100
 
 --- Runs fn as a task and the loop until it has returned; returns its results and raises its errors.
 -- Raises "ETIMEDOUT: Operation timed out after N seconds" when it was not done within so many
@@ -769,10 +1114,18 @@ function IOLoop:run_sync(fn, timeout)
     end
   end
   task:add_done_callback(stop)
+  -- It has so many turns to clean up; if it waits for something else, that is not waited for.
+  local function let_end(turns)
+    if turns == 0 then
+      stop()
+    else
+      self:add_callback(let_end, turns - 1)
+    end
+  end
   local timer = timeout and self:call_later(timeout, function()
     expired = true
     task:cancel()
-    self:add_callback(self.add_callback, self, stop) -- when it has had its turn to end
+    let_end(TURNS_TO_END)
   end)
   local started, failure = pcall(self.start, self)
   waiting = false
@@ -800,15 +1153,22 @@ core.task_module = {
   as_completed = as_completed,
   with_timeout = with_timeout,
   shield = shield,
-  pcall = IS_5_1 and protected_call or pcall,
+  pcall = portable_pcall,
+  xpcall = portable_xpcall,
+  current_task = current_task,
   spawn = function(fn, ...) return IOLoop.current():spawn(fn, ...) end,
 
   -- For zmqloop.testing.
   watch_callbacks = function(loop, fn) watchers[loop] = fn end,
 
+  -- For loops.
+  count_tasks = count_tasks,
+  end_tasks = end_tasks,
+
   -- For what suspends tasks in its own ways.
-  current_task = current_task,
+  task_to_suspend = task_to_suspend,
   suspend = suspend,
+  is_alive = is_alive,
   wake_with = wake_with,
   fail_with = fail_with,
   timed_out = timed_out,

@@ -37,11 +37,15 @@ function trace.of(err)
   end
 end
 
+--- A trace of the stack of `who`.
+function trace.with_label(text, who)
+  return who and ("%s\n\tin %s"):format(text, who) or text
+end
+
 --- The trace of an error that has ended a coroutine, in which `who` has run.
 function trace.new(co, err, who)
   local text = trace.describe(err)
-  text = stack and stack(co, text) or text
-  return who and ("%s\n\tin %s"):format(text, who) or text
+  return trace.with_label(stack and stack(co, text) or text, who)
 end
 
 --- The trace of an error that came to `who` in the coroutine with this trace.

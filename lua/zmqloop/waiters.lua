@@ -7,20 +7,28 @@ local core = require("zmqloop.core")
 local task = require("zmqloop.task")
 
 local misuse = core.misuse
-local current_task, suspend = task.current_task, task.suspend
+local task_to_suspend, suspend, is_alive = task.task_to_suspend, task.suspend, task.is_alive
 local wake_with, fail_with = task.wake_with, task.fail_with
+
+local pcall, status = pcall, coroutine.status
 
 local Waiters = {}
 Waiters.__index = Waiters
 
---- An empty line. on_left(owner, waiter) is called when one has given up: its time was over, or it
--- was cancelled.
-function Waiters.new(on_left, owner)
+--- An empty line. Of its owner it may call three functions, which must not wait:
+--   on_left(owner, waiter)  one has given up: its time was over, or it was cancelled
+--   look(owner, waiter)     one is about to stand in line: returns true if it need not, because
+--                           what it wants has come meanwhile, and is its own now
+--   on_first(owner, line)   the first one stands there: returns true, or nil, message, name, which
+--                           are its wait's results then
+function Waiters.new(on_left, owner, look, on_first)
   return setmetatable({
     first = nil, -- of a doubly linked list, from which any can leave at once
     last = nil,
     on_left = on_left,
     owner = owner,
+    look = look,
+    on_first = on_first,
   }, Waiters)
 end
 
@@ -37,15 +45,45 @@ local function unlink(waiter)
     line.last = before
   end
   waiter.line, waiter.before, waiter.after = nil, nil, nil
+end
+
+local function link_last(line, waiter)
+  local last = line.last
+  waiter.line, waiter.before = line, last
+  if last then
+    last.after = waiter
+  else
+    line.first = waiter
+  end
+  line.last = waiter
+end
+
+local function link_first(line, waiter)
+  local first = line.first
+  waiter.line, waiter.after = line, first
+  if first then
+    first.before = waiter
+  else
+    line.last = waiter
+  end
+  line.first = waiter
+end
+
+local function stop_timer(waiter)
   if waiter.timer then
     waiter.timer:cancel()
     waiter.timer = nil
   end
 end
 
+local function leave(waiter)
+  unlink(waiter)
+  stop_timer(waiter)
+end
+
 local function give_up(waiter)
   local line = waiter.line
-  unlink(waiter)
+  leave(waiter)
   if line.on_left then
     line.on_left(line.owner, waiter)
   end
@@ -69,8 +107,9 @@ end
 
 -- In the iteration after wake().
 local function deliver(waiter)
-  if waiter.task.waiter == waiter then -- else it was cancelled meanwhile
-    wake_with(waiter.task, true)
+  local waiting = waiter.task
+  if waiting.waiter == waiter and is_alive(waiting) then -- else it has given back what it has got
+    wake_with(waiting, true)
   end
 end
 
@@ -94,61 +133,103 @@ local function take_waiter(waiting)
   } -- and after wake(): give_back, owner; no waiter needs more than eight of them all
 end
 
+-- It is not needed in line any more.
+local function spare(waiter)
+  waiter.a, waiter.b, waiter.task.spare_waiter = nil, nil, waiter
+end
+
 local function woken(waiting, ...)
   waiting.waiter = nil
   return ...
+end
+
+-- Tells the owner of the first waiter. Returns true, or ends the wait and returns nil, message,
+-- name.
+local function begin_line(line, waiter)
+  local ok, result, message, name = pcall(line.on_first, line.owner, line)
+  if ok and result then
+    return true
+  end
+  waiter.task.waiter = nil
+  if waiter.line then
+    leave(waiter)
+  end
+  if not ok then
+    error(result, 0)
+  end
+  return result, message, name
 end
 
 --- Suspends the task that runs, which begin_wait() has returned, until it is woken, and returns
 -- true; or served, and returns what with; or, after so many seconds (nil: no limit), false.
 -- `attempt` and its arguments are for whoever serves it.
 function Waiters:wait(waiting, seconds, attempt, a, b)
-  local waiter, last = take_waiter(waiting), self.last
+  local waiter = take_waiter(waiting)
   waiter.attempt, waiter.a, waiter.b = attempt, a, b
-  waiter.line, waiter.before = self, last
   if seconds then
     waiter.timer = waiting.loop:call_later(seconds, expire, waiter)
   end
-  if last then
-    last.after = waiter
-  else
-    self.first = waiter
+  -- Nothing is allocated from the look to the place in line: no finalizer comes in between.
+  if self.look and self.look(self.owner, waiter) then
+    stop_timer(waiter)
+    spare(waiter)
+    return true
   end
-  self.last = waiter
+  link_last(self, waiter)
   waiting.waiter = waiter
+  if self.on_first and self.first == waiter then
+    local begun, message, name = begin_line(self, waiter)
+    if not begun then
+      return begun, message, name
+    end
+  end
   return woken(waiting, suspend(waiting, cancel))
+end
+
+--- The first one that can be woken, or nil: those of closed loops leave the line, and those whose
+-- coroutine somebody else has closed.
+function Waiters:head()
+  local waiter = self.first
+  while waiter and (status(waiter.task.coroutine) == "dead" or waiter.task.loop:closed()) do
+    leave(waiter)
+    is_alive(waiter.task) -- ends it, if it is not
+    waiter = self.first
+  end
+  return waiter
 end
 
 --- Resumes the first one, which is there, with these results; from a callback of its loop.
 function Waiters:serve(...)
   local waiter = self.first
-  local served = waiter.task
-  unlink(waiter)
-  waiter.a, waiter.b, served.spare_waiter = nil, nil, waiter
-  wake_with(served, ...)
+  leave(waiter)
+  spare(waiter)
+  wake_with(waiter.task, ...)
 end
 
 --- The same with an error, raised where it waits.
 function Waiters:fail(err)
   local waiter = self.first
-  unlink(waiter)
+  leave(waiter)
   fail_with(waiter.task, err)
 end
 
 --- Wakes the first one; returns whether there was one. give_back(owner) is called if it is
--- cancelled before it runs. Those of closed loops leave the line.
+-- cancelled before it runs.
 function Waiters:wake(give_back, owner)
-  local waiter = self.first
-  while waiter and waiter.task.loop:closed() do
-    unlink(waiter)
-    waiter = self.first
-  end
+  local waiter = self:head()
   if not waiter then
     return false
   end
-  waiter.task.loop:add_callback(deliver, waiter)
-  unlink(waiter)
+  unlink(waiter) -- first: a finalizer may come along this way while the callback is added
   waiter.give_back, waiter.owner = give_back, owner
+  local loop = waiter.task.loop
+  local ok, err = pcall(loop.add_callback, loop, deliver, waiter)
+  if not ok then
+    waiter.give_back, waiter.owner = nil, nil
+    link_first(self, waiter)
+    error(err, 0)
+  end
+  stop_timer(waiter)
   return true
 end
 
@@ -175,7 +256,7 @@ local function begin_wait(method, argument, seconds)
   elseif seconds and seconds <= 0 then
     return nil
   end
-  return current_task(method)
+  return task_to_suspend(method)
 end
 
 --- What it returns when the time was over.

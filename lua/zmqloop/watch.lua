@@ -28,6 +28,8 @@ end
 local Watch = {}
 Watch.__index = Watch
 
+local want
+
 local function update(self)
   self:update()
 end
@@ -59,8 +61,10 @@ function Watch.of(loop, object)
       held = {}, -- line -> true: another than its first one is in the middle of a message
       is_closed = false,
     }, Watch)
-    watch.readers, watch.writers = Waiters.new(update, watch), Waiters.new(update, watch)
-    watch.enders = Waiters.new(give_up_end, watch) -- who has begun a message, and wants to send it
+    watch.readers = Waiters.new(update, watch, nil, want)
+    watch.writers = Waiters.new(update, watch, nil, want)
+    -- who has begun a message, and wants to send it
+    watch.enders = Waiters.new(give_up_end, watch, nil, want)
   end
   return watch
 end
@@ -172,7 +176,7 @@ local function serve_line(self, line_name)
   local line = self[line_name]
   local last = line.last
   for i = 1, BATCH do
-    local waiter = line.first
+    local waiter = line:head()
     if not waiter or self.is_closed then
       return false
     end
@@ -230,9 +234,9 @@ function Watch:serve(events)
   self:update()
 end
 
---- Has the loop watch for these events, too, for someone who is about to stand in line.
-function Watch:want(events)
-  local now = self.events
+-- Has the loop watch for what the first one of a line wants, too.
+function want(self, line)
+  local now, events = self.events, line == self.readers and READ or WRITE
   if not now then
     return register(self, events)
   elseif not has(now, events) then
@@ -246,15 +250,7 @@ end
 -- attempt(object, a, b) has another answer than EAGAIN, and returns that; after so many seconds
 -- (nil: no limit) false. With the name HELD it waits for the end of another's message.
 function Watch:wait(task, line_name, seconds, attempt, a, b)
-  local line = self[line_name]
-  if not line.first then
-    local events = line_name == "readers" and READ or WRITE
-    local ok, message, name = self:want(events)
-    if not ok then
-      return ok, message, name
-    end
-  end
-  return line:wait(task, seconds, attempt, a, b)
+  return self[line_name]:wait(task, seconds, attempt, a, b)
 end
 
 -- ---- polling ---------------------------------------------------------------------------------

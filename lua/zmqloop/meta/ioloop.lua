@@ -41,11 +41,6 @@ local IOLoop = {}
 ---@return true
 function IOLoop:start() end
 
----As `start()`, and returns as well when nothing is left to wait for: no
----callback, no timeout, no handler, no stream that receives or sends.
----@return true
-function IOLoop:run() end
-
 ---Runs what is due, and returns; for hosts with a loop of their own. What an error
 ---or a budget has left of an iteration comes first. Raises as `start()` does.
 ---@param timeout? number seconds to wait for the first thing to do; 0 if nil
