@@ -292,6 +292,7 @@ typedef struct zl__queue {
   size_t unsent_bytes;
 } zl__queue;
 
+int zl__frame_copy(zmq_msg_t *to, const zl_frame *from);
 zl__message *zl__message_new(zl_loop *loop, const zl_frame *frames,
                              size_t count, uint64_t token);
 zl__message *zl__message_take(zl_loop *loop, zmq_msg_t *frames, size_t count,

@@ -17,7 +17,8 @@ static size_t size_of(size_t frames) {
   return sizeof(zl__message) + frames * sizeof(zmq_msg_t);
 }
 
-static int copy_frame(zmq_msg_t *to, const zl_frame *from) {
+/* Returns 0 or -ENOMEM. */
+int zl__frame_copy(zmq_msg_t *to, const zl_frame *from) {
   if (zmq_msg_init_size(to, from->size) < 0) {
     return -ENOMEM;
   }
@@ -69,8 +70,8 @@ zl__message *zl__message_new(zl_loop *loop, const zl_frame *frames,
     return NULL;
   }
   for (; message->count < count; message->count++) {
-    if (copy_frame(&message->frames[message->count], &frames[message->count]) <
-        0) {
+    if (zl__frame_copy(&message->frames[message->count],
+                       &frames[message->count]) < 0) {
       zl__message_free(loop, message);
       return NULL;
     }

@@ -40,6 +40,9 @@ enum {
  * and trim for each. */
 enum { LARGE_FRAME = 1024 };
 
+/* Copies of frames on the C stack; a message of more gets memory for them. */
+enum { FEW_COPIES = 8 };
+
 static zl_stream *of(zl__watch *watch) {
   return zl__container(watch, zl_stream, socket.watch);
 }
@@ -440,16 +443,21 @@ static void abandon_message(zl_socket *socket, bool more) {
   }
 }
 
-/* One attempt at a message from the caller's bytes. Returns 0 or an error. */
-static int try_frames(zl_socket *socket, const zl_frame *frames, size_t count) {
-  if (count > 1 && zl__socket_conflates(socket)) {
-    return -ENOTSUP;
+/* Lets go of the frames from `first` on. */
+static void close_frames(zmq_msg_t *frames, size_t first, size_t count) {
+  for (size_t i = first; i < count; i++) {
+    (void)zmq_msg_close(&frames[i]);
   }
+}
+
+/* One attempt at a message of these frames, which are of no use afterwards. */
+static int send_all(zl_socket *socket, zmq_msg_t *frames, size_t count) {
   for (size_t i = 0; i < count; i++) {
     bool more = i + 1 < count;
     int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
-    int rc = send_bytes(socket, &frames[i], flags);
+    int rc = send_contents(socket, &frames[i], flags);
     if (rc < 0) {
+      close_frames(frames, i, count);
       if (i > 0) {
         abandon_message(socket, more);
       }
@@ -457,6 +465,46 @@ static int try_frames(zl_socket *socket, const zl_frame *frames, size_t count) {
     }
   }
   return 0;
+}
+
+/* Of several frames all are copied before the first is sent: one that there is
+ * no memory for would leave the others in the socket. */
+static int try_several(zl_stream *stream, const zl_frame *frames,
+                       size_t count) {
+  zmq_msg_t few[FEW_COPIES];
+  zl_socket *socket = &stream->socket;
+  size_t size = count * sizeof *few;
+  if (zl__socket_conflates(socket)) {
+    return -ENOTSUP;
+  }
+  if (count > SIZE_MAX / sizeof *few) {
+    return -ENOMEM;
+  }
+  zmq_msg_t *copies =
+      count <= FEW_COPIES ? few : zl__alloc(loop_of(stream), size);
+  if (!copies) {
+    return -ENOMEM;
+  }
+  size_t copied = 0;
+  while (copied < count &&
+         zl__frame_copy(&copies[copied], &frames[copied]) == 0) {
+    copied++;
+  }
+  int rc = copied == count ? send_all(socket, copies, count) : -ENOMEM;
+  if (copied < count) {
+    close_frames(copies, 0, copied);
+  }
+  if (copies != few) {
+    zl__free(loop_of(stream), copies, size);
+  }
+  return rc;
+}
+
+/* One attempt at a message from the caller's bytes. Returns 0 or an error. */
+static inline int try_frames(zl_stream *stream, const zl_frame *frames,
+                             size_t count) {
+  return count == 1 ? send_bytes(&stream->socket, frames, ZMQ_DONTWAIT)
+                    : try_several(stream, frames, count);
 }
 
 /* One attempt at a queued message. Its frames are sent as copies, which share
@@ -527,11 +575,11 @@ static int attempt(zl_stream *stream, const zl_frame *frames, size_t count,
                    zl__message *message) {
   zl_socket *socket = &stream->socket;
   int rc = message ? try_message(socket, message)
-                   : try_frames(socket, frames, count);
+                   : try_frames(stream, frames, count);
   int again = not_yet(rc) ? writable_after_all(stream) : 0;
   if (again > 0) {
     rc = message ? try_message(socket, message)
-                 : try_frames(socket, frames, count);
+                 : try_frames(stream, frames, count);
   } else if (again < 0) {
     rc = again;
   }

@@ -342,6 +342,7 @@ struct zlua_socket {
   bool uses_norm;         /* which does not carry long frames */
   bool probes;            /* new connections with an empty message */
   bool raw;               /* a ROUTER that was made so */
+  bool sends;  /* the last frame sent is not the last of its message */
   bool looked; /* since the last receive libzmq was asked for its readiness */
   zlua_inbox inbox;
   zlua_outbox outbox;
@@ -429,7 +430,7 @@ struct zlua_message {
 typedef struct zlua_send_options {
   int flags;
   bool track;
-  bool early; /* a stream's: a reply may wait for its request */
+  bool early;              /* a stream's: a reply may wait for its request */
   zlua_tracking *tracking; /* NULL: nobody wants to know */
   uint32_t routing_id;     /* 0: none */
   const char *group;       /* NULL: none */

@@ -9,13 +9,14 @@
 
 typedef enum zlua_option_type {
   ZLUA_OPTION_INT,
+  ZLUA_OPTION_FLAG, /* an int that takes booleans */
   ZLUA_OPTION_INT64,
   ZLUA_OPTION_UINT64,
   ZLUA_OPTION_STRING, /* libzmq counts the trailing NUL */
   ZLUA_OPTION_BYTES,
   ZLUA_OPTION_KEY,      /* of CURVE: Z85 text, or 32 bytes when set */
   ZLUA_OPTION_LISTENER, /* a descriptor that listens, or -1 */
-  ZLUA_OPTION_ROUTER,   /* a flag that REP takes too, and aborts with */
+  ZLUA_OPTION_ROUTER,   /* a flag that REP takes, and aborts with */
   ZLUA_OPTION_HWM       /* ours: sndhwm and rcvhwm at once */
 } zlua_option_type;
 

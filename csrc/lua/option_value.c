@@ -56,7 +56,8 @@ static int wrong_type(lua_State *L, const char *method, int index,
 
 static int64_t check_integer(lua_State *L, const char *method, int index,
                              const zlua_option *it) {
-  if (lua_type(L, index) == LUA_TBOOLEAN) {
+  bool is_flag = it->type == ZLUA_OPTION_FLAG || it->type == ZLUA_OPTION_ROUTER;
+  if (is_flag && lua_type(L, index) == LUA_TBOOLEAN) {
     return lua_toboolean(L, index);
   }
   if (lua_type(L, index) != LUA_TNUMBER) {
@@ -93,6 +94,7 @@ static void check_setting(lua_State *L, const char *method, int index,
   to->size = sizeof to->as_int;
   switch (it->type) {
   case ZLUA_OPTION_INT:
+  case ZLUA_OPTION_FLAG:
   case ZLUA_OPTION_LISTENER:
   case ZLUA_OPTION_ROUTER:
   case ZLUA_OPTION_HWM: to->as_int = check_int(L, method, index, it); return;
@@ -175,6 +177,33 @@ static int set_probe(zlua_socket *socket, const setting *it) {
   return rc;
 }
 
+/* Is a ROUTER or REP between two frames of a message that it sends? A REP has
+ * the envelope of its reply from the request on. */
+static bool is_in_message(zlua_socket *socket) {
+  int events = 0;
+  size_t size = sizeof events;
+  if (socket->type != ZMQ_REP) {
+    return socket->type == ZMQ_ROUTER && socket->sends;
+  }
+  socket->looked = true;
+  (void)zmq_getsockopt(socket->zmq, ZMQ_EVENTS, &events, &size);
+  return events & ZMQ_POLLOUT;
+}
+
+/* If the mark falls below what a ROUTER has in a pipe while it is in the middle
+ * of a message for that, libzmq aborts when the peer reads: the rest of the
+ * message is refused as if the pipe was full, and then it is not. */
+static int set_sndhwm(zlua_socket *socket, const setting *it) {
+  int now = 0;
+  size_t size = sizeof now;
+  (void)zmq_getsockopt(socket->zmq, ZMQ_SNDHWM, &now, &size);
+  bool lowers = it->as_int > 0 && (now == 0 || it->as_int < now);
+  if (lowers && is_in_message(socket)) {
+    return -EFSM;
+  }
+  return set_option(socket->zmq, ZMQ_SNDHWM, it);
+}
+
 /* Returns 0 or an error. */
 static int apply(zlua_socket *socket, const zlua_option *option,
                  const setting *it) {
@@ -192,12 +221,13 @@ static int apply(zlua_socket *socket, const zlua_option *option,
   switch (option->number) {
   case ZMQ_ROUTER_RAW: return set_raw(socket, it);
   case ZMQ_PROBE_ROUTER: return set_probe(socket, it);
+  case ZMQ_SNDHWM: return set_sndhwm(socket, it);
   default: break;
   }
   if (option->type != ZLUA_OPTION_HWM) {
     return set_option(zmq, option->number, it);
   }
-  int rc = set_option(zmq, ZMQ_SNDHWM, it);
+  int rc = set_sndhwm(socket, it);
   return rc < 0 ? rc : set_option(zmq, ZMQ_RCVHWM, it);
 }
 
@@ -216,7 +246,7 @@ static zlua_option check_socket_option(lua_State *L, const char *method) {
   return (zlua_option){
       .name = "?",
       .number = number,
-      .type = is_string ? ZLUA_OPTION_BYTES : ZLUA_OPTION_INT,
+      .type = is_string ? ZLUA_OPTION_BYTES : ZLUA_OPTION_FLAG,
   };
 }
 

@@ -13,6 +13,7 @@
 #include "binding.h"
 
 #define INT      ZLUA_OPTION_INT
+#define FLAG     ZLUA_OPTION_FLAG
 #define INT64    ZLUA_OPTION_INT64
 #define UINT64   ZLUA_OPTION_UINT64
 #define STRING   ZLUA_OPTION_STRING
@@ -52,50 +53,50 @@ const zlua_option zlua_socket_options[] = {
     {"sndtimeo", ZMQ_SNDTIMEO, INT, BOTH},
     {"last_endpoint", ZMQ_LAST_ENDPOINT, STRING, GET},
     {"router_mandatory", ZMQ_ROUTER_MANDATORY, ROUTER, BOTH},
-    {"fail_unroutable", ZMQ_ROUTER_MANDATORY, INT, BOTH},
-    {"router_behavior", ZMQ_ROUTER_MANDATORY, INT, BOTH},
-    {"tcp_keepalive", ZMQ_TCP_KEEPALIVE, INT, BOTH},
+    {"fail_unroutable", ZMQ_ROUTER_MANDATORY, FLAG, BOTH},
+    {"router_behavior", ZMQ_ROUTER_MANDATORY, FLAG, BOTH},
+    {"tcp_keepalive", ZMQ_TCP_KEEPALIVE, FLAG, BOTH},
     {"tcp_keepalive_cnt", ZMQ_TCP_KEEPALIVE_CNT, INT, BOTH},
     {"tcp_keepalive_idle", ZMQ_TCP_KEEPALIVE_IDLE, INT, BOTH},
     {"tcp_keepalive_intvl", ZMQ_TCP_KEEPALIVE_INTVL, INT, BOTH},
-    {"immediate", ZMQ_IMMEDIATE, INT, BOTH},
-    {"delay_attach_on_connect", ZMQ_IMMEDIATE, INT, BOTH},
-    {"xpub_verbose", ZMQ_XPUB_VERBOSE, INT, BOTH},
+    {"immediate", ZMQ_IMMEDIATE, FLAG, BOTH},
+    {"delay_attach_on_connect", ZMQ_IMMEDIATE, FLAG, BOTH},
+    {"xpub_verbose", ZMQ_XPUB_VERBOSE, FLAG, BOTH},
     {"router_raw", ZMQ_ROUTER_RAW, ROUTER, SET},
-    {"ipv6", ZMQ_IPV6, INT, BOTH},
-    {"ipv4only", ZMQ_IPV4ONLY, INT, BOTH},
+    {"ipv6", ZMQ_IPV6, FLAG, BOTH},
+    {"ipv4only", ZMQ_IPV4ONLY, FLAG, BOTH},
     {"mechanism", ZMQ_MECHANISM, INT, GET},
-    {"plain_server", ZMQ_PLAIN_SERVER, INT, BOTH},
+    {"plain_server", ZMQ_PLAIN_SERVER, FLAG, BOTH},
     {"plain_username", ZMQ_PLAIN_USERNAME, STRING, BOTH},
     {"plain_password", ZMQ_PLAIN_PASSWORD, STRING, BOTH},
-    {"curve_server", ZMQ_CURVE_SERVER, INT, BOTH},
+    {"curve_server", ZMQ_CURVE_SERVER, FLAG, BOTH},
     {"curve_publickey", ZMQ_CURVE_PUBLICKEY, KEY, BOTH},
     {"curve_secretkey", ZMQ_CURVE_SECRETKEY, KEY, BOTH},
     {"curve_serverkey", ZMQ_CURVE_SERVERKEY, KEY, BOTH},
-    {"probe_router", ZMQ_PROBE_ROUTER, INT, BOTH},
-    {"req_correlate", ZMQ_REQ_CORRELATE, INT, BOTH},
-    {"req_relaxed", ZMQ_REQ_RELAXED, INT, BOTH},
-    {"conflate", ZMQ_CONFLATE, INT, BOTH},
+    {"probe_router", ZMQ_PROBE_ROUTER, FLAG, BOTH},
+    {"req_correlate", ZMQ_REQ_CORRELATE, FLAG, BOTH},
+    {"req_relaxed", ZMQ_REQ_RELAXED, FLAG, BOTH},
+    {"conflate", ZMQ_CONFLATE, FLAG, BOTH},
     {"zap_domain", ZMQ_ZAP_DOMAIN, STRING, BOTH},
-    {"router_handover", ZMQ_ROUTER_HANDOVER, INT, BOTH},
+    {"router_handover", ZMQ_ROUTER_HANDOVER, FLAG, BOTH},
     {"tos", ZMQ_TOS, INT, BOTH},
     {"connect_routing_id", ZMQ_CONNECT_ROUTING_ID, BYTES, SET},
     {"connect_rid", ZMQ_CONNECT_ROUTING_ID, BYTES, SET},
-    {"gssapi_server", ZMQ_GSSAPI_SERVER, INT, BOTH},
+    {"gssapi_server", ZMQ_GSSAPI_SERVER, FLAG, BOTH},
     {"gssapi_principal", ZMQ_GSSAPI_PRINCIPAL, STRING, BOTH},
     {"gssapi_service_principal", ZMQ_GSSAPI_SERVICE_PRINCIPAL, STRING, BOTH},
-    {"gssapi_plaintext", ZMQ_GSSAPI_PLAINTEXT, INT, BOTH},
+    {"gssapi_plaintext", ZMQ_GSSAPI_PLAINTEXT, FLAG, BOTH},
     {"gssapi_principal_nametype", ZMQ_GSSAPI_PRINCIPAL_NAMETYPE, INT, BOTH},
     {"gssapi_service_principal_nametype", ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE,
      INT, BOTH},
     {"handshake_ivl", ZMQ_HANDSHAKE_IVL, INT, BOTH},
     {"socks_proxy", ZMQ_SOCKS_PROXY, STRING, BOTH},
-    {"xpub_nodrop", ZMQ_XPUB_NODROP, INT, BOTH},
-    {"xpub_manual", ZMQ_XPUB_MANUAL, INT, BOTH},
+    {"xpub_nodrop", ZMQ_XPUB_NODROP, FLAG, BOTH},
+    {"xpub_manual", ZMQ_XPUB_MANUAL, FLAG, BOTH},
     {"xpub_welcome_msg", ZMQ_XPUB_WELCOME_MSG, BYTES, SET},
-    {"xpub_verboser", ZMQ_XPUB_VERBOSER, INT, BOTH},
-    {"stream_notify", ZMQ_STREAM_NOTIFY, INT, BOTH},
-    {"invert_matching", ZMQ_INVERT_MATCHING, INT, BOTH},
+    {"xpub_verboser", ZMQ_XPUB_VERBOSER, FLAG, BOTH},
+    {"stream_notify", ZMQ_STREAM_NOTIFY, FLAG, BOTH},
+    {"invert_matching", ZMQ_INVERT_MATCHING, FLAG, BOTH},
     {"heartbeat_ivl", ZMQ_HEARTBEAT_IVL, INT, BOTH},
     {"heartbeat_ttl", ZMQ_HEARTBEAT_TTL, INT, BOTH},
     {"heartbeat_timeout", ZMQ_HEARTBEAT_TIMEOUT, INT, BOTH},
@@ -114,22 +115,22 @@ const zlua_option zlua_socket_options[] = {
     {"vmci_buffer_max_size", ZMQ_VMCI_BUFFER_MAX_SIZE, UINT64, BOTH},
     {"vmci_connect_timeout", ZMQ_VMCI_CONNECT_TIMEOUT, INT, BOTH},
 #ifdef ZMQ_ZAP_ENFORCE_DOMAIN
-    {"zap_enforce_domain", ZMQ_ZAP_ENFORCE_DOMAIN, INT, BOTH},
+    {"zap_enforce_domain", ZMQ_ZAP_ENFORCE_DOMAIN, FLAG, BOTH},
 #endif
 #ifdef ZMQ_LOOPBACK_FASTPATH
-    {"loopback_fastpath", ZMQ_LOOPBACK_FASTPATH, INT, BOTH},
+    {"loopback_fastpath", ZMQ_LOOPBACK_FASTPATH, FLAG, BOTH},
 #endif
 #ifdef ZMQ_METADATA
     {"metadata", ZMQ_METADATA, BYTES, SET},
 #endif
 #ifdef ZMQ_MULTICAST_LOOP
-    {"multicast_loop", ZMQ_MULTICAST_LOOP, INT, BOTH},
+    {"multicast_loop", ZMQ_MULTICAST_LOOP, FLAG, BOTH},
 #endif
 #ifdef ZMQ_ROUTER_NOTIFY
     {"router_notify", ZMQ_ROUTER_NOTIFY, INT, BOTH},
 #endif
 #ifdef ZMQ_XPUB_MANUAL_LAST_VALUE
-    {"xpub_manual_last_value", ZMQ_XPUB_MANUAL_LAST_VALUE, INT, BOTH},
+    {"xpub_manual_last_value", ZMQ_XPUB_MANUAL_LAST_VALUE, FLAG, BOTH},
 #endif
 #ifdef ZMQ_SOCKS_USERNAME
     {"socks_username", ZMQ_SOCKS_USERNAME, STRING, BOTH},
@@ -144,7 +145,7 @@ const zlua_option zlua_socket_options[] = {
     {"out_batch_size", ZMQ_OUT_BATCH_SIZE, INT, BOTH},
 #endif
 #ifdef ZMQ_ONLY_FIRST_SUBSCRIBE
-    {"only_first_subscribe", ZMQ_ONLY_FIRST_SUBSCRIBE, INT, BOTH},
+    {"only_first_subscribe", ZMQ_ONLY_FIRST_SUBSCRIBE, FLAG, BOTH},
 #endif
 #ifdef ZMQ_RECONNECT_STOP
     {"reconnect_stop", ZMQ_RECONNECT_STOP, INT, BOTH},
@@ -171,7 +172,7 @@ const zlua_option zlua_socket_options[] = {
     {"wss_hostname", ZMQ_WSS_HOSTNAME, STRING, BOTH},
 #endif
 #ifdef ZMQ_WSS_TRUST_SYSTEM
-    {"wss_trust_system", ZMQ_WSS_TRUST_SYSTEM, INT, BOTH},
+    {"wss_trust_system", ZMQ_WSS_TRUST_SYSTEM, FLAG, BOTH},
 #endif
 #ifdef ZMQ_BUSY_POLL
     {"busy_poll", ZMQ_BUSY_POLL, INT, BOTH},
@@ -180,7 +181,7 @@ const zlua_option zlua_socket_options[] = {
     {"hiccup_msg", ZMQ_HICCUP_MSG, BYTES, SET},
 #endif
 #ifdef ZMQ_XSUB_VERBOSE_UNSUBSCRIBE
-    {"xsub_verbose_unsubscribe", ZMQ_XSUB_VERBOSE_UNSUBSCRIBE, INT, BOTH},
+    {"xsub_verbose_unsubscribe", ZMQ_XSUB_VERBOSE_UNSUBSCRIBE, FLAG, BOTH},
 #endif
 #ifdef ZMQ_TOPICS_COUNT
     {"topics_count", ZMQ_TOPICS_COUNT, INT, GET},
@@ -189,7 +190,7 @@ const zlua_option zlua_socket_options[] = {
     {"norm_mode", ZMQ_NORM_MODE, INT, BOTH},
 #endif
 #ifdef ZMQ_NORM_UNICAST_NACK
-    {"norm_unicast_nack", ZMQ_NORM_UNICAST_NACK, INT, BOTH},
+    {"norm_unicast_nack", ZMQ_NORM_UNICAST_NACK, FLAG, BOTH},
 #endif
 #ifdef ZMQ_NORM_BUFFER_SIZE
     {"norm_buffer_size", ZMQ_NORM_BUFFER_SIZE, INT, BOTH},
@@ -207,7 +208,7 @@ const zlua_option zlua_socket_options[] = {
     {"norm_num_autoparity", ZMQ_NORM_NUM_AUTOPARITY, INT, BOTH},
 #endif
 #ifdef ZMQ_NORM_PUSH
-    {"norm_push", ZMQ_NORM_PUSH, INT, BOTH},
+    {"norm_push", ZMQ_NORM_PUSH, FLAG, BOTH},
 #endif
     {"subscribe", ZMQ_SUBSCRIBE, BYTES, SET},
     {"unsubscribe", ZMQ_UNSUBSCRIBE, BYTES, SET},
@@ -225,10 +226,10 @@ const zlua_option zlua_context_options[] = {
     {"thread_affinity_cpu_add", ZMQ_THREAD_AFFINITY_CPU_ADD, INT, SET},
     {"thread_affinity_cpu_remove", ZMQ_THREAD_AFFINITY_CPU_REMOVE, INT, SET},
     {"thread_name_prefix", ZMQ_THREAD_NAME_PREFIX, INT, BOTH},
-    {"blocky", ZMQ_BLOCKY, INT, BOTH},
-    {"ipv6", ZMQ_IPV6, INT, BOTH},
+    {"blocky", ZMQ_BLOCKY, FLAG, BOTH},
+    {"ipv6", ZMQ_IPV6, FLAG, BOTH},
 #ifdef ZMQ_ZERO_COPY_RECV
-    {"zero_copy_recv", ZMQ_ZERO_COPY_RECV, INT, BOTH},
+    {"zero_copy_recv", ZMQ_ZERO_COPY_RECV, FLAG, BOTH},
 #endif
     {NULL, 0, INT, BOTH},
 };

@@ -657,7 +657,7 @@ static bool may_send(const zlua_socket *socket, int flags) {
 
 /* Sends the string at index. Returns 0 or an error; may raise when a signal's
  * handler wants it. */
-static int send_string(lua_State *L, const zlua_socket *socket, int index,
+static int send_string(lua_State *L, zlua_socket *socket, int index,
                        int flags) {
   size_t size;
   const char *data = lua_tolstring(L, index, &size);
@@ -666,17 +666,23 @@ static int send_string(lua_State *L, const zlua_socket *socket, int index,
   while (error == 0 && zmq_send(socket->zmq, data, size, it.flags) < 0) {
     error = zmq_errno() == EINTR ? prepare_again(L, socket, &it) : -zmq_errno();
   }
+  if (error == 0) {
+    socket->sends = (flags & ZMQ_SNDMORE) != 0;
+  }
   after_operation(socket);
   return error;
 }
 
 /* Sends the message, which is left empty. */
-static int send_frame(lua_State *L, const zlua_socket *socket,
-                      zmq_msg_t *message, int flags) {
+static int send_frame(lua_State *L, zlua_socket *socket, zmq_msg_t *message,
+                      int flags) {
   attempt it = begin(flags, ZMQ_SNDTIMEO);
   int error = may_send(socket, flags) ? 0 : -ENOTSUP;
   while (error == 0 && zmq_msg_send(message, socket->zmq, it.flags) < 0) {
     error = zmq_errno() == EINTR ? prepare_again(L, socket, &it) : -zmq_errno();
+  }
+  if (error == 0) {
+    socket->sends = (flags & ZMQ_SNDMORE) != 0;
   }
   after_operation(socket);
   return error;
@@ -697,24 +703,8 @@ static void abandon_message(const zlua_socket *socket, bool more) {
   }
 }
 
-/* Strings only, at 2. */
-static int send_strings(lua_State *L, const zlua_socket *socket, size_t count,
-                        int flags) {
-  int rc = 0;
-  if (!lua_istable(L, 2)) {
-    return send_string(L, socket, 2, flags);
-  }
-  for (size_t i = 1; i <= count && rc == 0; i++) {
-    lua_rawgeti(L, 2, (int)i);
-    rc = send_string(L, socket, -1, flags_of(flags, i, count));
-    lua_pop(L, 1);
-    if (rc == -EAGAIN && i > 1) {
-      abandon_message(socket, i < count);
-    }
-  }
-  return rc;
-}
-
+/* All frames are there before the first is sent: one that there is no memory
+ * for would leave the others in the socket. */
 static int send_messages(lua_State *L, zlua_socket *socket, size_t count,
                          const zlua_send_options *options) {
   zlua_outbox *outbox = &socket->outbox;
@@ -829,10 +819,10 @@ static int send(lua_State *L, zlua_socket *socket, const char *method,
   int answer = lua_gettop(L);
   if (is_part(socket, options.flags, is_task)) {
     rc = send_part(L, socket, message.count, &options);
-  } else if (message.has_frames || zlua_needs_message(&options)) {
+  } else if (lua_type(L, 2) != LUA_TSTRING || zlua_needs_message(&options)) {
     rc = send_messages(L, socket, message.count, &options);
   } else {
-    rc = send_strings(L, socket, message.count, options.flags);
+    rc = send_string(L, socket, 2, options.flags);
   }
   if (rc < 0) {
     return zlua_fail_send(L, rc, &options);

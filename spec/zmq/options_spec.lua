@@ -5,6 +5,51 @@ local test, raises, fails = helper.test, helper.raises, helper.fails
 describe("options of sockets", function()
   after_each(helper.cleanup)
 
+  it("takes booleans for flags only", test(function(t)
+    local socket = t:socket("ROUTER")
+    for _, name in ipairs{"immediate", "ipv6", "router_mandatory", "router_handover", "conflate",
+        "tcp_keepalive", "probe_router"} do
+      assert.is_true(socket:set(name, true), name)
+      assert.is_true(socket:set(name, false), name)
+    end
+    for _, name in ipairs{"linger", "hwm", "sndhwm", "rcvtimeo", "maxmsgsize", "affinity",
+        "use_fd"} do
+      for _, value in ipairs{true, false} do
+        helper.raises(("option '%s': integer expected, got boolean"):format(name), socket.set,
+          socket, name, value)
+        helper.raises(("option '%s': integer expected, got boolean"):format(name), t.ctx.set,
+          t.ctx, name, value)
+      end
+    end
+    assert.is_true(t.ctx:set("blocky", true))
+    helper.raises("integer expected, got boolean", t.ctx.set, t.ctx, "io_threads", true)
+  end))
+
+  it("does not lower the mark of a ROUTER or REP in the middle of a message", test(function(t)
+    local router, dealer = t:socket("ROUTER"), t:socket("DEALER", {routing_id = "peer"})
+    local rep, req = t:pair("REP", "REQ")
+    dealer:connect(t:bind(router))
+    for _ = 1, 5 do assert(router:send_multipart{"peer", "x"}) end
+    assert.is_true(router:send("peer", zmq.SNDMORE))
+    for _, name in ipairs{"sndhwm", "hwm", zmq.SNDHWM} do
+      helper.fails("EFSM", router:set(name, 1))
+    end
+    assert.is_true(router:set("sndhwm", 2000))
+    assert.is_true(router:set("rcvhwm", 1))
+    assert.is_true(router:set("sndhwm", 0)) -- none
+    helper.fails("EFSM", router:set("sndhwm", 2000))
+    assert.is_true(router:send("body"))
+    assert.is_true(router:set("sndhwm", 1))
+    for _ = 1, 6 do assert.equal(1, #dealer:recv_multipart(zmq.DONTWAIT)) end
+
+    req:send("question")
+    assert.equal("question", rep:recv())
+    helper.fails("EFSM", rep:set("sndhwm", 1))
+    assert.is_true(rep:send("answer"))
+    assert.is_true(rep:set("sndhwm", 1))
+    assert.equal("answer", req:recv())
+  end))
+
   it("have names and numbers, set and get and aliases", test(function(t)
     local socket = t:socket("DEALER")
     assert.is_true(socket:set("linger", 5))

@@ -175,7 +175,8 @@ function Socket:poll(timeout, events) end
 ---@param value string|integer|boolean|nil
 ---@return true? ok nil on failure
 ---@return string? message names the option
----@return string? name EINVAL, ETERM
+---@return string? name EINVAL, ETERM; EFSM: sndhwm would be lowered while a ROUTER or REP is in the
+---middle of a message that it sends, and libzmq would abort
 function Socket:set(option, value) end
 
 ---Reads an option: flags are 0 or 1, "hwm" is sndhwm, text comes without a NUL at
