@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #define NS_PER_SECOND 1e9
@@ -57,7 +58,20 @@ int zlua_error(lua_State *L, const char *format, ...) {
   return lua_error(L);
 }
 
-/* misuse(text): the same for Lua files. */
+/* [-0, +0] Writes what is likely a mistake, at the user's line, to the standard
+ * error, and goes on. */
+void zlua_warn(lua_State *L, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  push_where(L);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  (void)fprintf(stderr, "zmqloop: %s%s\n", lua_tostring(L, -2),
+                lua_tostring(L, -1));
+  lua_pop(L, 2);
+}
+
+/* misuse(text): zlua_error() for Lua files. */
 static int misuse(lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
   push_where(L);
@@ -145,6 +159,17 @@ void zlua_check_callable(lua_State *L, const char *method, int argument,
   }
 }
 
+/* A callback, argument 1, may be nil, but has to be there: a function that was
+ * called in its place has returned nothing. */
+void zlua_check_given(lua_State *L, const char *method) {
+  if (lua_gettop(L) < 2) {
+    zlua_error(L,
+               "bad argument #1 to '%s' (function or callable expected, got no "
+               "value; nil unsets it)",
+               method);
+  }
+}
+
 /* The table of options at index has none but those named; names ends in NULL.
  */
 void zlua_check_options(lua_State *L, const char *method, int argument,
@@ -155,15 +180,19 @@ void zlua_check_options(lua_State *L, const char *method, int argument,
   }
   lua_pushnil(L);
   while (lua_next(L, index)) {
-    const char *key =
-        lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+    if (lua_type(L, -2) != LUA_TSTRING) {
+      zlua_type_error(L, method, argument, -2, "name of an option");
+    }
+    const char *key = lua_tostring(L, -2);
     const char *const *name = names;
     while (*name && strcmp(*name, key) != 0) {
       name++;
     }
     if (!*name) {
-      zlua_error(L, "bad argument #%d to '%s' (unknown option '%s')", argument,
-                 method, key);
+      zlua_error(L,
+                 "bad argument #%d to '%s' (unknown option '%s'; did you mean "
+                 "'%s'?)",
+                 argument, method, key, zlua_nearest(key, names));
     }
     lua_pop(L, 1);
   }

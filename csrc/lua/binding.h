@@ -54,6 +54,8 @@ void zlua_set_own_metatable(lua_State *L, const zlua_class *class,
 void zlua_set_metatable_of(lua_State *L, const zlua_class *class,
                            int class_index);
 void *zlua_test_object(lua_State *L, int index, const zlua_class *class);
+int zlua_bad_self(lua_State *L, int index, const char *method,
+                  const char *class);
 void *zlua_check_self(lua_State *L, const zlua_class *class,
                       const char *method);
 
@@ -62,6 +64,8 @@ void *zlua_check_self(lua_State *L, const zlua_class *class,
 
 int zlua_error(lua_State *L, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+void zlua_warn(lua_State *L, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 int zlua_argument_error(lua_State *L, const char *method, int argument,
                         const char *what);
 int zlua_type_error(lua_State *L, const char *method, int argument, int index,
@@ -69,6 +73,8 @@ int zlua_type_error(lua_State *L, const char *method, int argument, int index,
 bool zlua_is_callable(lua_State *L, int index);
 void zlua_check_callable(lua_State *L, const char *method, int argument,
                          int index);
+const char *zlua_nearest(const char *name, const char *const *names);
+void zlua_check_given(lua_State *L, const char *method);
 void zlua_check_options(lua_State *L, const char *method, int argument,
                         int index, const char *const *names);
 int64_t zlua_check_integer(lua_State *L, const char *method, int argument,
@@ -177,11 +183,14 @@ struct zlua_loop {
   int64_t failed_ns;        /* when a callback raised an error last */
   bool sigint_handled;      /* SIGINT had a handler when the loop was entered */
   char slowest[LUA_IDSIZE + 16]; /* where the slowest callback begins */
-  int serial;       /* its key in the table of loops: zlua_push_loop() */
-  int anchors;      /* in use */
-  int last_anchor;  /* the last new one; see zlua_keep() */
-  int free_anchor;  /* the first free one; its place has the next; or 0 */
-  unsigned changes; /* calls made and receive callbacks replaced, so far */
+  pid_t pid;                     /* of the process that made it */
+  bool left_waiting; /* a handler or stream was finalized while it waited */
+  bool left_deaf;    /* a SUB without subscriptions among them */
+  int serial;        /* its key in the table of loops: zlua_push_loop() */
+  int anchors;       /* in use */
+  int last_anchor;   /* the last new one; see zlua_keep() */
+  int free_anchor;   /* the first free one; its place has the next; or 0 */
+  unsigned changes;  /* calls made and receive callbacks replaced, so far */
   zlua_handle *handles;
   zlua_blocked blocked;
   lua_State *clock; /* whose function tells the time, or NULL */
@@ -343,6 +352,7 @@ struct zlua_socket {
   bool probes;            /* new connections with an empty message */
   bool raw;               /* a ROUTER that was made so */
   bool sends;  /* the last frame sent is not the last of its message */
+  bool deaf;   /* a SUB that has never had a subscription */
   bool looked; /* since the last receive libzmq was asked for its readiness */
   zlua_inbox inbox;
   zlua_outbox outbox;
@@ -504,6 +514,7 @@ int zlua_check_descriptor(lua_State *L, const char *method, int index);
 /* ---- opening ------------------------------------------------------------ */
 
 void zlua_open_argument(lua_State *L);
+void zlua_open_object(lua_State *L);
 void zlua_open_trace(lua_State *L);
 void zlua_open_report(lua_State *L);
 void zlua_open_context(lua_State *L);

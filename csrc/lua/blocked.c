@@ -50,10 +50,10 @@ static const char *where_late(lua_State *L, lua_Debug *event) {
 static void push_report(lua_State *L, const zlua_loop *loop, lua_Debug *event) {
   int64_t late = zl_time_until(now_ns(), loop->blocked.asked_ns);
   const char *where = late > LATE_NS ? where_late(L, event) : "";
-  double seconds = (double)zl_time_add(loop->blocked.threshold_ns, late) / 1e9;
-  char text[100];
-  (void)snprintf(text, sizeof text, "IOLoop blocked for %.3f seconds%s in",
-                 seconds, where);
+  int64_t ms = zl_time_add(loop->blocked.threshold_ns, late) / 1000000;
+  char text[100]; /* whose point no locale makes a comma */
+  (void)snprintf(text, sizeof text, "IOLoop blocked for %lld.%03d seconds%s in",
+                 (long long)(ms / 1000), (int)(ms % 1000), where);
   zlua_getregistry(L, &traceback_key);
   bool has_traceback = lua_isfunction(L, -1) != 0;
   lua_pushstring(L, text);

@@ -485,6 +485,7 @@ static int split_fd(lua_State *L) {
 static int handler_gc(lua_State *L) {
   zlua_handler *handler = zlua_test_object(L, 1, &zlua_class_handler);
   if (handler && (handler->fd || handler->watch)) {
+    handler->handle.loop->left_waiting = true;
     zlua_handler_detach(&handler->handle);
   }
   return 0;

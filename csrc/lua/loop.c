@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const zlua_class zlua_class_loop = {.name = "IOLoop",
                                     .size = sizeof(zlua_loop)};
@@ -338,6 +340,7 @@ static int open_loop(lua_State *L) {
   config.data = loop;
   config.slowest = zlua_on_slowest;
   config.slowest_ud = loop;
+  loop->pid = getpid();
   int rc = zl_loop_new(&config, &loop->core);
   if (rc < 0) {
     return zlua_fail(L, rc);
@@ -373,9 +376,29 @@ static int loop_scope_close(lua_State *L) {
   return 0;
 }
 
+/* What was meant to run and never has, and who was meant to receive and never
+ * could. Handlers and streams are finalized before their loop. */
+static void tell_mistakes(const zlua_loop *loop) {
+  zl_stats stats;
+  zl_loop_stats(loop->core, &stats);
+  bool waits = loop->left_waiting || zl_loop_alive(loop->core);
+  if (stats.iterations == 0 && waits) {
+    (void)fprintf(
+        stderr, "zmqloop: an IOLoop has ended that was never started: what "
+                "waits for it has not run; call loop:start() or loop:run()\n");
+  } else if (loop->left_deaf) {
+    (void)fprintf(stderr,
+                  "zmqloop: a SUB has received nothing, as it never had a "
+                  "subscription; stream:subscribe(\"\") takes all messages\n");
+  }
+}
+
 static int loop_gc(lua_State *L) {
   zlua_loop *loop = zlua_test_object(L, 1, &zlua_class_loop);
   if (loop && loop->core && !loop->L) {
+    if (loop->pid == getpid()) {
+      tell_mistakes(loop);
+    }
     return loop_close(L);
   }
   return 0;
@@ -660,6 +683,7 @@ static int calling(lua_State *L) {
 /* on_error(fn | "raise" | nil): what becomes of the errors of callbacks. */
 static int loop_on_error(lua_State *L) {
   zlua_loop *loop = check_self(L, "on_error");
+  zlua_check_given(L, "on_error");
   lua_settop(L, 2);
   bool raises =
       lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "raise") == 0;

@@ -318,6 +318,7 @@ int luaopen_zmqloop_core(lua_State *L) {
   lua_newtable(L);
   zlua_open_exit(L); /* first: Lua finalizes it last */
   zlua_open_argument(L);
+  zlua_open_object(L);
   zlua_open_trace(L);
   zlua_open_report(L);
   zlua_open_context(L);

@@ -84,13 +84,33 @@ void *zlua_test_object(lua_State *L, int index, const zlua_class *class) {
   return found == class ? object : NULL;
 }
 
+/* Raises: what the method was called with, at index, is no object of its class.
+ * Most likely '.' was written for ':'. */
+int zlua_bad_self(lua_State *L, int index, const char *method,
+                  const char *class) {
+  return zlua_error(L,
+                    "bad self to '%s' (%s expected, got %s); call it with ':', "
+                    "as object:%s()",
+                    method, class, luaL_typename(L, index), method);
+}
+
+/* bad_self(method, class, value): raises that, for classes of Lua. */
+static int bad_self(lua_State *L) {
+  return zlua_bad_self(L, 3, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
+}
+
 /* The object that a method was called with. */
 void *zlua_check_self(lua_State *L, const zlua_class *class,
                       const char *method) {
   void *object = zlua_test_object(L, 1, class);
   if (!object) {
-    zlua_error(L, "bad self to '%s' (%s expected, got %s)", method, class->name,
-               luaL_typename(L, 1));
+    zlua_bad_self(L, 1, method, class->name);
   }
   return object;
+}
+
+/* [-0, +0] module table on the top. */
+void zlua_open_object(lua_State *L) {
+  lua_pushcfunction(L, bad_self);
+  lua_setfield(L, -2, "bad_self");
 }

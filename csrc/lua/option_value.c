@@ -219,6 +219,7 @@ static int apply(zlua_socket *socket, const zlua_option *option,
     return -EINVAL;
   }
   switch (option->number) {
+  case ZMQ_SUBSCRIBE: socket->deaf = false; break;
   case ZMQ_ROUTER_RAW: return set_raw(socket, it);
   case ZMQ_PROBE_ROUTER: return set_probe(socket, it);
   case ZMQ_SNDHWM: return set_sndhwm(socket, it);

@@ -267,8 +267,12 @@ const zlua_option *zlua_find_option(lua_State *L, int index,
              : NULL;
 }
 
-/* How many single letters have to be changed to make one of the other; names
- * are short, and this is only for a message. */
+static int lower(char c) {
+  return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+}
+
+/* How many single letters have to be changed to make one of the other, capital
+ * or not; names are short, and this is only for a message. */
 static size_t distance(const char *a, const char *b) {
   enum { LONGEST = 64 };
   size_t row[LONGEST + 1];
@@ -285,7 +289,7 @@ static size_t distance(const char *a, const char *b) {
     row[0] = i;
     for (size_t j = 1; j <= m; j++) {
       size_t above = row[j];
-      size_t best = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      size_t best = diagonal + (lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1);
       best = above + 1 < best ? above + 1 : best;
       best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
       row[j] = best;
@@ -301,6 +305,17 @@ static const zlua_option *nearest_to(const char *name,
   for (; options && options->name; options++) {
     if (distance(name, options->name) < distance(name, nearest->name)) {
       nearest = options;
+    }
+  }
+  return nearest;
+}
+
+/* The name of the list, which ends in NULL, that looks most like this one. */
+const char *zlua_nearest(const char *name, const char *const *names) {
+  const char *nearest = *names;
+  for (; *names; names++) {
+    if (distance(name, *names) < distance(name, nearest)) {
+      nearest = *names;
     }
   }
   return nearest;
@@ -348,6 +363,40 @@ static int nearest(lua_State *L) {
   return 1;
 }
 
+/* [-0, +0] whether the name at the top, of the set, is nearer than *least, or
+ * as near and first in the alphabet: then it replaces the value at 5. */
+static void look_at(lua_State *L, const char *name, size_t *least) {
+  const char *known = luaL_checkstring(L, -1);
+  size_t away = distance(name, known);
+  if (away < *least ||
+      (away == *least && strcmp(known, lua_tostring(L, 5)) < 0)) {
+    *least = away;
+    lua_pushvalue(L, -1);
+    lua_replace(L, 5);
+  }
+}
+
+/* unknown_option(method, argument, name, known): raises: the name is not among
+ * the keys of the table known */
+static int unknown_option(lua_State *L) {
+  const char *method = luaL_checkstring(L, 1);
+  int argument = (int)luaL_checkinteger(L, 2);
+  size_t least = SIZE_MAX;
+  lua_settop(L, 4);
+  if (lua_type(L, 3) != LUA_TSTRING) {
+    return zlua_type_error(L, method, argument, 3, "name of an option");
+  }
+  lua_pushliteral(L, ""); /* 5: the answer */
+  lua_pushnil(L);
+  while (lua_next(L, 4)) {
+    lua_pop(L, 1);
+    look_at(L, lua_tostring(L, 3), &least);
+  }
+  return zlua_error(
+      L, "bad argument #%d to '%s' (unknown option '%s'; did you mean '%s'?)",
+      argument, method, lua_tostring(L, 3), lua_tostring(L, 5));
+}
+
 /* [-0, +1] pushes the list of names, in the order of application. */
 static void push_names(lua_State *L, const zlua_option *options) {
   lua_newtable(L);
@@ -372,8 +421,8 @@ static void add_constants(lua_State *L, const zlua_option *options) {
   }
 }
 
-/* [-0, +0] module table on the top: socket_options, context_options and
- * nearest. */
+/* [-0, +0] module table on the top: socket_options, context_options,
+ * nearest and unknown_option. */
 void zlua_push_options(lua_State *L) {
   push_names(L, zlua_socket_options);
   lua_setfield(L, -2, "socket_options");
@@ -381,6 +430,8 @@ void zlua_push_options(lua_State *L) {
   lua_setfield(L, -2, "context_options");
   lua_pushcfunction(L, nearest);
   lua_setfield(L, -2, "nearest");
+  lua_pushcfunction(L, unknown_option);
+  lua_setfield(L, -2, "unknown_option");
 }
 
 /* [-0, +0] table of constants on the top. */

@@ -4,6 +4,8 @@
  * The text of an error may have come from a peer. Where it is written for
  * people its control characters are shown, not sent; values keep them.
  */
+#include <locale.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,10 +67,28 @@ static int printable(lua_State *L) {
   return 1;
 }
 
+/* number_text(number) -> "0.5", as %g, but with a point in every locale; "NaN"
+ */
+static int number_text(lua_State *L) {
+  char text[40];
+  double number = (double)luaL_checknumber(L, 1);
+  (void)snprintf(text, sizeof text, isnan(number) ? "NaN" : "%g", number);
+  const char *point = localeconv()->decimal_point;
+  char *at = strstr(text, point);
+  if (!at) {
+    lua_pushstring(L, text);
+    return 1;
+  }
+  lua_pushlstring(L, text, (size_t)(at - text));
+  lua_pushfstring(L, "%s.%s", lua_tostring(L, -1), at + strlen(point));
+  return 1;
+}
+
 /* [-0, +0] module table on the top. */
 void zlua_open_report(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"printable", printable},
+      {"number_text", number_text},
       {NULL, NULL},
   };
   zlua_setfuncs(L, functions);

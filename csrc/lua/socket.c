@@ -289,6 +289,7 @@ static int new_socket(lua_State *L) {
     return zlua_fail_at(L, -EINVAL, lua_tostring(L, -1));
   }
   socket->type = type;
+  socket->deaf = type == ZMQ_SUB;
   socket->zmq = zmq_socket(context->zmq, type);
   if (!socket->zmq) {
     return zlua_fail(L, -zmq_errno());
@@ -874,9 +875,23 @@ static int abandon_begun(lua_State *L) {
   return 1;
 }
 
+/* Nobody can subscribe while the thread waits in libzmq. */
+static void check_hears(lua_State *L, const zlua_socket *socket, int flags) {
+  int timeout = -1;
+  size_t size = sizeof timeout;
+  (void)zmq_getsockopt(socket->zmq, ZMQ_RCVTIMEO, &timeout, &size);
+  if (!(flags & ZMQ_DONTWAIT) && timeout < 0) {
+    zlua_error(L, "this SUB has no subscription and would wait for ever; "
+                  "socket:subscribe(\"\") takes all messages");
+  }
+}
+
 static int fill(lua_State *L, zlua_socket *socket, int flags, bool whole) {
   attempt it = begin(flags, ZMQ_RCVTIMEO);
   int rc;
+  if (socket->deaf) {
+    check_hears(L, socket, flags);
+  }
   /* What a part leaves in libzmq a stream would take for a message. */
   whole = whole || socket->stream;
   do {

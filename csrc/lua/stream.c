@@ -245,6 +245,7 @@ void zlua_stream_check_callback(lua_State *L, const char *method) {
 /* on_drain(fn): fn() when there is room in the queue again. */
 static int stream_on_drain(lua_State *L) {
   (void)zlua_stream_check(L, "on_drain");
+  zlua_check_given(L, "on_drain");
   lua_settop(L, 2);
   zlua_stream_check_callback(L, "on_drain");
   zlua_stream_set_field(L, STREAM_ON_DRAIN, 2);
@@ -261,6 +262,7 @@ static int on_stream_room(lua_State *L) {
 
 static int set_on_error(lua_State *L, const char *method) {
   zlua_stream *stream = zlua_stream_check(L, method);
+  zlua_check_given(L, method);
   lua_settop(L, 2);
   zlua_stream_check_callback(L, method);
   zlua_stream_set_field(L, STREAM_ON_ERROR, 2);
@@ -274,11 +276,13 @@ static int stream_on_error(lua_State *L) {
 
 static int stream_stop_on_err(lua_State *L) {
   lua_settop(L, 1);
+  lua_pushnil(L);
   return set_on_error(L, "stop_on_err");
 }
 
 static int stream_set_close_callback(lua_State *L) {
   (void)zlua_stream_check(L, "set_close_callback");
+  zlua_check_given(L, "set_close_callback");
   lua_settop(L, 2);
   zlua_stream_check_callback(L, "set_close_callback");
   zlua_stream_set_field(L, STREAM_ON_CLOSE, 2);
@@ -612,6 +616,9 @@ static int stream_gc(lua_State *L) {
     lua_rawgeti(L, -1, STREAM_LOOP);
     zlua_push_active(L, -1);
     zlua_unanchor(L, &stream->handle, lua_gettop(L));
+    stream->handle.loop->left_waiting |= stream->has_recv;
+    stream->handle.loop->left_deaf |=
+        stream->has_recv && stream->socket && stream->socket->deaf;
     (void)detach(stream);
   }
   return 0;

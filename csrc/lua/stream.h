@@ -27,6 +27,7 @@ struct zlua_stream {
   zlua_conversion converting;
   bool sent_with_stream;
   bool has_recv;
+  bool told_deaf; /* its socket only sends, which was said */
   bool has_sent;
   bool has_error;
   bool paused;

@@ -294,10 +294,26 @@ static recv_options check_recv_options(lua_State *L, const char *method,
   return options;
 }
 
+/* [-0, +0] tells, once, of a socket that only sends. It is no error to PyZMQ.
+ */
+static void look_for_receiver(lua_State *L, zlua_stream *stream,
+                              const char *method) {
+  int type = stream->socket ? stream->socket->type : ZMQ_PAIR;
+  if ((type == ZMQ_PUSH || type == ZMQ_PUB) && !stream->told_deaf) {
+    stream->told_deaf = true;
+    zlua_warn(L, "%s: a %s only sends; a %s receives what it has sent", method,
+              zlua_type_name(type), type == ZMQ_PUSH ? "PULL" : "SUB");
+  }
+}
+
 static int set_on_recv(lua_State *L, const char *method, bool with_stream) {
   zlua_stream *stream = zlua_stream_check(L, method);
+  zlua_check_given(L, method);
   lua_settop(L, 3);
   zlua_stream_check_callback(L, method);
+  if (!lua_isnil(L, 2)) {
+    look_for_receiver(L, stream, method);
+  }
   recv_options options = check_recv_options(L, method, 3);
   zlua_stream_set_field(L, STREAM_ON_RECV, 2);
   stream->has_recv = !lua_isnil(L, 2);
@@ -322,6 +338,7 @@ static int stream_on_recv_stream(lua_State *L) {
 
 static int stream_stop_on_recv(lua_State *L) {
   lua_settop(L, 1);
+  lua_pushnil(L);
   return set_on_recv(L, "stop_on_recv", false);
 }
 

@@ -91,6 +91,7 @@ void zlua_stream_on_empty(zl_stream *core, void *arg) {
 
 static int set_on_send(lua_State *L, const char *method, bool with_stream) {
   zlua_stream *stream = zlua_stream_check(L, method);
+  zlua_check_given(L, method);
   lua_settop(L, 2);
   zlua_stream_check_callback(L, method);
   zlua_stream_set_field(L, STREAM_ON_SEND, 2);
@@ -109,6 +110,7 @@ static int stream_on_send_stream(lua_State *L) {
 
 static int stream_stop_on_send(lua_State *L) {
   lua_settop(L, 1);
+  lua_pushnil(L);
   return set_on_send(L, "stop_on_send", false);
 }
 

@@ -5,6 +5,13 @@ local core = require("zmqloop.core")
 local misuse = core.misuse
 local IOLoop = core.IOLoop
 
+-- What a method is called with, if '.' was written for ':'.
+local function check_self(self, class, method)
+  if type(self) ~= "table" or not self.callback_time then
+    core.bad_self(method, class, self)
+  end
+end
+
 local function check_callable(class, callback)
   if not core.is_callable(callback) then
     misuse(("bad argument #1 to '%s' (function or callable expected, got %s)"):format(class,
@@ -39,6 +46,7 @@ end
 
 --- Starts the time; a started one is left alone.
 function DelayedCallback:start()
+  check_self(self, "DelayedCallback", "start")
   if self:is_running() then
     return
   end
@@ -48,6 +56,7 @@ end
 
 --- Puts it to rest; it can be started again.
 function DelayedCallback:stop()
+  check_self(self, "DelayedCallback", "stop")
   if self.timeout then
     self.timeout:cancel()
     self.timeout = nil
@@ -56,11 +65,12 @@ end
 
 --- Whether it was started and has neither fired nor been stopped.
 function DelayedCallback:is_running()
+  check_self(self, "DelayedCallback", "is_running")
   return self.timeout ~= nil and self.timeout:active()
 end
 
 function DelayedCallback:__tostring()
-  return ("DelayedCallback (%g ms, %s)"):format(self.callback_time,
+  return ("DelayedCallback (%s ms, %s)"):format(core.number_text(self.callback_time),
     self:is_running() and "running" or "stopped")
 end
 
@@ -98,8 +108,7 @@ local periodic_options = {jitter = true, immediate = true, missed = true, io_loo
 local function check_periodic_options(options)
   for name in pairs(options) do
     if not periodic_options[name] then
-      misuse(("bad argument #3 to 'PeriodicCallback' (unknown option '%s')"):format(
-        tostring(name)))
+      core.unknown_option("PeriodicCallback", 3, name, periodic_options)
     end
   end
   for _, name in ipairs({"jitter", "missed"}) do
@@ -280,6 +289,7 @@ end
 
 --- Starts the period; a running one is left alone.
 function PeriodicCallback:start()
+  check_self(self, "PeriodicCallback", "start")
   if self:is_running() then
     return
   end
@@ -294,6 +304,7 @@ end
 
 --- Ends the calls, also inside the callback; it can be started again.
 function PeriodicCallback:stop()
+  check_self(self, "PeriodicCallback", "stop")
   if self.timeout then
     self.timeout:cancel()
     self.timeout = nil
@@ -306,11 +317,12 @@ DelayedCallback.__close, PeriodicCallback.__close = DelayedCallback.stop, Period
 
 --- Whether it was started and not stopped.
 function PeriodicCallback:is_running()
+  check_self(self, "PeriodicCallback", "is_running")
   return self.running_loop ~= nil and not self.running_loop:closed()
 end
 
 function PeriodicCallback:__tostring()
-  return ("PeriodicCallback (%g ms, %s)"):format(self.callback_time,
+  return ("PeriodicCallback (%s ms, %s)"):format(core.number_text(self.callback_time),
     self:is_running() and "running" or "stopped")
 end
 

@@ -82,6 +82,13 @@ local function look(self)
   end
 end
 
+-- What a method is called with, if '.' was written for ':'.
+local function check_self(self, class, method)
+  if type(self) ~= "table" or self.subscribe ~= Future.subscribe then
+    core.bad_self(method, class, self)
+  end
+end
+
 -- ---- making and finishing ----------------------------------------------------------------------
 
 --- Makes a pending future. Its callbacks are called by `loop`, by default IOLoop.current().
@@ -150,6 +157,7 @@ end
 --- Finishes it with these results, nils included. Returns true, or false if it was cancelled
 -- meanwhile: then nobody wants them. Raises if it is done already.
 function Future:set_result(...)
+  check_self(self, "Future", "set_result")
   if not check_pending(self) then
     return false
   end
@@ -188,6 +196,7 @@ end
 -- looks, by result(), error() or await(), is reported through the loop when the future is
 -- collected.
 function Future:set_error(err)
+  check_self(self, "Future", "set_error")
   if err == nil then
     misuse("bad argument #1 to 'set_error' (value expected)")
   elseif not check_pending(self) then
@@ -214,6 +223,7 @@ function Future.break_circle() end
 --- Gives it up: who waits gets CANCELLED raised. Returns false if it was done already.
 -- (Not by recursion: more tasks may await each other in a row than calls can be nested.)
 function Future:cancel()
+  check_self(self, "Future", "cancel")
   if self.state then
     return false
   end
@@ -241,16 +251,19 @@ end
 
 --- Whether it has a result or an error, or was cancelled.
 function Future:done()
+  check_self(self, "Future", "done")
   return self.state ~= nil
 end
 
 --- Whether it was cancelled.
 function Future:cancelled()
+  check_self(self, "Future", "cancelled")
   return self.state == "cancelled"
 end
 
 --- Its results; raises its error, CANCELLED, or "future is not done".
 function Future:result()
+  check_self(self, "Future", "result")
   if self.state == "result" then
     if self.n == 1 then
       return self[1]
@@ -267,6 +280,7 @@ end
 
 --- Its error, CANCELLED, or nil if it has a result; raises "future is not done".
 function Future:error()
+  check_self(self, "Future", "error")
   if not self.state then
     misuse("future is not done")
   elseif self.state == "cancelled" then
@@ -281,11 +295,13 @@ end
 --- Where its error was raised, and through which tasks it came: a text that begins with the error;
 -- "" if it has none.
 function Future:traceback()
+  check_self(self, "Future", "traceback")
   return self.trace or ""
 end
 
 --- Calls fn(future) in the iteration after it is done, also if it is done already.
 function Future:add_done_callback(fn)
+  check_self(self, "Future", "add_done_callback")
   if not core.is_callable(fn) then
     misuse(("bad argument #1 to 'add_done_callback' (function or callable expected, got %s)")
       :format(type(fn)))

@@ -26,6 +26,13 @@ local green = setmetatable({}, {__index = zmq})
 green.ioloop = ioloop
 green.zmqstream = require("zmqloop.zmqstream")
 
+-- What a method is called with, if '.' was written for ':'.
+local function check_self(self, class, method)
+  if type(self) ~= "userdata" then
+    core.bad_self(method, class, self)
+  end
+end
+
 -- ---- sockets ---------------------------------------------------------------------------------
 
 -- A socket of zmqloop.zmq, with these methods before those.
@@ -84,6 +91,7 @@ end
 
 --- As zmq's Socket:set().
 function Socket:set(...)
+  check_self(self, "socket", "set")
   self.rcvtimeo, self.sndtimeo = false, false
   return plain.set(self, ...)
 end
@@ -92,6 +100,7 @@ Socket.setsockopt = Socket.set
 
 --- As zmq's Socket:get(); "rcvmore" is about the last part that this task has got.
 function Socket:get(option, ...)
+  check_self(self, "socket", "get")
   if self.receiver and (option == "rcvmore" or option == zmq.RCVMORE)
     and self.receiver ~= who_runs() then
     return 0
@@ -180,6 +189,7 @@ end
 -- whether there is some; others wait. A task that returns before leaves it to whoever calls recv()
 -- next; otherwise the rest goes where its task has gone.
 function Socket:recv(flags, copy)
+  check_self(self, "socket", "recv")
   local attempt_flags, only = of_attempt(flags)
   if may_receive(self, only, false, self.receiver and who_runs()) then
     local frame, more, name = recv_part(self, attempt_flags, copy)
@@ -201,6 +211,7 @@ end
 --- Receives a whole message, a list of frames, or the rest of the one that this task has begun to
 -- receive; see recv().
 function Socket:recv_multipart(flags, copy)
+  check_self(self, "socket", "recv_multipart")
   local attempt_flags, only = of_attempt(flags)
   if may_receive(self, only, true, self.receiver and who_runs()) then
     local frames, message, name = plain_recv_multipart(self, attempt_flags, copy)
@@ -313,11 +324,13 @@ end
 -- sent by its last frame, whole or not at all: if that fails, or the task ends before, nothing was
 -- sent, and the message is to be sent from its first frame on.
 function Socket:send(data, flags)
+  check_self(self, "socket", "send")
   return send(self, "send", plain_send, try_send, data, flags)
 end
 
 --- Sends a list of frames as one message; see send().
 function Socket:send_multipart(frames, flags)
+  check_self(self, "socket", "send_multipart")
   return send(self, "send_multipart", plain_send_multipart, try_send_multipart, frames, flags)
 end
 
@@ -349,6 +362,7 @@ end
 --- Waits until the socket is ready, as zmq's Socket:poll(): at most so many milliseconds (nil or
 -- negative: for ever). Returns events, or 0 when the time is up.
 function Socket:poll(milliseconds, events)
+  check_self(self, "socket", "poll")
   if milliseconds ~= nil and type(milliseconds) ~= "number" or milliseconds == 0 then
     return plain.poll(self, milliseconds, events) -- which does not wait, or raises
   end
@@ -382,6 +396,9 @@ end
 -- either module, and descriptors. What is registered or not during the wait makes no difference to
 -- it.
 function Poller:poll(milliseconds)
+  if type(self) ~= "table" or not self.entries then
+    core.bad_self("poll", "Poller", self)
+  end
   if milliseconds ~= nil and type(milliseconds) ~= "number" or milliseconds == 0 then
     return core.poll_items(self.entries, milliseconds) -- which does not wait, or raises
   end

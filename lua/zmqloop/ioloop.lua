@@ -27,6 +27,13 @@ local option_names = {impl = true, clock = true}
 -- What configure() has chosen: the class, and options for its constructor.
 local configured = {class = nil, options = {}}
 
+-- What a method is called with, if '.' was written for ':'.
+local function check_self(self, method)
+  if type(self) ~= "userdata" then
+    core.bad_self(method, "IOLoop", self)
+  end
+end
+
 local function is_open(loop)
   return loop ~= nil and not loop:closed()
 end
@@ -71,7 +78,7 @@ function IOLoop:initialize(impl, options)
   end
   for name in pairs(options or {}) do
     if not option_names[name] then
-      misuse(("bad argument #2 to 'initialize' (unknown option '%s')"):format(tostring(name)))
+      core.unknown_option("IOLoop", 1, name, option_names)
     end
   end
   return core.open_loop(self, impl or "default", options and options.clock)
@@ -183,11 +190,13 @@ end
 
 --- Makes this the loop that IOLoop.current() returns while none runs.
 function IOLoop:make_current()
+  check_self(self, "make_current")
   current = self
 end
 
 --- Makes this the loop that IOLoop.instance() returns. Raises if there is another one.
 function IOLoop:install()
+  check_self(self, "install")
   if is_open(instance) and instance ~= self then
     misuse("IOLoop already initialized")
   end
@@ -213,6 +222,7 @@ end
 -- descriptors, streams with their sockets. Raises inside a callback of this loop, and, when all
 -- else is done, the first error of a close method. Closing twice is silent.
 function IOLoop:close(all_fds)
+  check_self(self, "close")
   local failed, failure = false, nil
   if not self:closed() and not self:running() then
     local objects = all_fds and core.loop_objects(self) or {}
@@ -263,6 +273,7 @@ function Pollable:timeout() return self.loop:timeout() end
 -- is ready or its time is up, loop:step() is to be called. Returns nil, message, name if the loop
 -- has no descriptor, see fd().
 function IOLoop:pollable()
+  check_self(self, "pollable")
   local fd, message, name = self:fd()
   if not fd then
     return fd, message, name

@@ -12,6 +12,13 @@ local waiters = require("zmqloop.waiters")
 local misuse = core.misuse
 local Waiters, begin_wait, timed_out = waiters.Waiters, waiters.begin_wait, waiters.timed_out
 
+-- What a method is called with, if '.' was written for ':'.
+local function check_self(self, class, method)
+  if type(self) ~= "table" or not self.line then
+    core.bad_self(method, class, self)
+  end
+end
+
 -- A class that is called to make its objects.
 local function new_class(name, base)
   local class = {__name = "zmqloop." .. name, __tostring = base and base.__tostring}
@@ -35,22 +42,26 @@ end
 
 --- Whether it is set.
 function Event:is_set()
+  check_self(self, "Event", "is_set")
   return self.on
 end
 
 --- Sets it and wakes all that wait; from now on nobody has to.
 function Event:set()
+  check_self(self, "Event", "set")
   self.on = true
   self.line:wake_all()
 end
 
 --- Has tasks wait again. Those that were woken stay so.
 function Event:clear()
+  check_self(self, "Event", "clear")
   self.on = false
 end
 
 --- Waits until it is set, at most `timeout` seconds. Returns true, or nil, message, "ETIMEDOUT".
 function Event:wait(timeout)
+  check_self(self, "Event", "wait")
   local waiting = begin_wait("wait", 1, timeout)
   if self.on or waiting and self.line:wait(waiting, timeout) then
     return true
@@ -80,6 +91,7 @@ end
 
 --- Waits until notified, at most `timeout` seconds. Returns true, or false, message, "ETIMEDOUT".
 function Condition:wait(timeout)
+  check_self(self, "Condition", "wait")
   local missed = self.missed
   local waiting = begin_wait("wait", 1, timeout)
   if waiting and self.line:wait(waiting, timeout, nil, missed) then
@@ -91,6 +103,7 @@ end
 --- Wakes the first n tasks that wait, by default one. If one of them is cancelled before it runs,
 -- the next one is woken in its place.
 function Condition:notify(n)
+  check_self(self, "Condition", "notify")
   if n ~= nil and type(n) ~= "number" then
     misuse(("bad argument #1 to 'notify' (number expected, got %s)"):format(type(n)))
   end
@@ -104,6 +117,7 @@ end
 
 --- Wakes all tasks that wait.
 function Condition:notify_all()
+  check_self(self, "Condition", "notify_all")
   self.line:wake_all()
   self.missed = self.missed + 1
 end
@@ -130,7 +144,8 @@ local function new_semaphore(class, value)
     value = 1
   elseif type(value) ~= "number" or value < 0 or value % 1 ~= 0 then
     misuse(("bad argument #1 to '%s' (integer not below 0 expected, got %s)"):format(
-      class.__name:match("%w+$"), type(value) == "number" and tostring(value) or type(value)))
+      class.__name:match("%w+$"),
+      type(value) == "number" and core.number_text(value) or type(value)))
   end
   local semaphore = setmetatable({
     free = value, -- how often it can be acquired at once; 0 while someone waits
@@ -154,6 +169,7 @@ end
 --- Waits until there is one to be had, at most `timeout` seconds, and takes it. Returns true, or
 -- nil, message, "ETIMEDOUT".
 function Semaphore:acquire(timeout)
+  check_self(self, "Semaphore", "acquire")
   local waiting = begin_wait("acquire", 1, timeout)
   if self:take(waiting, timeout) then
     return true
@@ -169,6 +185,7 @@ end
 
 --- Puts one back, acquired or not, and hands it to the first that waits.
 function Semaphore:release()
+  check_self(self, "Semaphore", "release")
   if self.most and self.free >= self.most then
     misuse(("%s released too many times"):format(self.__name:match("%w+$")))
   end
@@ -187,6 +204,7 @@ end
 --- Acquires it, calls fn(...), which may wait, and releases it, also when fn raises. Returns what
 -- fn has returned.
 function Semaphore:with(fn, ...)
+  check_self(self, "Semaphore", "with")
   if not core.is_callable(fn) then
     misuse(("bad argument #1 to 'with' (function or callable expected, got %s)"):format(type(fn)))
   end
@@ -196,6 +214,7 @@ end
 
 --- Whether acquire() would have to wait.
 function Semaphore:locked()
+  check_self(self, "Semaphore", "locked")
   return self.free == 0
 end
 

@@ -88,10 +88,18 @@ end
 
 -- ---- sockets ---------------------------------------------------------------------------------
 
+local event_names = {}
+for name in pairs(numbers) do
+  event_names[#event_names + 1] = name
+end
+table.sort(event_names)
+
 local function number_of(name)
   local number = type(name) == "string" and numbers[name:upper():gsub("^EVENT_", "")]
   if not number then
-    misuse(("bad argument #2 to 'monitor' (unknown event '%s')"):format(tostring(name)))
+    misuse(("bad argument #2 to 'monitor' (%s)"):format(
+      type(name) == "string" and ("unknown event '%s'; did you mean '%s'?"):format(name,
+        core.nearest(name, event_names)) or "name of an event expected, got " .. type(name)))
   end
   return number
 end
@@ -116,6 +124,13 @@ local function mask_of(events)
     end
   end
   return mask
+end
+
+-- What a method is called with, if '.' was written for ':'.
+local function check_socket(self, method)
+  if not core.is_socket(self) then
+    core.bad_self(method, "socket", self)
+  end
 end
 
 -- Is the bit of the event in the mask? 5.1 has no bit operators.
@@ -173,6 +188,7 @@ end
 -- disable_monitor(), without an event when the loop is closed, and by another monitor() of the
 -- socket; a nil in place of fn is disable_monitor(). Returns true, or nil, message, name.
 function Socket:monitor(fn, events, io_loop)
+  check_socket(self, "monitor")
   if fn == nil then
     self:disable_monitor()
     return true
@@ -201,6 +217,7 @@ end
 -- it is closed or disable_monitor() is called. The caller closes it, before or after the socket.
 -- Returns nil, message, name if there is none to be had. PyZMQ: `Socket.get_monitor_socket`.
 function Socket:get_monitor_socket(events)
+  check_socket(self, "get_monitor_socket")
   local pair = core.monitor_socket(self)
   if pair then
     return pair
@@ -212,8 +229,10 @@ end
 
 local ZMQStream = zmqstream.ZMQStream
 
-local function check_open(stream)
-  if stream:closed() then
+local function check_open(stream, method)
+  if type(stream) ~= "userdata" then
+    core.bad_self(method, "ZMQStream", stream)
+  elseif stream:closed() then
     misuse("stream is closed")
   end
 end
@@ -221,13 +240,13 @@ end
 --- The same as monitor() of the stream's socket, in the stream's loop. Another library's socket has
 -- none: ENOTSUP.
 function ZMQStream:monitor(fn, events)
-  check_open(self)
+  check_open(self, "monitor")
   return core.stream_socket(self):monitor(fn, events, self.io_loop)
 end
 
 --- Ends monitor(): its function gets MONITOR_STOPPED, its last event.
 function ZMQStream:disable_monitor()
-  check_open(self)
+  check_open(self, "disable_monitor")
   core.stream_socket(self):disable_monitor()
 end
 

@@ -9,6 +9,13 @@ local Poller = {}
 Poller.__index = Poller
 Poller.__name = "zmqloop.Poller"
 
+-- What a method is called with, if '.' was written for ':'.
+local function check_self(self, class, method)
+  if type(self) ~= "table" or not self.entries then
+    core.bad_self(method, class, self)
+  end
+end
+
 --- Makes a poller, which watches nothing yet.
 function Poller.new()
   return setmetatable({
@@ -27,6 +34,7 @@ end
 --- Watches a socket, a descriptor or an object with a descriptor for events, by default
 -- zmq.POLLIN + zmq.POLLOUT. Registering it again replaces the events; 0 unregisters it.
 function Poller:register(object, events)
+  check_self(self, "Poller", "register")
   local entry = core.poll_entry("register", object, events)
   local i = find(self, object)
   if entry[2] ~= 0 then
@@ -38,6 +46,7 @@ end
 
 --- Replaces the events of what is registered; 0 unregisters it.
 function Poller:modify(object, events)
+  check_self(self, "Poller", "modify")
   if not find(self, object) then
     misuse("bad argument #1 to 'modify' (not registered)")
   end
@@ -46,6 +55,7 @@ end
 
 --- Ends the watch. Raises if the object is not registered.
 function Poller:unregister(object)
+  check_self(self, "Poller", "unregister")
   local i = find(self, object)
   if not i then
     misuse("bad argument #1 to 'unregister' (not registered)")
@@ -57,6 +67,7 @@ end
 -- Returns a list of {what was registered, events} in order of registration; empty when the time is
 -- up. Returns nil, message, name if a context was terminated (ETERM); raises if a socket is closed.
 function Poller:poll(milliseconds)
+  check_self(self, "Poller", "poll")
   return core.poll_items(self.entries, milliseconds)
 end
 

@@ -10,6 +10,13 @@ local ZMQPoller = {}
 ZMQPoller.__index = ZMQPoller
 ZMQPoller.__name = "zmqloop.ZMQPoller"
 
+-- What a method is called with, if '.' was written for ':'.
+local function check_self(self, class, method)
+  if type(self) ~= "table" or not self.loop then
+    core.bad_self(method, class, self)
+  end
+end
+
 --- Makes a poller. It has a loop of its own, so its cost grows with what is ready.
 -- Returns nil, message, name if the system refuses.
 function ZMQPoller.new()
@@ -24,7 +31,8 @@ function ZMQPoller.new()
   }, ZMQPoller)
 end
 
-local function check_open(self)
+local function check_open(self, method)
+  check_self(self, "ZMQPoller", method)
   if self.loop:closed() then
     misuse("poller is closed")
   end
@@ -34,7 +42,7 @@ end
 -- sum, or "r", "w" or "rw"; "rw" unless given. Registering it again replaces the events; none
 -- unregister it. Returns true, or nil, message, name as add_handler().
 function ZMQPoller:register(object, events)
-  check_open(self)
+  check_open(self, "register")
   events = core.check_watch("register", object, events or "rw")
   if self.registered[object] then
     return self:modify(object, events)
@@ -52,7 +60,7 @@ end
 
 -- What was not registered is misuse.
 local function check_registered(self, method, object)
-  check_open(self)
+  check_open(self, method)
   if object == nil or not self.registered[object] then
     misuse(("bad argument #1 to '%s' (not registered)"):format(method))
   end
@@ -79,7 +87,7 @@ end
 --- Waits at most so many seconds (nil or negative: for ever) until something is ready.
 -- Returns a list of {what was registered, events}; empty when the time is up.
 function ZMQPoller:poll(seconds)
-  check_open(self)
+  check_open(self, "poll")
   if seconds ~= nil and type(seconds) ~= "number" then
     misuse(("bad argument #1 to 'poll' (number of seconds expected, got %s)"):format(type(seconds)))
   elseif seconds == nil or seconds < 0 then
@@ -94,6 +102,7 @@ end
 
 --- Ends all watches; what was registered stays open. Closing twice is silent.
 function ZMQPoller:close()
+  check_self(self, "ZMQPoller", "close")
   self.registered = {}
   self.loop:close()
 end

@@ -185,7 +185,7 @@ local function new_queue(class, store, maxsize)
   if maxsize ~= nil
     and (type(maxsize) ~= "number" or maxsize < 0 or maxsize ~= maxsize) then
     misuse(("bad argument #1 to '%s' (number not below 0 expected, got %s)"):format(name_of(class),
-      type(maxsize) == "number" and tostring(maxsize) or type(maxsize)))
+      type(maxsize) == "number" and core.number_text(maxsize) or type(maxsize)))
   end
   maxsize = maxsize ~= math.huge and math.ceil(maxsize or 0) or 0
   local finished = Event.new()
@@ -206,10 +206,29 @@ function Queue.new(maxsize)
   return new_queue(Queue, Fifo.new(), maxsize)
 end
 
+-- What a method is called with, if '.' was written for ':'.
+local function check_self(self, class, method)
+  if type(self) ~= "table" or not self.store then
+    core.bad_self(method, class, self)
+  end
+end
+
 local function check_item(method, item)
   if item == nil then
     misuse(("bad argument #1 to '%s' (value expected)"):format(method))
   end
+end
+
+local function is_less(a, b)
+  return a < b
+end
+
+-- Raises the error of a comparison; that of ours is told where the items were put in.
+local function raise_unordered(self, err)
+  if self.store.before == is_less then
+    misuse(tostring(err):gsub("^.-:%d+: ", "") .. "; PriorityQueue(maxsize, before) orders others")
+  end
+  error(err, 0)
 end
 
 -- Into room that was had.
@@ -219,7 +238,7 @@ local function push(self, item)
     if self.room then
       self.room:release()
     end
-    error(err, 0)
+    raise_unordered(self, err)
   end
   self.unfinished = self.unfinished + 1
   self.finished:clear()
@@ -242,6 +261,7 @@ end
 --- Puts an item in, anything but nil; waits for room at most `timeout` seconds. Returns true, or
 -- nil, message, "ETIMEDOUT".
 function Queue:put(item, timeout)
+  check_self(self, "Queue", "put")
   check_item("put", item)
   local task = begin_wait("put", 2, timeout)
   if self.room and not self.room:take(task, timeout) then
@@ -253,6 +273,7 @@ end
 
 --- The same without waiting, from anywhere: nil, "EAGAIN: ...", "EAGAIN" if the queue is full.
 function Queue:put_nowait(item)
+  check_self(self, "Queue", "put_nowait")
   check_item("put_nowait", item)
   if self.room and not self.room:take() then
     return nil, "EAGAIN: queue is full", "EAGAIN"
@@ -264,6 +285,7 @@ end
 --- Takes the next item out; waits for one at most `timeout` seconds. Returns it, or nil, message,
 -- "ETIMEDOUT".
 function Queue:get(timeout)
+  check_self(self, "Queue", "get")
   local task = begin_wait("get", 1, timeout)
   if not self.ready:take(task, timeout) then
     return timed_out(timeout)
@@ -273,6 +295,7 @@ end
 
 --- The same without waiting, from anywhere: nil, "EAGAIN: ...", "EAGAIN" if there is none.
 function Queue:get_nowait()
+  check_self(self, "Queue", "get_nowait")
   if not self.ready:take() then
     return nil, "EAGAIN: queue is empty", "EAGAIN"
   end
@@ -285,11 +308,13 @@ end
 
 --- For `for item in queue:items() do`: get() for ever. (Lua 5.1 cannot suspend in a `for`.)
 function Queue:items()
+  check_self(self, "Queue", "items")
   return next_item, self
 end
 
 --- Tells that the work on an item that was taken out is done. Raises if there was none.
 function Queue:task_done()
+  check_self(self, "Queue", "task_done")
   if self.unfinished == 0 then
     misuse("task_done() called too many times")
   end
@@ -302,21 +327,25 @@ end
 --- Waits until task_done() was called for every item that was put in, at most `timeout` seconds.
 -- Returns true, or nil, message, "ETIMEDOUT".
 function Queue:join(timeout)
+  check_self(self, "Queue", "join")
   return self.finished:wait(timeout)
 end
 
 --- How many items get_nowait() could take out now.
 function Queue:qsize()
+  check_self(self, "Queue", "qsize")
   return self.ready.free
 end
 
 --- Whether get() would have to wait.
 function Queue:empty()
+  check_self(self, "Queue", "empty")
   return self.ready.free == 0
 end
 
 --- Whether put() would have to wait.
 function Queue:full()
+  check_self(self, "Queue", "full")
   return self.room ~= nil and self.room.free == 0
 end
 
@@ -333,7 +362,7 @@ local PriorityQueue = new_class("PriorityQueue", Queue)
 -- tells whether a is less than b, by default `a < b`; put() and get() raise its errors, and then
 -- have done nothing.
 function PriorityQueue.new(maxsize, before)
-  before = before or function(a, b) return a < b end
+  before = before or is_less
   if not core.is_callable(before) then
     misuse(("bad argument #2 to 'PriorityQueue' (function or callable expected, got %s)"):format(
       type(before)))

@@ -588,7 +588,7 @@ end
 -- ---- awaiting futures -----------------------------------------------------------------------
 
 local function timed_out(seconds)
-  return ("ETIMEDOUT: Operation timed out after %g seconds"):format(seconds)
+  return ("ETIMEDOUT: Operation timed out after %s seconds"):format(core.number_text(seconds))
 end
 
 -- Called by the loop when a future that the task awaits is done.
@@ -647,10 +647,24 @@ local function check_seconds(method, argument, value)
   end
 end
 
+-- What methods are called with, if '.' was written for ':'.
+local function check_loop(self, method)
+  if type(self) ~= "userdata" then
+    core.bad_self(method, "IOLoop", self)
+  end
+end
+
+local function check_future_self(self, method)
+  if not future.is_future(self) then
+    core.bad_self(method, "Future", self)
+  end
+end
+
 --- Suspends the task that runs until the future is done; returns its results or raises its error.
 -- After `timeout` seconds raises "ETIMEDOUT: ..."; the future goes on. Cancelling the task cancels
 -- the future too. Only inside a task.
 function Future:await(timeout)
+  check_future_self(self, "await")
   check_seconds("await", 1, timeout)
   return await("await", self, timeout, false)
 end
@@ -666,6 +680,7 @@ end
 
 --- Runs fn(...) in a coroutine of its own, from the next iteration on. Returns the Task.
 function IOLoop:spawn(fn, ...)
+  check_loop(self, "spawn")
   if type(fn) ~= "function" then
     check_callable("spawn", fn)
   end
@@ -737,6 +752,7 @@ Task.break_circle = interrupt
 --- The stack of its coroutine, with the line where it waits; of one that has failed where its error
 -- was raised, and through which tasks it came; "" before it runs and after it has ended otherwise.
 function Task:traceback()
+  check_future_self(self, "traceback")
   return self.coroutine and make_traceback(self.coroutine) or self.trace or ""
 end
 
@@ -1084,6 +1100,7 @@ end
 
 --- Calls fn(future) on this loop, in the iteration after the future is done. Tornado: add_future.
 function IOLoop:add_future(awaited, fn)
+  check_loop(self, "add_future")
   check_future("add_future", 1, awaited)
   if not core.is_callable(fn) then
     misuse(("bad argument #2 to 'add_future' (function or callable expected, got %s)"):format(
@@ -1101,6 +1118,7 @@ local TURNS_TO_END = 100
 -- the loop; in both cases the task is cancelled first. Raises CANCELLED when the task was. Not
 -- inside a running loop. Tornado: `IOLoop.run_sync`.
 function IOLoop:run_sync(fn, timeout)
+  check_loop(self, "run_sync")
   check_callable("run_sync", fn)
   check_seconds("run_sync", 2, timeout)
   if self:running() then

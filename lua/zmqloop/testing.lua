@@ -314,7 +314,7 @@ function Test:wait(condition, timeout)
     if results[1] == false then
       error(results[2], 0)
     elseif not results[1] then
-      misuse(("Async operation timed out after %g seconds"):format(seconds))
+      misuse(("Async operation timed out after %s seconds"):format(core.number_text(seconds)))
     end
   until not condition or condition()
   return unpack(results, 2, results.n)
@@ -331,7 +331,7 @@ function Test:wait_until(condition, timeout)
   local deadline = self.loop:time() + seconds
   while not condition() do
     if self.loop:time() >= deadline then
-      misuse(("Async operation timed out after %g seconds"):format(seconds))
+      misuse(("Async operation timed out after %s seconds"):format(core.number_text(seconds)))
     end
     task.sleep(0.001)
   end
@@ -344,8 +344,7 @@ local log_options = {required = true}
 local function check_options(method, argument, options, known)
   for name in pairs(options) do
     if not known[name] then
-      misuse(("bad argument #%d to '%s' (unknown option '%s')"):format(argument, method,
-        tostring(name)))
+      core.unknown_option(method, argument, name, known)
     end
   end
 end
@@ -470,7 +469,8 @@ local function body_is_late(test, seconds)
   end
   test:complain(("%s, at\n%s"):format(
     seconds == VIRTUAL_SECONDS and "Operation waits for nothing that will come"
-      or ("Operation timed out after %g seconds"):format(seconds), test.body:traceback()))
+      or ("Operation timed out after %s seconds"):format(core.number_text(seconds)),
+    test.body:traceback()))
   test.body:cancel()
   test.loop:add_callback(test.loop.add_callback, test.loop, stop_loop, test.loop)
 end

@@ -37,13 +37,28 @@ local function each(value, act)
   return true
 end
 
+local function check_topics(socket, method, topic)
+  if not core.is_socket(socket) then
+    core.bad_self(method, "socket", socket)
+  end
+  each(topic, function(item)
+    if type(item) ~= "string" then
+      misuse(("bad argument #1 to '%s' (string or list of strings expected, got %s)"):format(method,
+        type(item)))
+    end
+    return true
+  end)
+end
+
 --- Subscribes a SUB socket to messages that begin with the topic, or with each of a list.
 function Socket:subscribe(topic)
+  check_topics(self, "subscribe", topic)
   return each(topic, function(item) return self:set("subscribe", item) end)
 end
 
 --- Takes one subscription to the topic back, or to each of a list.
 function Socket:unsubscribe(topic)
+  check_topics(self, "unsubscribe", topic)
   return each(topic, function(item) return self:set("unsubscribe", item) end)
 end
 
@@ -63,7 +78,7 @@ local function check_ports(options)
   end
   for name in pairs(options) do
     if not port_options[name] then
-      bad_port_option(("unknown option '%s'"):format(tostring(name)))
+      core.unknown_option("bind_to_random_port", 2, name, port_options)
     end
   end
   local values = {}
@@ -225,11 +240,19 @@ local function with_options(who, object, options)
   misuse(("bad argument #%d to '%s' (%s)"):format(who.argument, who.caller, text))
 end
 
+-- Sockets that libzmq has if it was built with its drafts.
+local drafts = {
+  CHANNEL = true, CLIENT = true, DGRAM = true, DISH = true, GATHER = true, PEER = true,
+  RADIO = true, SCATTER = true, SERVER = true,
+}
+
 local function unknown_name(what, name, names)
   if type(name) ~= "string" then
     return ("%s's name expected, got %s"):format(what, type(name))
+  elseif what == "type" and drafts[name:upper()] then
+    return ("type '%s' is a draft of libzmq, which was built without drafts"):format(name)
   end
-  local nearest = core.nearest(what == "type" and name:upper() or name, names)
+  local nearest = core.nearest(name, names)
   return ("unknown %s '%s'; did you mean '%s'?"):format(what, name, nearest)
 end
 
@@ -269,6 +292,9 @@ end
 -- connect={...}}: options are set before subscriptions, these before bind, bind before connect. An
 -- unknown name raises. A failure closes the socket and is returned.
 function Context:socket(socket_type, options)
+  if type(self) ~= "userdata" then
+    core.bad_self("socket", "Context", self)
+  end
   local number = type_number(socket_type)
   if options ~= nil then
     check_options(options)

@@ -90,6 +90,10 @@ end
 -- the stream then owns, or a light userdata (LuaJIT: a pointer), which is to be closed by whoever
 -- made it, after the stream. Other code may go on using such a socket in the same thread.
 function ZMQStream.new(socket, io_loop)
+  if socket == nil and type(io_loop) == "string" then -- nil, message, name of what has failed
+    misuse(("bad argument #1 to 'ZMQStream' (zmq socket expected, got nil, \"%s\")"):format(
+      io_loop))
+  end
   core.check_loop("ZMQStream", 2, io_loop)
   io_loop = io_loop or ioloop.IOLoop.current()
   local stream, message, name
@@ -110,6 +114,13 @@ setmetatable(ZMQStream, {
 
 -- ---- the socket's own methods, for the stream -------------------------------------------------
 
+-- What a method is called with, if '.' was written for ':'.
+local function check_self(self, method)
+  if type(self) ~= "userdata" then
+    core.bad_self(method, "ZMQStream", self)
+  end
+end
+
 local passed_through = {
   "bind", "bind_to_random_port", "connect", "unbind", "disconnect", "set", "get", "setsockopt",
   "getsockopt", "subscribe", "unsubscribe",
@@ -117,6 +128,7 @@ local passed_through = {
 
 for _, name in ipairs(passed_through) do
   ZMQStream[name] = function(self, ...)
+    check_self(self, name)
     local socket = core.stream_socket(self)
     return socket[name](socket, ...)
   end
@@ -127,6 +139,7 @@ end
 --- Sends a value as JSON text, by lua-cjson or else dkjson; without either it raises, and so does a
 -- value that JSON cannot express. Options and results are those of send(). PyZMQ: `send_json`.
 function ZMQStream:send_json(value, options)
+  check_self(self, "send_json")
   local encoded, text = pcall(require("zmqloop.json").encode, value)
   if not encoded then
     misuse(("bad argument #1 to 'send_json' (%s)"):format(tostring(text)))
@@ -137,6 +150,7 @@ end
 --- Sends the list of frames that serialize(value) returns. Options and results are those of
 -- send_multipart(). PyZMQ: `send_serialized`.
 function ZMQStream:send_serialized(value, serialize, options)
+  check_self(self, "send_serialized")
   if not core.is_callable(serialize) then
     misuse(("bad argument #2 to 'send_serialized' (function or callable expected, got %s)"):format(
       type(serialize)))

@@ -98,7 +98,7 @@ describe("the default report of an error", function()
   end))
 
   it("does without the library io", test(function(t)
-    local output = output_of(t, "io = nil loop:add_callback(error, 'boom') loop:run()\n")
+    local output = output_of(t, "io = nil loop:add_callback(error, 'boom', 0) loop:run()\n")
     assert.matches("Exception in callback of C:\nboom\n", output, 1, true)
   end))
 end)

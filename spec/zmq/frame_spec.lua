@@ -239,7 +239,8 @@ describe("Options of a send", function()
   it("are checked before anything is sent", test(function(t)
     local a, b = t:pair("PAIR", "PAIR")
     local frame = zmq.Frame("data")
-    raises("bad argument #2 to 'send' (unknown option 'tracks')", a.send, a, "x", {tracks = true})
+    raises("bad argument #2 to 'send' (unknown option 'tracks'; did you mean 'track'?)", a.send, a,
+      "x", {tracks = true})
     raises("bad argument #2 to 'send' (integer expected, got string)", a.send, a, frame, "none")
     raises("bad argument #2 to 'send' (integer expected, got string)",
       a.send, a, frame, {flags = "none"})
