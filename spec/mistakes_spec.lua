@@ -222,7 +222,8 @@ describe("a mistake", function()
 
   it("is told at the user's line through functions that protect and repeat", test(function(t)
     local environment = new_environment(t)
-    local _, err = load_program("return pcall(stream.send, stream)", environment)()
+    local _, err = load_program("local ok, err = pcall(stream.send, stream) return ok, err",
+      environment)()
     assert.equal("user.lua:1: bad argument #1 to 'send' (string or Frame expected, got nil)", err)
     _, err = pcall(load_program("table.sort({1, 2}, function()\nstream:send()\nend)", environment))
     assert.equal("user.lua:2: bad argument #1 to 'send' (string or Frame expected, got nil)", err)

@@ -84,7 +84,7 @@ end
 
 -- What a method is called with, if '.' was written for ':'.
 local function check_self(self, class, method)
-  if type(self) ~= "table" or self.subscribe ~= Future.subscribe then
+  if type(self) ~= "table" or not rawequal(self.future_class, Future) then
     core.bad_self(method, class, self)
   end
 end

@@ -99,7 +99,7 @@ local function number_of(name)
   if not number then
     misuse(("bad argument #2 to 'monitor' (%s)"):format(
       type(name) == "string" and ("unknown event '%s'; did you mean '%s'?"):format(name,
-        core.nearest(name, event_names)) or "name of an event expected, got " .. type(name)))
+        core.nearest(name, event_names)) or ("unknown event '%s'"):format(tostring(name))))
   end
   return number
 end
