@@ -304,3 +304,61 @@ describe("on_recv with a callback that waits [164]", function()
     assert.same({"sent", "closed"}, log)
   end))
 end)
+
+describe("the calls of on_recv's callback that wait", function()
+  after_each(helper.cleanup)
+
+  it("are cancelled by the stream; then another callback has its turn", virtual(function(t, loop)
+    local log = {}
+    local a, b = t:streams("PAIR", "PAIR")
+    a:on_recv(function(frames)
+      local ok, err = zmqloop.pcall(sleep, math.huge)
+      log[#log + 1] = ("%s %s %s"):format(frames[1], tostring(ok), tostring(err))
+      error(err, 0)
+    end, {concurrency = 2})
+    assert.equal(0, a:cancel())
+    for i = 1, 3 do b:send(tostring(i)) end
+    loop:step(0)
+    a:on_recv(function(frames) log[#log + 1] = "new " .. frames[1] end)
+    for _ = 1, 5 do loop:step(0) end
+    assert.same({}, log) -- it waits for the others
+    assert.equal(2, a:cancel())
+    step_until(loop, function() return #log == 3 end)
+    assert.same({"1 false ECANCELED: cancelled", "2 false ECANCELED: cancelled", "new 3"}, log)
+    assert.equal(0, a:cancel())
+  end))
+
+  it("are those of that stream, and go on if they catch it", virtual(function(t, loop)
+    local log = {}
+    local a, b = t:streams("PAIR", "PAIR")
+    local c, d = t:streams("PAIR", "PAIR")
+    a:on_recv(function()
+      zmqloop.pcall(sleep, math.huge)
+      sleep(1)
+      log[#log + 1] = "a"
+    end)
+    c:on_recv(function()
+      sleep(3)
+      log[#log + 1] = "c"
+    end)
+    b:send("x")
+    d:send("x")
+    loop:step(0)
+    loop:step(0)
+    assert.equal(1, a:cancel())
+    loop:advance(4)
+    assert.same({"a", "c"}, log)
+  end))
+
+  it("are cancelled when the stream is closed, too", virtual(function(t, loop)
+    local err
+    local a, b = t:streams("PAIR", "PAIR")
+    a:on_recv(function() err = select(2, zmqloop.pcall(sleep, math.huge)) end)
+    b:send("x")
+    loop:step(0)
+    a:close()
+    assert.equal(1, a:cancel())
+    step_until(loop, function() return err end)
+    assert.equal(zmqloop.CANCELLED, err)
+  end))
+end)

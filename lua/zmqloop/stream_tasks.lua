@@ -275,3 +275,15 @@ function ZMQStream:send_wait(message, timeout)
   end
   return nil, text, name
 end
+
+--- Cancels the calls of on_recv's callback that wait: has CANCELLED raised where each of them
+-- waits, as Task:cancel() does. Returns how many there are. When they have ended the stream calls
+-- the callback that it has by then, which a call that waits keeps it from. The waits of tasks in
+-- recv() and send_wait() are theirs.
+function ZMQStream:cancel()
+  local calls = tasks.calls_of(self)
+  for _, task in ipairs(calls) do
+    task:cancel()
+  end
+  return #calls
+end

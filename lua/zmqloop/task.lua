@@ -380,6 +380,18 @@ local function current_task()
   return task or current
 end
 
+-- The tasks of calls that wait, made by that stream, the first one first.
+local function calls_of(stream)
+  local list = {}
+  for _, task in pairs(waiting_calls) do
+    if rawequal(task.call, stream) and not task.state then
+      list[#list + 1] = task
+    end
+  end
+  table.sort(list, function(a, b) return a.serial < b.serial end)
+  return list
+end
+
 -- loop -> function to be called with such a task: for tests, which look for what is left open.
 local watchers = setmetatable({}, {__mode = "k"})
 
@@ -1182,6 +1194,9 @@ core.task_module = {
   -- For loops.
   count_tasks = count_tasks,
   end_tasks = end_tasks,
+
+  -- For streams.
+  calls_of = calls_of,
 
   -- For what suspends tasks in its own ways.
   task_to_suspend = task_to_suspend,

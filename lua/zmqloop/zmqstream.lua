@@ -182,6 +182,7 @@ return {
   ZMQStream = lazy(ZMQStream, {
     monitor = "monitor",
     disable_monitor = "monitor",
+    cancel = "stream_tasks",
     recv = "stream_tasks",
     messages = "stream_tasks",
     send_wait = "stream_tasks",

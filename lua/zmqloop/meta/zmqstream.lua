@@ -16,8 +16,9 @@ local ZMQStream = {}
 ---`fn(frames)` is called with each message, a list of strings; nil pauses, and
 ---what arrives waits in the socket, in order. Replaces on_recv_stream. An error
 ---in fn loses no message and leaves the stream as it is. fn may wait, as by
----`zmqloop.sleep`: then the next message comes when it has returned. PyZMQ:
----`ZMQStream.on_recv`, without that back-pressure.
+---`zmqloop.sleep`: then the next message comes when it has returned, also where
+---another fn has been set meanwhile; see cancel(). PyZMQ: `ZMQStream.on_recv`,
+---without that back-pressure.
 ---@param fn zmqloop.Callable|nil
 ---@param options? boolean|{copy?: boolean, unpack?: boolean, concurrency?: integer} copy=false, or
 --- false alone: Frames in place of strings; unpack: `fn(frame1, frame2, ...)` without a table;
