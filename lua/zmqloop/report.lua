@@ -41,7 +41,7 @@ end
 
 --- What an error was raised in: "callback main.lua:12".
 function report.place(callback)
-  if type(callback) == "table" and callback.subscribe and callback.traceback then
+  if type(callback) == "table" and callback.future_class then
     return ("%s, which nobody has awaited"):format(text_of(callback))
   end
   local source = core.source_of(callback)

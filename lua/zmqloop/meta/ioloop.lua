@@ -136,7 +136,10 @@ function IOLoop:add_callback_from_signal(fn, ...) end
 ---with each, "raise" makes `start()`, `run()` or `step()` raise the first one, and
 ---nil goes back to `loop:handle_callback_exception(callback, err, traceback)`. The
 ---loop goes on in each case. An error of fn itself is raised as with "raise".
----@param fn zmqloop.Callable|"raise"|nil
+---A failed Task or Future that nobody looks at is itself the callback. What `start()`
+---raises is the value that was raised, for which `zmqloop.traceback(err)` has the
+---stack; where nobody can catch it, so that the program ends, it is a text with both.
+---@param fn zmqloop.Callable|"raise"|nil not left out
 function IOLoop:on_error(fn) end
 
 ---Calls `fn(...)` once, at or after a time, never before.

@@ -14,7 +14,8 @@
 local ZMQStream = {}
 
 ---`fn(frames)` is called with each message, a list of strings; nil pauses, and
----what arrives waits in the socket, in order. Replaces on_recv_stream. An error
+---what arrives waits in the socket, in order; without an argument it raises. Of a
+---socket that only sends it is said once on stderr. Replaces on_recv_stream. An error
 ---in fn loses no message and leaves the stream as it is. fn may wait, as by
 ---`zmqloop.sleep`: then the next message comes when it has returned, also where
 ---another fn has been set meanwhile; see cancel(). PyZMQ: `ZMQStream.on_recv`,
