@@ -7,6 +7,8 @@ local helper = require("spec.helper")
 local Ledger = require("spec.conservation.ledger")
 local Link = require("spec.conservation.link")
 local peers = require("spec.conservation.peers")
+local service = require("spec.conservation.service")
+local tasks = require("spec.conservation.tasks")
 
 local GIVEN_SECONDS = tonumber(os.getenv("ZMQLOOP_CONSERVATION_SECONDS"))
 local SECONDS = GIVEN_SECONDS or 1
@@ -14,6 +16,7 @@ local SEED = tonumber(os.getenv("ZMQLOOP_SEED"))
 local BACKENDS = helper.backend and {helper.backend} or {"epoll", "poll"}
 
 local LINKS = 8
+local TASK_LINKS = 6 -- of green sockets
 local DEEPEST = 3        -- acts inside callbacks inside acts
 local PLANNED = "planned" -- an error of a callback
 local PATIENCE_SECONDS = 30
@@ -29,7 +32,10 @@ local function new_world(t, seed)
     trackers = {},
     depth = 0,
     failures = {},
+    handlers = {}, -- called for each planned error
+    PLANNED = PLANNED,
     counts = {
+      tasks = 0, cancels = 0, memory = 0, replies = 0,
       links = 0, kills = 0, closes = 0, drains = 0, drained = 0, flushes = 0, refused = 0,
       reports = 0, errors = 0, trackers = 0,
     },
@@ -40,7 +46,13 @@ local function new_world(t, seed)
   t.loop:on_error(function(_, err, traceback)
     if err == PLANNED then
       self.counts.errors = self.counts.errors + 1
-    else
+      for _, handler in ipairs(self.handlers) do
+        local ok, failure = pcall(handler)
+        if not ok and failure ~= PLANNED then
+          self.failures[#self.failures + 1] = tostring(failure)
+        end
+      end
+    elseif not tasks.is_planned(err) then
       self.failures[#self.failures + 1] = tostring(traceback)
     end
   end)
@@ -97,9 +109,10 @@ end
 -- Replaces the links that are over.
 function World:tend(renew)
   for i = #self.links, 1, -1 do
-    if self.links[i]:tend() then
+    local link = self.links[i]
+    if link:tend() then
       table.remove(self.links, i)
-      if renew then self:open(Link.new(self)) end
+      if renew then self:open(link.is_green and tasks.new(self) or Link.new(self)) end
     end
   end
   for i = #self.trackers, 1, -1 do
@@ -117,6 +130,9 @@ end
 function World:run(seconds)
   local loop = self.t.loop
   for _ = 1, LINKS do self:open(Link.new(self)) end
+  for _ = 1, TASK_LINKS do self:open(tasks.new(self)) end
+  self:open(tasks.new(self, "process"), true)
+  self:open(service.new(self), true)
   for _, how in ipairs{"bind", "connect"} do
     self:open(peers.new_sink(self, how), true)
     self:open(peers.new_source(self, how), true)

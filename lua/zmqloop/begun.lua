@@ -20,13 +20,20 @@ local function is_begun(socket, side)
   return receives
 end
 
---- The side of the socket is free; has those try again who were held up.
-local function free(socket, side)
-  local watches = socket.held_up
-  socket[side] = false
-  socket.held_up = false
-  for watch in pairs(watches or {}) do
+local function release(socket)
+  for watch in pairs(socket.held_up) do
     watch:go_on()
+    socket.held_up[watch] = nil
+  end
+  socket.held_up = false
+end
+
+--- The side of the socket is free; has those try again who were held up. Raises nothing, since this
+-- comes after what was received or sent: short of memory the next use of the socket does the rest.
+local function free(socket, side)
+  socket[side] = false
+  if socket.held_up then
+    pcall(release, socket)
   end
 end
 

@@ -14,7 +14,7 @@ local zmq = require("zmqloop.zmq")
 local misuse = core.misuse
 local IOLoop, Watch, HELD = core.IOLoop, watch.Watch, watch.HELD
 local can_wait, current_task, is_outside = task.can_wait, task.task_to_suspend, task.is_outside
-local who_runs, is_held = task.who_runs, begun.is_held
+local who_runs, is_held, free = task.who_runs, begun.is_held, begun.free
 local plain = core.Socket
 local plain_recv_multipart = plain.recv_multipart
 local plain_send, plain_send_multipart = plain.send, plain.send_multipart
@@ -191,12 +191,14 @@ end
 function Socket:recv(flags, copy)
   check_self(self, "socket", "recv")
   local attempt_flags, only = of_attempt(flags)
-  if may_receive(self, only, false, self.receiver and who_runs()) then
+  local who = who_runs()
+  if may_receive(self, only, false, who) then
+    self.receiver = who -- before a part is there, since this may take memory
     local frame, more, name = recv_part(self, attempt_flags, copy)
+    if not frame or not more then
+      free(self, "receiver")
+    end
     if frame then
-      if more or self.receiver then
-        begun.note(self, "receiver", who_runs())
-      end
       return frame
     elseif only or name ~= "EAGAIN" then
       return nil, more, name
@@ -204,8 +206,7 @@ function Socket:recv(flags, copy)
   elseif only then
     return core.failure(EAGAIN)
   end
-  return wait(self, "recv", "readers", "rcvtimeo", try_part, attempt_flags, copy,
-    who_runs())
+  return wait(self, "recv", "readers", "rcvtimeo", try_part, attempt_flags, copy, who)
 end
 
 --- Receives a whole message, a list of frames, or the rest of the one that this task has begun to
@@ -217,7 +218,7 @@ function Socket:recv_multipart(flags, copy)
     local frames, message, name = plain_recv_multipart(self, attempt_flags, copy)
     if frames then
       if self.receiver then
-        begun.free(self, "receiver")
+        free(self, "receiver")
       end
       return frames
     elseif only or name ~= "EAGAIN" then
@@ -258,9 +259,13 @@ local function go_on(self, method, data, flags, only, who)
   if name == "EAGAIN" and not only then
     sent, message, name = wait(self, method, "enders", "sndtimeo", send_part, data, flags)
   end
-  if name == "EAGAIN" then
+  if sent and has_more(flags) then
+    return sent
+  elseif sent then
+    free(self, "sender")
+  elseif name == "EAGAIN" then
     begun.abandon(self)
-  elseif sent or not self:closed() then
+  elseif not self:closed() then
     begun.note(self, "sender", who)
   end
   return sent, message, name
@@ -268,11 +273,9 @@ end
 
 -- The first parts of a message.
 local function begin(self, method, data, flags, only, who)
+  self.sender = who -- before a part is there, since this may take memory
   if only or may_try(self, "writers") then
     local sent, message, name = send_part(self, data, flags)
-    if sent then
-      begun.note(self, "sender", who)
-    end
     if sent or only or name ~= "EAGAIN" then
       return sent, message, name
     end

@@ -100,7 +100,8 @@ function ZMQStream:set_close_callback(fn) end
 ---@return true|zmqloop.Tracker|nil accepted
 ---@return string? message
 ---@return string? name EAGAIN (the queue is full: `set_send_hwm`), ESHUTDOWN (`drain`), EFSM (a REP
---- without a request), ENOTSUP, EMSGSIZE (over norm), EHOSTUNREACH (a ROUTER with router_mandatory), ETERM, ENOTSOCK, ENOMEM
+--- without a request), ENOTSUP, EMSGSIZE (over norm), EHOSTUNREACH (a ROUTER with
+--- router_mandatory), ETERM, ENOTSOCK, ENOMEM
 function ZMQStream:send(data, options) end
 
 ---The same as `send`.
