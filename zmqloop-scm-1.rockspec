@@ -84,6 +84,7 @@ build = {
         "csrc/lua/frame.c",
         "csrc/lua/handler.c",
         "csrc/lua/inbox.c",
+        "csrc/lua/inproc.c",
         "csrc/lua/loop.c",
         "csrc/lua/module.c",
         "csrc/lua/monitor.c",

@@ -297,14 +297,21 @@ typedef struct zlua_message zlua_message;
 typedef struct zlua_handler zlua_handler;
 typedef struct zlua_exit zlua_exit;
 
+typedef struct zlua_name zlua_name;
+
 typedef struct zlua_context {
   const zlua_class *class;
-  void *zmq;            /* NULL: terminated */
-  zlua_exit *exit;      /* who ends it when it is collected */
-  zlua_socket *sockets; /* open ones */
-  bool borrowed;        /* someone else terminates it */
-  bool started;         /* libzmq has its threads */
-  bool lingers;     /* some socket was closed with messages unsent, perhaps */
+  struct zlua_context *home; /* the first of this state for the same one of
+                                libzmq's, which knows of all; kept */
+  void *zmq;                 /* NULL: terminated */
+  zlua_exit *exit;           /* who ends it when it is collected */
+  zlua_socket *sockets;      /* open ones */
+  bool borrowed;             /* someone else terminates it */
+  bool started;              /* libzmq has its threads */
+  int guests;                /* of a home: open sockets of its other contexts */
+  zlua_name *names;          /* of a home: of inproc, bound or waited for */
+  void *stand_in; /* of a home: binds at the end what is waited for, or NULL */
+  bool lingers;   /* some socket was closed with messages unsent, perhaps */
   int sched_policy; /* of libzmq's threads; -1: not set */
   int priority;     /* the same */
   pid_t pid;        /* of the process that made it */
@@ -313,7 +320,8 @@ typedef struct zlua_context {
 /* The uservalue of a context. */
 enum {
   ZLUA_CONTEXT_SOCKETS = 1, /* address -> socket */
-  ZLUA_CONTEXT_DEFAULTS     /* options of new sockets, by place, or nil */
+  ZLUA_CONTEXT_DEFAULTS,    /* options of new sockets, by place, or nil */
+  ZLUA_CONTEXT_HOME         /* that of another context, or nil */
 };
 
 /* Frames that libzmq has given and Lua has not yet got: an error in between
@@ -350,6 +358,7 @@ struct zlua_socket {
   bool of_loop;           /* a monitor that only its stream knows of */
   bool uses_norm;         /* which does not carry long frames */
   bool probes;            /* new connections with an empty message */
+  bool greets;            /* new connections, with a message */
   bool raw;               /* a ROUTER that was made so */
   bool sends;  /* the last frame sent is not the last of its message */
   bool deaf;   /* a SUB that has never had a subscription */
@@ -390,6 +399,14 @@ int zlua_address_check(const zlua_socket *socket, const char *address);
 const char *zlua_type_name(int type);
 void zlua_push_options(lua_State *L);
 void zlua_option_constants(lua_State *L);
+
+/* inproc.c */
+int zlua_inproc_begin(const zlua_socket *socket, const char *address,
+                      bool binds, zlua_name **out);
+void zlua_inproc_began(zlua_name *name, bool done);
+void zlua_inproc_ended(const zlua_socket *socket, const char *address);
+void zlua_inproc_forget(const zlua_socket *socket);
+void zlua_inproc_close(zlua_context *context);
 
 /* monitor.c */
 void zlua_monitor_stop(zlua_socket *socket);

@@ -16,9 +16,15 @@
 const zlua_class zlua_class_context = {.name = "Context",
                                        .size = sizeof(zlua_context)};
 
+/* Is it closed, or borrowed from one of this state that is? */
+static bool is_closed(const zlua_context *context) {
+  const zlua_context *home = context->home;
+  return !context->zmq || (home && !home->borrowed && !home->zmq);
+}
+
 zlua_context *zlua_check_context(lua_State *L, const char *method) {
   zlua_context *context = zlua_check_self(L, &zlua_class_context, method);
-  if (!context->zmq) {
+  if (is_closed(context)) {
     zlua_error(L, "context is closed");
   }
   return context;
@@ -36,6 +42,39 @@ static void fill_uservalue(lua_State *L, int index) {
   lua_rawseti(L, -2, ZLUA_CONTEXT_SOCKETS);
   lua_pushnil(L);
   lua_rawseti(L, -2, ZLUA_CONTEXT_DEFAULTS);
+  lua_pop(L, 1);
+}
+
+/* The key of the state's contexts: that of libzmq's -> its home, weakly. */
+static const char homes_key;
+
+/* [-0, +1] pushes the home of the context of libzmq's, or nil. */
+static const zlua_context *push_home(lua_State *L, void *zmq) {
+  zlua_getregistry(L, &homes_key);
+  lua_pushlightuserdata(L, zmq);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  const zlua_context *home = zlua_test_object(L, -1, &zlua_class_context);
+  return home && home->zmq == zmq && home->pid == getpid() ? home : NULL;
+}
+
+/* [-0, +0] finds the home of the new context at index, whose handle is known,
+ * or makes it one. */
+static void settle(lua_State *L, int index, zlua_context *context, void *zmq) {
+  zlua_context *home = (zlua_context *)(size_t)push_home(L, zmq);
+  if (home) {
+    zlua_getuservalue(L, index);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, ZLUA_CONTEXT_HOME);
+    lua_pop(L, 2);
+    context->home = home;
+    return;
+  }
+  lua_pop(L, 1);
+  zlua_getregistry(L, &homes_key);
+  lua_pushlightuserdata(L, zmq);
+  lua_pushvalue(L, index);
+  lua_rawset(L, -3);
   lua_pop(L, 1);
 }
 
@@ -61,11 +100,16 @@ static int new_context(lua_State *L) {
   context->sched_policy = -1;
   context->priority = -1;
   context->borrowed = borrowed != NULL;
+  context->home = context;
   if (borrowed && !is_context(borrowed)) {
     return zlua_fail(L, -EFAULT);
   }
   context->zmq = borrowed ? borrowed : zmq_ctx_new();
-  return context->zmq ? 1 : zlua_fail(L, -zmq_errno());
+  if (!context->zmq) {
+    return zlua_fail(L, -zmq_errno());
+  }
+  settle(L, 3, context, context->zmq);
+  return 1;
 }
 
 /* borrow_context(light userdata [, class]) -> context | nil, message, name */
@@ -84,7 +128,7 @@ static int borrow_context(lua_State *L) {
 static int context_usable(lua_State *L) {
   const zlua_context *context =
       zlua_check_self(L, &zlua_class_context, "usable");
-  lua_pushboolean(L, context->zmq != NULL && context->pid == getpid());
+  lua_pushboolean(L, !is_closed(context) && context->pid == getpid());
   return 1;
 }
 
@@ -94,6 +138,7 @@ static int context_shutdown(lua_State *L) {
   if (context->borrowed || context->pid != getpid()) {
     return zlua_fail_at(L, -EPERM, "the context is someone else's");
   }
+  zlua_inproc_close(context);
   if (zmq_ctx_shutdown(context->zmq) < 0) {
     return zlua_fail(L, -zmq_errno());
   }
@@ -101,10 +146,27 @@ static int context_shutdown(lua_State *L) {
   return 1;
 }
 
-/* [-0, +n] terminates the context, all of whose sockets are closed. Waits for
- * what lingers. One that belongs to someone else is let go. */
+/* [-0, +3] A context with open sockets in this state, which is one thread,
+ * would wait for itself: it is shut down instead. */
+static int refuse(lua_State *L, zlua_context *context) {
+  if (!context->borrowed && context->pid == getpid()) {
+    zlua_inproc_close(context);
+    (void)zmq_ctx_shutdown(context->zmq);
+  }
+  return zlua_fail_at(L, -EBUSY, "sockets of the context are open");
+}
+
+/* [-0, +n] terminates the context, all of whose sockets are closed, but perhaps
+ * not those of contexts that were borrowed of it. Waits for what lingers. One
+ * that belongs to someone else is let go. */
 static int terminate(lua_State *L, zlua_context *context) {
   bool ours = !context->borrowed && context->pid == getpid();
+  if (ours && context->guests > 0) {
+    return refuse(L, context);
+  }
+  if (ours) {
+    zlua_inproc_close(context);
+  }
   while (ours && zmq_ctx_term(context->zmq) < 0) {
     if (zmq_errno() != EINTR) {
       return zlua_fail(L, -zmq_errno());
@@ -142,9 +204,7 @@ static void close_sockets(lua_State *L, const zlua_context *context,
   lua_settop(L, top);
 }
 
-/* term() -> true | nil, message, name. A context with open sockets in this
- * state, which is one thread, would wait for itself: it is shut down instead.
- * Terminating twice is silent. */
+/* term() -> true | nil, message, name. Terminating twice is silent. */
 static int context_term(lua_State *L) {
   zlua_context *context = zlua_check_self(L, &zlua_class_context, "term");
   if (!context->zmq) {
@@ -152,10 +212,7 @@ static int context_term(lua_State *L) {
     return 1;
   }
   if (is_used(context)) {
-    if (!context->borrowed && context->pid == getpid()) {
-      (void)zmq_ctx_shutdown(context->zmq);
-    }
-    return zlua_fail_at(L, -EBUSY, "sockets of the context are open");
+    return refuse(L, context);
   }
   close_sockets(L, context, NULL);
   return terminate(L, context);
@@ -186,6 +243,7 @@ static int context_gc(lua_State *L) {
   while (context->sockets) {
     zlua_socket_drop(context->sockets);
   }
+  zlua_inproc_close(context);
   if (context->zmq && !context->borrowed && context->pid == getpid()) {
     zlua_exit_retire(context->exit, context->zmq, context->lingers);
   }
@@ -204,7 +262,7 @@ static int context_scope_close(lua_State *L) {
 static int context_closed(lua_State *L) {
   const zlua_context *context =
       zlua_check_self(L, &zlua_class_context, "closed");
-  lua_pushboolean(L, context->zmq == NULL);
+  lua_pushboolean(L, is_closed(context));
   return 1;
 }
 
@@ -221,7 +279,7 @@ static int context_tostring(lua_State *L) {
   for (const zlua_socket *s = context->sockets; s; s = s->next) {
     count++;
   }
-  if (!context->zmq) {
+  if (is_closed(context)) {
     lua_pushliteral(L, "Context (closed)");
   } else {
     lua_pushfstring(L, "Context (%d sockets): %p", count,
@@ -246,6 +304,12 @@ static const luaL_Reg metamethods[] = {
 
 /* [-0, +0] module table on the top. */
 void zlua_open_context(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  zlua_setregistry(L, &homes_key);
   zlua_new_class(L, &zlua_class_context, methods, metamethods);
   lua_setfield(L, -2, "Context");
   lua_pushcfunction(L, new_context);

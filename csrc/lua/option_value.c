@@ -177,6 +177,14 @@ static int set_probe(zlua_socket *socket, const setting *it) {
   return rc;
 }
 
+/* A message that new connections are sent. */
+static int set_greeting(zlua_socket *socket, const zlua_option *option,
+                        const setting *it) {
+  int rc = set_option(socket->zmq, option->number, it);
+  socket->greets = rc == 0 ? it->size > 0 : socket->greets;
+  return rc;
+}
+
 /* Is a ROUTER or REP between two frames of a message that it sends? A REP has
  * the envelope of its reply from the request on. */
 static bool is_in_message(zlua_socket *socket) {
@@ -223,6 +231,11 @@ static int apply(zlua_socket *socket, const zlua_option *option,
   case ZMQ_ROUTER_RAW: return set_raw(socket, it);
   case ZMQ_PROBE_ROUTER: return set_probe(socket, it);
   case ZMQ_SNDHWM: return set_sndhwm(socket, it);
+  case ZMQ_XPUB_WELCOME_MSG:
+#ifdef ZMQ_HELLO_MSG
+  case ZMQ_HELLO_MSG:
+#endif
+    return set_greeting(socket, option, it);
   default: break;
   }
   if (option->type != ZLUA_OPTION_HWM) {

@@ -110,6 +110,7 @@ void zlua_push_context(lua_State *L, int index) {
  */
 
 static void link_to_context(zlua_socket *socket, zlua_context *context) {
+  context->home->guests += context->home == context ? 0 : 1;
   socket->context = context;
   socket->next = context->sockets;
   if (context->sockets) {
@@ -119,6 +120,8 @@ static void link_to_context(zlua_socket *socket, zlua_context *context) {
 }
 
 static void unlink_from_context(zlua_socket *socket) {
+  zlua_context *home = socket->context->home;
+  home->guests -= home == socket->context ? 0 : 1;
   if (socket->previous) {
     socket->previous->next = socket->next;
   } else {
@@ -188,8 +191,9 @@ static void close_zmq(zlua_socket *socket) {
     return;
   }
   unlink_from_context(socket);
+  zlua_inproc_forget(socket);
   if (context->pid == getpid()) {
-    context->lingers = context->lingers || get_linger(zmq) != 0;
+    context->home->lingers = context->home->lingers || get_linger(zmq) != 0;
     settle(zmq);
     (void)zmq_close(zmq);
   }
@@ -485,6 +489,10 @@ static int call_with_address(lua_State *L, zlua_socket *socket,
   if (rc == 0 && begins && strncmp(address, "norm:", 5) == 0) {
     socket->uses_norm = true;
   }
+  zlua_name *name = NULL;
+  if (rc == 0 && begins) {
+    rc = zlua_inproc_begin(socket, address, act == zmq_bind, &name);
+  }
   if (rc < 0) {
     return rc;
   }
@@ -493,6 +501,11 @@ static int call_with_address(lua_State *L, zlua_socket *socket,
     zlua_let_hooks_run(L);
   }
   int error = rc < 0 ? -zmq_errno() : 0;
+  if (begins) {
+    zlua_inproc_began(name, error == 0);
+  } else if (error == 0) {
+    zlua_inproc_ended(socket, address);
+  }
   return error == -EAGAIN && act == zmq_bind && socket->monitor
              ? cause_of_failure(socket, address)
              : error;

@@ -79,7 +79,9 @@ local Socket = {}
 ---@param address string
 ---@return true? ok nil on failure
 ---@return string? message names the address
----@return string? name EADDRINUSE, EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ENODEV, ETERM, ...
+---@return string? name EADDRINUSE, EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ENODEV, ETERM, ...;
+---over inproc ENOCOMPATPROTO also if several sockets wait for the name, and libzmq would abort since
+---this one cannot take all of them: a PAIR takes one
 function Socket:bind(address) end
 
 ---Connects to an address, whose port, if it has one, is of 0 to 65535; that nobody listens there yet is no failure. A multicast
@@ -87,7 +89,8 @@ function Socket:bind(address) end
 ---@param address string
 ---@return true? ok nil on failure
 ---@return string? message names the address
----@return string? name EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ETERM
+---@return string? name EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ETERM; EMFILE: over inproc, with
+---`max_sockets` used up, as the first connect to a name that nobody has bound needs one
 function Socket:connect(address) end
 
 ---Ends a bind.

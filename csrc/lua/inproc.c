@@ -1,0 +1,239 @@
+/* inproc.c - names of inproc that sockets wait for.
+ * SPDX-License-Identifier: MIT
+ *
+ * A connect to a name that nobody has bound yet waits, also after its socket
+ * was closed, until somebody binds the name or the context ends. libzmq then
+ * writes into each pipe that waited, and aborts the process where it cannot: a
+ * PAIR has refused all but its first; a pipe that was ended before takes
+ * nothing. At the context's end it makes a socket to bind such names, and
+ * aborts where max_sockets or the process's descriptors are used up.
+ *
+ * So the names are kept here, by the first context of this Lua state that
+ * stands for the one of libzmq. What sockets of other states or libraries wait
+ * for in a shared context nobody can know.
+ */
+#define _GNU_SOURCE
+#include "binding.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A connect that waits, or a bind. */
+struct zlua_name {
+  zlua_name *next;
+  const zlua_socket *socket; /* NULL: closed */
+  bool is_bound;
+  bool is_ended; /* by disconnect, and waits nevertheless */
+  char address[];
+};
+
+/* Is it an address of inproc of a context that we know? */
+static bool is_ours(const zlua_socket *socket, const char *address) {
+  return socket->context && strncmp(address, "inproc://", 9) == 0;
+}
+
+static zlua_context *home_of(const zlua_socket *socket) {
+  return socket->context->home;
+}
+
+static bool is_waiting(const zlua_name *name, const char *address) {
+  return !name->is_bound && strcmp(name->address, address) == 0;
+}
+
+static bool is_bound(const zlua_context *home, const char *address) {
+  for (const zlua_name *name = home->names; name; name = name->next) {
+    if (name->is_bound && strcmp(name->address, address) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* A ROUTER or REP gets the routing id of whoever binds. */
+static bool wants_id(const zlua_name *name) {
+  return name->socket &&
+         (name->socket->type == ZMQ_ROUTER || name->socket->type == ZMQ_REP);
+}
+
+/* Can all that wait for the address be connected to the socket, of which
+ * `one_peer` and `greets` tell what it does with a new pipe? */
+static bool can_serve(const zlua_context *home, const char *address,
+                      bool one_peer, bool greets) {
+  bool is_first = true;
+  for (const zlua_name *name = home->names; name; name = name->next) {
+    if (!is_waiting(name, address)) {
+      continue;
+    }
+    bool is_over = name->is_ended || !name->socket;
+    if ((wants_id(name) && (name->is_ended || (one_peer && !is_first))) ||
+        (greets && is_over)) {
+      return false;
+    }
+    is_first = false;
+  }
+  return true;
+}
+
+static bool has_one_peer(int type) {
+#ifdef ZMQ_CHANNEL
+  return type == ZMQ_PAIR || type == ZMQ_CHANNEL;
+#else
+  return type == ZMQ_PAIR;
+#endif
+}
+
+/* The socket that binds at the context's end what waits then. It exists from
+ * the first such connect on, so that none has to be made then. Returns 0 or an
+ * error. */
+static int keep_stand_in(zlua_context *home) {
+  const int none = 0;
+  if (home->borrowed || home->stand_in) {
+    return 0;
+  }
+  home->stand_in = zmq_socket(home->zmq, ZMQ_DEALER);
+  if (!home->stand_in) {
+    return -zmq_errno();
+  }
+  (void)zmq_setsockopt(home->stand_in, ZMQ_LINGER, &none, sizeof none);
+  return 0;
+}
+
+/* Before a bind or connect. Returns 0 or an error; *out is for
+ * zlua_inproc_began(), or NULL for other transports. */
+int zlua_inproc_begin(const zlua_socket *socket, const char *address,
+                      bool binds, zlua_name **out) {
+  *out = NULL;
+  if (!is_ours(socket, address)) {
+    return 0;
+  }
+  zlua_context *home = home_of(socket);
+  if (binds &&
+      !can_serve(home, address, has_one_peer(socket->type), socket->greets)) {
+    return -ENOCOMPATPROTO;
+  }
+  int rc = binds || is_bound(home, address) ? 0 : keep_stand_in(home);
+  if (rc < 0) {
+    return rc;
+  }
+  size_t size = strlen(address) + 1;
+  zlua_name *name = malloc(sizeof *name + size);
+  if (!name) {
+    return -ENOMEM;
+  }
+  *name = (zlua_name){.socket = socket, .is_bound = binds};
+  memcpy(name->address, address, size);
+  *out = name;
+  return 0;
+}
+
+static void append(zlua_context *home, zlua_name *name) {
+  zlua_name **end = &home->names;
+  while (*end) {
+    end = &(*end)->next;
+  }
+  *end = name;
+}
+
+/* Removes what is bound by the socket, at the address or with NULL anywhere.
+ * Returns whether there was something. */
+static bool remove_bound(zlua_context *home, const zlua_socket *socket,
+                         const char *address) {
+  bool found = false;
+  zlua_name **place = &home->names;
+  while (*place) {
+    zlua_name *name = *place;
+    if (name->is_bound && name->socket == socket &&
+        (!address || strcmp(name->address, address) == 0)) {
+      *place = name->next;
+      free(name);
+      found = true;
+    } else {
+      place = &name->next;
+    }
+  }
+  return found;
+}
+
+static void remove_waiting(zlua_context *home, const char *address) {
+  zlua_name **place = &home->names;
+  while (*place) {
+    zlua_name *name = *place;
+    if (is_waiting(name, address)) {
+      *place = name->next;
+      free(name);
+    } else {
+      place = &name->next;
+    }
+  }
+}
+
+/* After the bind or connect of zlua_inproc_begin(). */
+void zlua_inproc_began(zlua_name *name, bool done) {
+  if (!name) {
+    return;
+  }
+  zlua_context *home = home_of(name->socket);
+  if (!done || (!name->is_bound && is_bound(home, name->address))) {
+    free(name);
+    return;
+  }
+  if (name->is_bound) {
+    remove_waiting(home, name->address);
+  }
+  append(home, name);
+}
+
+/* After an unbind or disconnect, which are one function of libzmq's. */
+void zlua_inproc_ended(const zlua_socket *socket, const char *address) {
+  if (!is_ours(socket, address) ||
+      remove_bound(home_of(socket), socket, address)) {
+    return;
+  }
+  for (zlua_name *name = home_of(socket)->names; name; name = name->next) {
+    if (name->socket == socket && is_waiting(name, address)) {
+      name->is_ended = true;
+    }
+  }
+}
+
+/* The socket is being closed. */
+void zlua_inproc_forget(const zlua_socket *socket) {
+  zlua_context *home = home_of(socket);
+  (void)remove_bound(home, socket, NULL);
+  for (zlua_name *name = home->names; name; name = name->next) {
+    if (name->socket == socket) {
+      name->socket = NULL;
+    }
+  }
+}
+
+static void bind_waiting(zlua_context *home) {
+  for (const zlua_name *name = home->names; name; name = name->next) {
+    /* A name that is there twice is in use the second time. */
+    bool binds =
+        !name->is_bound && can_serve(home, name->address, false, false);
+    while (binds && zmq_bind(home->stand_in, name->address) < 0 &&
+           zmq_errno() == EINTR) {
+    }
+  }
+}
+
+/* The context is about to be shut down or terminated: nothing waits any more.
+ */
+void zlua_inproc_close(zlua_context *context) {
+  if (context->home != context) {
+    return;
+  }
+  if (context->stand_in && context->pid == getpid()) {
+    bind_waiting(context);
+    (void)zmq_close(context->stand_in);
+  }
+  context->stand_in = NULL;
+  while (context->names) {
+    zlua_name *name = context->names;
+    context->names = name->next;
+    free(name);
+  }
+}
