@@ -189,6 +189,7 @@ struct zlua_loop {
   int serial;        /* its key in the table of loops: zlua_push_loop() */
   int anchors;       /* in use */
   int last_anchor;   /* the last new one; see zlua_keep() */
+  bool scattered;    /* some in use are after the last new one */
   int free_anchor;   /* the first free one; its place has the next; or 0 */
   unsigned changes;  /* calls made and receive callbacks replaced, so far */
   zlua_handle *handles;
@@ -196,6 +197,7 @@ struct zlua_loop {
   lua_State *clock; /* whose function tells the time, or NULL */
   bool reads_clock; /* it is at work: its stack is not ours */
   int64_t clock_ns; /* what it told last, or when the loop was closed */
+  bool lacks_queue; /* it has none after a burst */
   lua_Integer first_callback; /* places in ZLUA_LOOP_CALLBACKS */
   lua_Integer next_callback;
   int first_closed; /* places in ZLUA_LEFT_CLOSED; last < first: it is empty */

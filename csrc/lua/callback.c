@@ -58,15 +58,13 @@ static void call_callbacks(zl_loop *core, void *arg) {
   (void)zlua_call(arg, ZLUA_SLOT_CALL_CALLBACK, &is_taken);
 }
 
-/* [-0, +1] pushes the queue of the loop whose uservalue is on the top. */
-static void push_queue(lua_State *L) {
-  lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
-  if (!lua_istable(L, -1)) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, -3, ZLUA_LOOP_CALLBACKS);
-  }
+/* [-0, +0] gives the loop at 1 a queue in place of the one that is gone. */
+static void make_queue(lua_State *L, zlua_loop *loop) {
+  zlua_getuservalue(L, 1);
+  lua_newtable(L);
+  lua_rawseti(L, -2, ZLUA_LOOP_CALLBACKS);
+  lua_pop(L, 1);
+  loop->lacks_queue = false;
 }
 
 /* (loop, fn, ...): fn(...) in the next iteration. A closed loop forgets it, as
@@ -81,8 +79,11 @@ static int add_callback(lua_State *L) {
   if (!loop->core) {
     return 0;
   }
+  if (loop->lacks_queue) {
+    make_queue(L, loop);
+  }
   zlua_getuservalue(L, 1);
-  push_queue(L);
+  lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
   if (is_bare) {
     lua_pushvalue(L, 2);
   } else {
@@ -118,9 +119,10 @@ static void push_first(lua_State *L, zlua_loop *loop) {
   }
   if (loop->next_callback > KEPT_PLACES) {
     lua_pushboolean(L, 0);
-    lua_replace(L, CALLBACKS);
-    lua_pushboolean(L, 0);
     lua_rawseti(L, USERVALUE, ZLUA_LOOP_CALLBACKS);
+    lua_remove(L, CALLBACKS); /* the next call looks for them again */
+    lua_remove(L, USERVALUE);
+    loop->lacks_queue = true;
   }
   loop->first_callback = 1;
   loop->next_callback = 1;
@@ -146,13 +148,10 @@ int zlua_call_callback(lua_State *L, void *is_taken) {
   if (lua_gettop(L) == LOOP) {
     zlua_getuservalue(L, LOOP);
     lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
-  } else if (!lua_istable(L, CALLBACKS)) {
-    lua_rawgeti(L, USERVALUE, ZLUA_LOOP_CALLBACKS);
-    lua_replace(L, CALLBACKS);
   }
   push_first(L, loop);
   int count = zlua_unpack(L);
-  zlua_calling(L, 2, CALLBACKS + 1);
+  zlua_calling(L, 2, lua_gettop(L) - count);
   return 1 + count;
 }
 

@@ -84,6 +84,7 @@ enum { KEPT_ANCHORS = 1024 };
 static void shrink_active(lua_State *L, zlua_loop *loop, int active_index) {
   loop->free_anchor = 0;
   loop->last_anchor = 0;
+  loop->scattered = loop->anchors > 0;
   lua_pushnil(L);
   while (lua_next(L, active_index)) {
     bool is_free = lua_type(L, -1) == LUA_TNUMBER;
@@ -105,16 +106,18 @@ static void shrink_active(lua_State *L, zlua_loop *loop, int active_index) {
   }
 }
 
-/* A place of which nothing is known to be in use. */
+static bool is_used(lua_State *L, int active_index, int anchor) {
+  lua_rawgeti(L, active_index, anchor);
+  bool used = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return used;
+}
+
 static int new_anchor(lua_State *L, const zlua_loop *loop, int active_index) {
-  int anchor = loop->last_anchor;
-  bool is_used;
-  do {
+  int anchor = loop->last_anchor + 1;
+  while (loop->scattered && is_used(L, active_index, anchor)) {
     anchor++;
-    lua_rawgeti(L, active_index, anchor);
-    is_used = !lua_isnil(L, -1);
-    lua_pop(L, 1);
-  } while (is_used);
+  }
   return anchor;
 }
 
