@@ -393,6 +393,7 @@ int zlua_socket_get(lua_State *L);
 int zlua_context_set(lua_State *L);
 int zlua_context_get(lua_State *L);
 void zlua_apply_defaults(lua_State *L, int index, zlua_socket *socket);
+int zlua_context_check(const zlua_context *context);
 int zlua_context_start(zlua_context *context);
 int zlua_address_start(const zlua_context *context);
 bool zlua_is_host_and_port(const char *text, size_t length);

@@ -16,15 +16,16 @@
 const zlua_class zlua_class_context = {.name = "Context",
                                        .size = sizeof(zlua_context)};
 
-/* Is it closed, or borrowed from one of this state that is? */
-static bool is_closed(const zlua_context *context) {
+/* Returns -EFAULT if the one of this state that it was borrowed of has been
+ * closed, or 0. */
+int zlua_context_check(const zlua_context *context) {
   const zlua_context *home = context->home;
-  return !context->zmq || (home && !home->borrowed && !home->zmq);
+  return home->zmq || home->borrowed ? 0 : -EFAULT;
 }
 
 zlua_context *zlua_check_context(lua_State *L, const char *method) {
   zlua_context *context = zlua_check_self(L, &zlua_class_context, method);
-  if (is_closed(context)) {
+  if (!context->zmq) {
     zlua_error(L, "context is closed");
   }
   return context;
@@ -128,7 +129,7 @@ static int borrow_context(lua_State *L) {
 static int context_usable(lua_State *L) {
   const zlua_context *context =
       zlua_check_self(L, &zlua_class_context, "usable");
-  lua_pushboolean(L, !is_closed(context) && context->pid == getpid());
+  lua_pushboolean(L, context->zmq != NULL && context->pid == getpid());
   return 1;
 }
 
@@ -262,7 +263,7 @@ static int context_scope_close(lua_State *L) {
 static int context_closed(lua_State *L) {
   const zlua_context *context =
       zlua_check_self(L, &zlua_class_context, "closed");
-  lua_pushboolean(L, is_closed(context));
+  lua_pushboolean(L, context->zmq == NULL);
   return 1;
 }
 
@@ -279,7 +280,7 @@ static int context_tostring(lua_State *L) {
   for (const zlua_socket *s = context->sockets; s; s = s->next) {
     count++;
   }
-  if (is_closed(context)) {
+  if (!context->zmq) {
     lua_pushliteral(L, "Context (closed)");
   } else {
     lua_pushfstring(L, "Context (%d sockets): %p", count,

@@ -465,6 +465,10 @@ static bool may_run_on(int cpu) {
 /* Refuses what libzmq would take, and abort on when the first socket is made.
  */
 static int set_context_option(zlua_context *context, int number, int value) {
+  int rc = zlua_context_check(context);
+  if (rc < 0) {
+    return rc;
+  }
   if ((number == ZMQ_MAX_SOCKETS && value > MOST_SOCKETS) ||
       (number == ZMQ_IO_THREADS && value > MOST_IO_THREADS) ||
       (number == ZMQ_THREAD_AFFINITY_CPU_ADD && !may_run_on(value))) {
@@ -527,9 +531,10 @@ int zlua_context_get(lua_State *L) {
     }
     return lua_isnil(L, -1) ? zlua_fail_at(L, -EINVAL, it.name) : 1;
   }
-  int value = zmq_ctx_get(context->zmq, it.number);
+  int rc = zlua_context_check(context);
+  int value = rc < 0 ? rc : zmq_ctx_get(context->zmq, it.number);
   if (value < 0) {
-    return fail(L, -zmq_errno(), &it, ZLUA_OPTION_GET);
+    return fail(L, rc < 0 ? rc : -zmq_errno(), &it, ZLUA_OPTION_GET);
   }
   lua_pushinteger(L, value);
   return 1;

@@ -92,7 +92,7 @@ int zlua_context_start(zlua_context *context) {
     return -ECHILD;
   }
   if (context->started || context->borrowed) {
-    return 0;
+    return zlua_context_check(context);
   }
   int threads = zmq_ctx_get(context->zmq, ZMQ_IO_THREADS) + 1;
   int rc = try_descriptors(PER_THREAD * threads + BESIDES);
