@@ -41,6 +41,7 @@ build = {
     ["zmqloop.json"] = "lua/zmqloop/json.lua",
     ["zmqloop.lazy"] = "lua/zmqloop/lazy.lua",
     ["zmqloop.locks"] = "lua/zmqloop/locks.lua",
+    ["zmqloop.modules"] = "lua/zmqloop/modules.lua",
     ["zmqloop.monitor"] = "lua/zmqloop/monitor.lua",
     ["zmqloop.poll"] = "lua/zmqloop/poll.lua",
     ["zmqloop.poller"] = "lua/zmqloop/poller.lua",

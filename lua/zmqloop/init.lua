@@ -8,6 +8,7 @@ return require("zmqloop.lazy")({
   ZMQStream = require("zmqloop.zmqstream").ZMQStream,
   install = ioloop.install,
   zmq = require("zmqloop.zmq"),
+  preload = require("zmqloop.modules").preload,
   _VERSION = "zmqloop " .. core.version_string,
 }, {
   DelayedCallback = ioloop, PeriodicCallback = ioloop, ZMQPoller = ioloop,

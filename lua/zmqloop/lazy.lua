@@ -4,6 +4,9 @@
 -- All that users require by name requires this.
 require("zmqloop.core").here_is_library("lazy")
 
+-- In a sandbox there may be no files to read: then they are looked for when they are needed.
+pcall(require("zmqloop.modules").keep)
+
 --- Gives the object, a class or a module, the fields that `homes` names, each with the module that
 -- has it or defines it in the object: the name of one of zmqloop's, or one that is loaded. pairs()
 -- sees those that were asked for. Returns the object.

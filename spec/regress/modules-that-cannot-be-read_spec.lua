@@ -1,0 +1,91 @@
+-- Modules that are loaded when they are first needed could not be when no
+-- descriptor was left, in another folder, or in a sandbox.
+local helper = require("spec.helper")
+local modules = require("zmqloop.modules")
+
+local ways = {
+  ["no descriptor is left"] = [[
+    local files = {}
+    while true do
+      local file = io.open("/dev/null")
+      if not file then break end
+      files[#files + 1] = file
+    end
+  ]],
+  ["the path leads nowhere any more"] = [[ package.path = "/nowhere/?.lua" ]],
+  ["there is no io any more"] = [[ io = nil package.loaded.io = nil ]],
+}
+
+local program = [[
+local loop = zmqloop.IOLoop{impl = BACKEND, clock = "virtual"}
+local ctx = zmqloop.zmq.Context()
+local stream = zmqloop.ZMQStream(ctx:socket("PAIR", {bind = "inproc://read"}), loop)
+local peer = ctx:socket("PAIR", {connect = "inproc://read"})
+%s
+for _, name in ipairs{"Future", "CANCELLED", "traceback", "spawn", "sleep", "await", "gather",
+  "pcall", "xpcall", "current_task", "Event", "Condition", "Semaphore", "Lock", "Queue",
+  "PriorityQueue", "DelayedCallback", "PeriodicCallback", "ZMQPoller"} do
+  assert(zmqloop[name], name)
+end
+assert(loop.set_blocking_log_threshold and zmqloop.zmq.Poller and peer.monitor)
+peer:send("x")
+print(loop:run_sync(function()
+  zmqloop.sleep(1)
+  return stream:recv()[1]
+end))
+]]
+
+describe("the modules of zmqloop", function()
+  after_each(helper.cleanup)
+
+  for way, code in pairs(ways) do
+    it("are there when they are needed and " .. way, helper.test(function(t)
+      local output, status = t:run_child(program:format(code), nil, nil, "ulimit -n 64;")
+      assert.equal("x\n", output)
+      assert.equal(0, status)
+    end))
+  end
+
+  it("are all loaded by preload()", helper.test(function(t)
+    local output = t:run_child([[
+      zmqloop.preload()
+      package.path, package.preload = "/nowhere/?.lua", {}
+      for _, name in ipairs{"green", "task", "watch", "monitor", "queues"} do
+        assert(package.loaded["zmqloop." .. name], name)
+      end
+      local loop = zmqloop.IOLoop{impl = BACKEND, clock = "virtual"}
+      loop:run_sync(function() zmqloop.sleep(1) end)
+      print("ok")
+    ]])
+    assert.equal("ok\n", output)
+  end))
+
+  it("that are needed late are all known", helper.test(function(t)
+    local known = {testing = true, jit = true, init = true} -- by name, or at once
+    for _, list in ipairs({modules.kept, modules.others}) do
+      for _, name in ipairs(list) do known[name] = true end
+    end
+    local output = t:run_child([[
+      for name in pairs(package.loaded) do
+        if name:match("^zmqloop%.") then print(name:match("%.(.*)")) end
+      end
+    ]])
+    for name in output:gmatch("[^\n]+") do known[name] = true end
+    local pipe = assert(io.popen("ls lua/zmqloop/*.lua"))
+    for path in pipe:lines() do
+      local name = path:match("([%w_]+)%.lua$")
+      assert.is_true(known[name], name .. " is not in modules.lua")
+    end
+    pipe:close()
+  end))
+
+  it("come from their files when they are loaded once more", helper.test(function(t)
+    local output = t:run_child([[
+      local first = require("zmqloop.locks")
+      assert(package.preload["zmqloop.locks"] == nil)
+      package.loaded["zmqloop.locks"] = nil
+      print(require("zmqloop.locks") ~= nil, first ~= nil)
+    ]])
+    assert.equal("true\ttrue\n", output)
+  end))
+end)
