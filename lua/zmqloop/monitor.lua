@@ -144,7 +144,8 @@ local function open_pair(socket, mask, of_loop)
     return context, message, name
   end
   local pair
-  pair, message, name = core.new_socket(context, PAIR)
+  -- Users receive from it as from the socket: a green one suspends the task.
+  pair, message, name = core.new_socket(context, PAIR, not of_loop and context.socket_class or nil)
   if not pair then
     return pair, message, name
   end
