@@ -381,7 +381,9 @@ describe("the end of a program", function()
     local child = t:child(source .. " " .. ending.code, args)
     local lines = {}
     if ending.interrupt then
-      lines[1] = child:line()
+      repeat
+        lines[1] = child:line()
+      until not lines[1]:find("^zmqloop: .*on_recv") -- of a PUSH
       assert.equal("ready", lines[1])
       child:wait_asleep()
       child:kill("INT")
@@ -483,7 +485,8 @@ describe("the end of a program", function()
       ]], {variant})
       assert.equal(0, status, output)
       if variant ~= 3 then
-        assert.equal("", output, "variant " .. variant)
+        local never_started = "^zmqloop: an IOLoop has ended that was never started: [^\n]*\n$"
+        assert.equal("", (output:gsub(never_started, "")), "variant " .. variant)
       end
     end
   end))

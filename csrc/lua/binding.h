@@ -169,10 +169,18 @@ typedef struct zlua_calls {
   int depth;                      /* how many those are, and this one */
 } zlua_calls;
 
+/* What tells that a state is being closed: loop.c. */
+typedef struct zlua_ending {
+  const void *watch; /* the latest object that is finalized before all loops */
+  bool has_begun;
+  bool told; /* what its loops have left */
+} zlua_ending;
+
 struct zlua_loop {
   const zlua_class *class;
-  zl_loop *core;     /* NULL: closed, or not yet open */
-  zlua_calls *calls; /* of the state */
+  zl_loop *core;       /* NULL: closed, or not yet open */
+  zlua_calls *calls;   /* of the state */
+  zlua_ending *ending; /* the same */
   lua_State
       *runner;  /* in the slot, idle; NULL: it is at work, or there is none */
   lua_State *L; /* the state that has entered the core; NULL: none has */

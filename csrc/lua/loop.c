@@ -245,6 +245,75 @@ void zlua_push_loop(lua_State *L, int serial) {
   lua_pop(L, 2);
 }
 
+/* ---- the end of a state --------------------------------------------------
+ *
+ * Lua finalizes what is newer first. So the latest loop has a watch made after
+ * it: that is finalized before any loop if, and only if, the state is closed.
+ */
+
+typedef struct watch {
+  const zlua_class *class;
+  zlua_ending *ending;
+} watch;
+
+static const zlua_class class_watch = {.name = "watch", .size = sizeof(watch)};
+
+static const char ending_key;
+static const char watch_key;
+
+static int watch_gc(lua_State *L) {
+  const watch *it = zlua_test_object(L, 1, &class_watch);
+  if (it && it->ending && it->ending->watch == it) {
+    it->ending->has_begun = true;
+  }
+  return 0;
+}
+
+/* [-0, +0] makes the watch for a loop that has just been made. */
+static void watch_end(lua_State *L, zlua_loop *loop) {
+  zlua_getregistry(L, &ending_key);
+  loop->ending = lua_touserdata(L, -1);
+  watch *it = zlua_new_object(L, &class_watch);
+  it->ending = loop->ending;
+  zlua_set_metatable(L, &class_watch);
+  zlua_setregistry(L, &watch_key);
+  loop->ending->watch = it;
+  lua_pop(L, 1);
+}
+
+/* [-0, +0] */
+static void open_ending(lua_State *L) {
+  static const luaL_Reg metamethods[] = {{"__gc", watch_gc}, {NULL, NULL}};
+  static const luaL_Reg no_methods[] = {{NULL, NULL}};
+  zlua_new_class(L, &class_watch, no_methods, metamethods);
+  lua_pop(L, 1);
+  zlua_ending *ending = zlua_newuserdata(L, sizeof *ending);
+  *ending = (zlua_ending){0};
+  zlua_setregistry(L, &ending_key);
+}
+
+/* What was meant to run and never has, and who was meant to receive and never
+ * could, when the state is closed with it. Handlers and streams are finalized
+ * before their loop. Of several loops one is told of. */
+static void tell_mistakes(const zlua_loop *loop) {
+  zl_stats stats;
+  zl_loop_stats(loop->core, &stats);
+  bool waits = loop->left_waiting || zl_loop_alive(loop->core);
+  bool never_ran = stats.iterations == 0 && waits;
+  if (!loop->ending->has_begun || loop->ending->told || loop->pid != getpid() ||
+      !(never_ran || loop->left_deaf)) {
+    return;
+  }
+  loop->ending->told = true;
+  (void)fputs(never_ran
+                  ? "zmqloop: an IOLoop has ended that was never started: what "
+                    "waits for it has not run; call loop:start() or "
+                    "loop:run()\n"
+                  : "zmqloop: a SUB has received nothing, as it never had a "
+                    "subscription; stream:subscribe(\"\") takes all messages\n",
+              stderr);
+}
+
 /* new_loop(class) -> loop, not yet open */
 static int new_loop(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -257,6 +326,7 @@ static int new_loop(lua_State *L) {
   make_tables(L, 2);
   enlist(L, loop, 2);
   zlua_set_own_metatable(L, &zlua_class_loop, 1);
+  watch_end(L, loop);
   return 1;
 }
 
@@ -379,29 +449,10 @@ static int loop_scope_close(lua_State *L) {
   return 0;
 }
 
-/* What was meant to run and never has, and who was meant to receive and never
- * could. Handlers and streams are finalized before their loop. */
-static void tell_mistakes(const zlua_loop *loop) {
-  zl_stats stats;
-  zl_loop_stats(loop->core, &stats);
-  bool waits = loop->left_waiting || zl_loop_alive(loop->core);
-  if (stats.iterations == 0 && waits) {
-    (void)fprintf(
-        stderr, "zmqloop: an IOLoop has ended that was never started: what "
-                "waits for it has not run; call loop:start() or loop:run()\n");
-  } else if (loop->left_deaf) {
-    (void)fprintf(stderr,
-                  "zmqloop: a SUB has received nothing, as it never had a "
-                  "subscription; stream:subscribe(\"\") takes all messages\n");
-  }
-}
-
 static int loop_gc(lua_State *L) {
   zlua_loop *loop = zlua_test_object(L, 1, &zlua_class_loop);
   if (loop && loop->core && !loop->L) {
-    if (loop->pid == getpid()) {
-      tell_mistakes(loop);
-    }
+    tell_mistakes(loop);
     return loop_close(L);
   }
   return 0;
@@ -787,6 +838,7 @@ static const luaL_Reg functions[] = {
 
 /* [-0, +0] module table on the top. */
 void zlua_open_loop(lua_State *L) {
+  open_ending(L);
   zlua_new_class(L, &zlua_class_loop, methods, metamethods);
   lua_setfield(L, -2, "IOLoop");
   zlua_setfuncs(L, functions);

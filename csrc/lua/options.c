@@ -271,32 +271,40 @@ static int lower(char c) {
   return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 }
 
-/* How many single letters have to be changed to make one of the other, capital
- * or not; names are short, and this is only for a message. */
+static size_t least(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+/* How many single letters have to be changed, or neighbours swapped, to make
+ * one of the other, capitals or not; names are short, and this is only for a
+ * message. */
 static size_t distance(const char *a, const char *b) {
   enum { LONGEST = 64 };
-  size_t row[LONGEST + 1];
+  size_t rows[3][LONGEST + 1] = {{0}}; /* the last three, by i % 3 */
   size_t n = strlen(a);
   size_t m = strlen(b);
   if (n > LONGEST || m > LONGEST) {
     return LONGEST;
   }
-  for (size_t j = 0; j <= m; j++) {
-    row[j] = j;
-  }
-  for (size_t i = 1; i <= n; i++) {
-    size_t diagonal = row[0];
+  for (size_t i = 0; i <= n; i++) {
+    size_t *row = rows[i % 3];
+    const size_t *above = rows[(i + 2) % 3];
     row[0] = i;
     for (size_t j = 1; j <= m; j++) {
-      size_t above = row[j];
-      size_t best = diagonal + (lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1);
-      best = above + 1 < best ? above + 1 : best;
-      best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-      row[j] = best;
-      diagonal = above;
+      if (i == 0) {
+        row[j] = j;
+        continue;
+      }
+      bool same = lower(a[i - 1]) == lower(b[j - 1]);
+      row[j] =
+          least(above[j - 1] + (same ? 0 : 1), least(above[j], row[j - 1]) + 1);
+      if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
+          lower(a[i - 2]) == lower(b[j - 1])) {
+        row[j] = least(row[j], rows[(i + 1) % 3][j - 2] + 1);
+      }
     }
   }
-  return row[m];
+  return rows[n % 3][m];
 }
 
 static const zlua_option *nearest_to(const char *name,

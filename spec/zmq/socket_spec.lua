@@ -180,7 +180,7 @@ describe("Socket", function()
           socket, "tcp://127.0.0.1", options)
       end
       bad("table expected, got number)", 5)
-      bad("unknown option 'mni')", {mni = 1})
+      bad("unknown option 'mni'; did you mean 'min'?)", {mni = 1})
       bad("option 'min': integer expected, got x)", {min = "x"})
       bad("option 'max': integer expected, got 60000.5)", {max = 60000.5})
       bad("option 'min': out of range)", {min = 0})
