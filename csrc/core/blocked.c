@@ -35,6 +35,8 @@
 enum { LOOKS = 4 };
 
 #define SHORTEST_PAUSE_NS INT64_C(1000000)
+#define LONGEST_PAUSE_NS  INT64_C(3600000000000) /* a time_t may have 32 bits  \
+                                                  */
 
 struct zl__watchdog {
   zl_loop *loop;
@@ -233,6 +235,7 @@ static void *watch(void *arg) {
   bool asked = true;
   int64_t since = 0;
   pause = pause < SHORTEST_PAUSE_NS ? SHORTEST_PAUSE_NS : pause;
+  pause = pause > LONGEST_PAUSE_NS ? LONGEST_PAUSE_NS : pause;
   (void)pthread_mutex_lock(&watchdog->mutex);
   while (!watchdog->ending) {
     unsigned stretch = atomic_load(&watchdog->loop->stretch);

@@ -145,7 +145,10 @@ static void posix_remove(zl_loop *loop, int fd) {
 
 #ifdef __linux__
 static int wait_events(state *s, int64_t timeout_ns) {
-  struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
+  int64_t seconds = timeout_ns / 1000000000;
+  /* A time_t may have 32 bits. */
+  struct timespec timeout = {.tv_sec = seconds < INT32_MAX ? (time_t)seconds
+                                                           : INT32_MAX,
                              .tv_nsec = (long)(timeout_ns % 1000000000)};
   return ppoll(s->fds, (nfds_t)s->count,
                timeout_ns == ZL_FOREVER ? NULL : &timeout, NULL);

@@ -29,6 +29,7 @@ struct zlua_tracking {
    * long as this, so that its number is nobody else's when it is written to. */
   atomic_int wake;
   int wait;
+  pid_t pid; /* of the process that sends: a forked one shares the pipe */
 };
 
 typedef struct envelope {
@@ -62,7 +63,7 @@ static void release(zlua_tracking *tracking) {
 static void arrived(zlua_tracking *tracking) {
   if (atomic_fetch_sub(&tracking->pending, 1) == 1) {
     int wake = atomic_load(&tracking->wake);
-    if (wake >= 0) {
+    if (wake >= 0 && tracking->pid == getpid()) {
       ssize_t written = write(wake, "", 1);
       (void)written;
     }
@@ -119,6 +120,7 @@ zlua_tracking *zlua_new_tracker(lua_State *L) {
   atomic_init(&tracking->pending, 0);
   atomic_init(&tracking->wake, -1);
   tracking->wait = -1;
+  tracking->pid = getpid();
   tracker->tracking = tracking;
   zlua_stay_loaded();
   return tracking;
@@ -145,6 +147,9 @@ static int tracker_done(lua_State *L) {
 
 static int make_pipe(zlua_tracking *tracking) {
   int ends[2];
+  if (tracking->pid != getpid()) {
+    return -ECHILD;
+  }
   if (atomic_load(&tracking->wake) >= 0) {
     return 0;
   }

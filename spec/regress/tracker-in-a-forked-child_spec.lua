@@ -1,0 +1,37 @@
+-- A tracker's pipe is shared with forked children. What one of them let go of was written there, and
+-- the parent's wait was awake from then on, at full speed.
+local helper = require("spec.helper")
+
+describe("a tracker's wait", function()
+  after_each(helper.cleanup)
+
+  it("does not hear of what a forked child lets go of", helper.test(function(t)
+    local output, status = t:run_child([[
+      local process = require("process")
+      local context = zmqloop.zmq.Context()
+      local pull = context:socket("PULL", {bind = "inproc://a"})
+      local push = context:socket("PUSH", {connect = "inproc://a"})
+      local tracker = push:send(("x"):rep(10000), {track = true})
+      local frame = pull:recv_multipart(0, false)[1]
+      print(tracker:wait(0))
+      local pid = process.fork()
+      if pid == 0 then
+        frame = nil
+        collectgarbage()
+        collectgarbage()
+        local ok, _, name = tracker:wait(0)
+        process.leave((ok or name == "ECHILD") and 0 or 1)
+      end
+      assert(process.wait(pid) == 0)
+      local start = os.clock()
+      print(tracker:wait(0.5))
+      print(os.clock() - start < 0.25)
+      frame = nil
+      collectgarbage()
+      collectgarbage()
+      print(tracker:wait(10))
+    ]])
+    assert.equal(0, status)
+    assert.matches("ETIMEDOUT.*ETIMEDOUT.*true\ntrue\n", output)
+  end))
+end)
