@@ -133,7 +133,8 @@ enum {
   ZLUA_LOOP_STATE       /* what calls leave: enum zlua_left */
 };
 
-/* Fields of the table at ZLUA_LOOP_STATE. */
+/* Fields of the table at ZLUA_LOOP_STATE, all of which have their places from
+ * the beginning: they are set where nothing may raise. */
 enum {
   ZLUA_LEFT_CALLBACK = 1, /* the callback being called */
   ZLUA_LEFT_ERROR,        /* to be raised by the method that entered the core */
@@ -142,7 +143,8 @@ enum {
   ZLUA_LEFT_ON_ERROR,     /* what the user gave to on_error() */
   ZLUA_LEFT_CLOSED,       /* close callbacks that wait for another: stream.c */
   ZLUA_LEFT_BLOCKED,      /* what is called when the loop blocks */
-  ZLUA_LEFT_TRACE         /* of ZLUA_LEFT_ERROR: text, or nil */
+  ZLUA_LEFT_TRACE,        /* of ZLUA_LEFT_ERROR: text, or nil */
+  ZLUA_LEFT_LAST = ZLUA_LEFT_TRACE
 };
 
 /* How a block is reported: blocked.c. Also touched in the handler of a signal,
@@ -208,6 +210,7 @@ struct zlua_loop {
   bool lacks_queue; /* it has none after a burst */
   lua_Integer first_callback; /* places in ZLUA_LOOP_CALLBACKS */
   lua_Integer next_callback;
+  unsigned owed;    /* calls of callbacks that the core is not going to make */
   int first_closed; /* places in ZLUA_LEFT_CLOSED; last < first: it is empty */
   int last_closed;
 };

@@ -52,10 +52,28 @@ int zlua_unpack(lua_State *L) {
   return count;
 }
 
+static void call_callbacks(zl_loop *core, void *arg);
+
+/* The core is to make as many calls as callbacks are queued here. Without
+ * memory for one it is owed. */
+static void settle(zlua_loop *loop) {
+  while (loop->owed > 0 &&
+         zl_loop_add_callback(loop->core, call_callbacks, loop) == 0) {
+    loop->owed--;
+  }
+}
+
 static void call_callbacks(zl_loop *core, void *arg) {
+  zlua_loop *loop = arg;
   bool is_taken = true;
   (void)core;
-  (void)zlua_call(arg, ZLUA_SLOT_CALL_CALLBACK, &is_taken);
+  (void)zlua_call(loop, ZLUA_SLOT_CALL_CALLBACK, &is_taken);
+  if (is_taken) { /* there was no memory for the call: it is still queued */
+    loop->owed++;
+  }
+  if (loop->core) {
+    settle(loop);
+  }
 }
 
 /* [-0, +0] gives the loop at 1 a queue in place of the one that is gone. */
@@ -82,6 +100,7 @@ static int add_callback(lua_State *L) {
   if (loop->lacks_queue) {
     make_queue(L, loop);
   }
+  settle(loop);
   zlua_getuservalue(L, 1);
   lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
   if (is_bare) {

@@ -203,7 +203,7 @@ static void detach_all(zlua_loop *loop) {
 static void make_tables(lua_State *L, int index) {
   zlua_getuservalue(L, index);
   for (int i = ZLUA_LOOP_ACTIVE; i <= ZLUA_LOOP_STATE; i++) {
-    lua_createtable(L, i == ZLUA_LOOP_STATE ? ZLUA_LEFT_BLOCKED : 0, 0);
+    lua_createtable(L, i == ZLUA_LOOP_STATE ? ZLUA_LEFT_LAST : 0, 0);
     if (i == ZLUA_LOOP_ACTIVE) {
       lua_pushvalue(L, index);
       lua_rawseti(L, -2, 0);

@@ -91,9 +91,12 @@ static zlua_loop *loop_of(zlua_timer *timer) {
 
 static void on_timer(zl_timer *core, uint64_t missed, void *arg) {
   zlua_timer *timer = arg;
-  (void)core;
+  zlua_loop *loop = loop_of(timer);
   (void)missed;
-  (void)zlua_call(loop_of(timer), ZLUA_SLOT_CALL_TIMER, &timer);
+  (void)zlua_call(loop, ZLUA_SLOT_CALL_TIMER, &timer);
+  if (timer && loop->core && timer->anchor != 0) {
+    (void)zl_timer_start(core, 0, 0); /* no memory for the call: once more */
+  }
 }
 
 /* [-0, +0] the loop lets go of the handle. */

@@ -104,6 +104,7 @@ end
 
 --- Arranges that a statement is done in its context.
 function World:begin(statement)
+  if self.left <= 0 then return end
   local body = self:body(statement)
   local ok, err = pcall(contexts[statement.context], self, body, statement.number)
   memory.off()
@@ -241,7 +242,7 @@ end
 function World:returned(ok, ...)
   memory.off()
   if ok then return ... end
-  self.oracle:saw((...), "out of the loop")
+  self.oracle:saw((...), "out of the loop", true)
 end
 
 --- One iteration of all loops that can; returns whether there is more to come.
@@ -431,7 +432,11 @@ function World:wind_up()
   close_all(self)
   self.oracle:check(self:settle(), "the loop never comes to rest")
   for _, loop in ipairs(self.loops) do
-    if not loop:closed() then self:returned(pcall(loop.run, loop)) end -- hangs with something left
+    if not loop:closed() then
+      local left = require("zmqloop.core").loop_objects(loop)[1]
+      self.oracle:check(left == nil, "the loop still has %s", tostring(left))
+      if left == nil then self:returned(pcall(loop.run, loop)) end
+    end
   end
 end
 
