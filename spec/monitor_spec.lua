@@ -9,7 +9,8 @@ local zmq = zmqloop.zmq
 local function recorder()
   local seen = {list = {}}
   return seen, function(event)
-    collectgarbage()
+    -- a lost connection is tried every few milliseconds: the collector could not keep up
+    if #seen.list < 10 then collectgarbage() end
     seen.list[#seen.list + 1] = event
     seen[event.name] = event
   end
