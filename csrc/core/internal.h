@@ -26,6 +26,13 @@
 #define ZL__HOT static inline
 #endif
 
+/* Not in every zmq.h. */
+#ifdef ZMQ_DGRAM
+enum { ZL__DGRAM = ZMQ_DGRAM };
+#else
+enum { ZL__DGRAM = -1 };
+#endif
+
 /* ---- handles ------------------------------------------------------------ */
 
 /* What every handle begins with. `all` is on loop->handles while the handle is

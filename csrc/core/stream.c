@@ -571,9 +571,22 @@ static inline void count_as_sent(zl_stream *stream) {
   loop_of(stream)->stats.total.messages_out++;
 }
 
+/* What libzmq is not even to be asked for: of a DGRAM without bind or connect
+ * it takes the frame, fails, and aborts when it is to let go of that. */
+static int may_attempt(zl_stream *stream) {
+  int events = zl__socket_events(&stream->socket);
+  return events < 0 ? events : events & ZL_WRITE ? 0 : -EAGAIN;
+}
+
 static int attempt(zl_stream *stream, const zl_frame *frames, size_t count,
                    zl__message *message) {
   zl_socket *socket = &stream->socket;
+  if (socket->type == ZL__DGRAM) {
+    int rc = may_attempt(stream);
+    if (rc < 0) {
+      return rc;
+    }
+  }
   int rc = message ? try_message(socket, message)
                    : try_frames(stream, frames, count);
   int again = not_yet(rc) ? writable_after_all(stream) : 0;

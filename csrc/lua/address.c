@@ -277,7 +277,8 @@ bool zlua_address_has_port(const char *address) {
 }
 
 /* Before a bind or connect. Returns 0 or an error. */
-int zlua_address_check(const zlua_socket *socket, const char *address) {
+int zlua_address_check(const zlua_socket *socket, const char *address,
+                       bool binds) {
   const char *rest;
   if ((socket->type == ZMQ_STREAM || socket->raw) &&
       after(address, "inproc://")) {
@@ -288,6 +289,10 @@ int zlua_address_check(const zlua_socket *socket, const char *address) {
   }
   if ((rest = after(address, "pgm://")) || (rest = after(address, "epgm://"))) {
     return zmq_has("pgm") ? check_pgm(socket->zmq, rest, *address == 'e') : 0;
+  }
+  if (binds && after(address, "wss://") &&
+      !(socket->wss_key && socket->wss_cert)) {
+    return zmq_has("WSS") ? -EINVAL : -EPROTONOSUPPORT; /* it aborts without */
   }
   if (after(address, "ws://") || after(address, "wss://")) {
     return check_websocket(socket->zmq);

@@ -301,6 +301,13 @@ void zlua_runs_on(zlua_loop *loop, lua_State *L);
 int zlua_check_signal(lua_State *L, const char *method, int argument,
                       int index);
 
+/* Not in every zmq.h. */
+#ifdef ZMQ_DGRAM
+enum { ZLUA_DGRAM = ZMQ_DGRAM };
+#else
+enum { ZLUA_DGRAM = -1 };
+#endif
+
 /* ---- contexts and sockets ---------------------------------------------------
  */
 
@@ -372,6 +379,8 @@ struct zlua_socket {
   bool uses_norm;         /* which does not carry long frames */
   bool probes;            /* new connections with an empty message */
   bool greets;            /* new connections, with a message */
+  bool wss_key;           /* it has one, and ... */
+  bool wss_cert;          /* ... a certificate, of what wss listens with */
   bool raw;               /* a ROUTER that was made so */
   bool sends;  /* the last frame sent is not the last of its message */
   bool deaf;   /* a SUB that has never had a subscription */
@@ -409,7 +418,8 @@ int zlua_context_start(zlua_context *context);
 int zlua_address_start(const zlua_context *context);
 bool zlua_is_host_and_port(const char *text, size_t length);
 bool zlua_address_has_port(const char *address);
-int zlua_address_check(const zlua_socket *socket, const char *address);
+int zlua_address_check(const zlua_socket *socket, const char *address,
+                       bool binds);
 const char *zlua_type_name(int type);
 void zlua_push_options(lua_State *L);
 void zlua_option_constants(lua_State *L);

@@ -185,6 +185,30 @@ static int set_greeting(zlua_socket *socket, const zlua_option *option,
   return rc;
 }
 
+#ifdef ZMQ_WSS_KEY_PEM
+/* What is no PEM libzmq aborts on, when a connection or bind begins. */
+static bool is_pem(const setting *it) {
+  static const char begin[] = "-----BEGIN ";
+  return it->size >= sizeof begin &&
+         memcmp(it->data, begin, sizeof begin - 1) == 0;
+}
+
+static int set_pem(zlua_socket *socket, const zlua_option *option,
+                   const setting *it) {
+  if (it->size > 0 && !is_pem(it)) {
+    return -EINVAL;
+  }
+  int rc = set_option(socket->zmq, option->number, it);
+  bool has = it->size > 0;
+  if (rc == 0 && option->number == ZMQ_WSS_KEY_PEM) {
+    socket->wss_key = has;
+  } else if (rc == 0 && option->number == ZMQ_WSS_CERT_PEM) {
+    socket->wss_cert = has;
+  }
+  return rc;
+}
+#endif
+
 /* Is a ROUTER or REP between two frames of a message that it sends? A REP has
  * the envelope of its reply from the request on. */
 static bool is_in_message(zlua_socket *socket) {
@@ -236,6 +260,11 @@ static int apply(zlua_socket *socket, const zlua_option *option,
   case ZMQ_HELLO_MSG:
 #endif
     return set_greeting(socket, option, it);
+#ifdef ZMQ_WSS_KEY_PEM
+  case ZMQ_WSS_KEY_PEM:
+  case ZMQ_WSS_CERT_PEM:
+  case ZMQ_WSS_TRUST_PEM: return set_pem(socket, option, it);
+#endif
   default: break;
   }
   if (option->type != ZLUA_OPTION_HWM) {

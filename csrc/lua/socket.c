@@ -481,7 +481,7 @@ static int call_with_address(lua_State *L, zlua_socket *socket,
   int rc = ready ? zlua_socket_check_process(socket)
                  : zlua_address_start(socket->context);
   if (rc == 0 && begins) {
-    rc = zlua_address_check(socket, address);
+    rc = zlua_address_check(socket, address, act == zmq_bind);
   }
   if (rc == 0 && act == zmq_disconnect) {
     rc = check_no_message_begun(socket);
@@ -555,6 +555,9 @@ typedef int (*group_fn)(void *zmq, const char *group);
 static int with_group(lua_State *L, const char *method, group_fn act) {
   const zlua_socket *socket = check_self(L, method);
   const char *group = zlua_check_group(L, method, 1, 2);
+  if (socket->type != ZMQ_DISH) { /* libzmqs differ in what they say */
+    return zlua_fail_at(L, -ENOTSUP, "the type has no groups");
+  }
   int rc = act(socket->zmq, group) < 0 ? -zmq_errno() : 0;
   zlua_socket_touch(socket);
   if (rc < 0) {
@@ -669,6 +672,30 @@ static bool may_send(const zlua_socket *socket, int flags) {
   return !(flags & ZMQ_SNDMORE) || !socket->inbox.single;
 }
 
+/* Of a DGRAM that has no bind or connect libzmq takes what is to be sent, says
+ * that it failed, and aborts when it is to let go of that. So it is waited for
+ * here. Returns 0 or an error; may raise. */
+static int wait_for_dgram(lua_State *L, const zlua_socket *socket,
+                          const attempt *it) {
+  int timeout = 0;
+  size_t size = sizeof timeout;
+  zmq_pollitem_t item = {.socket = socket->zmq, .events = ZMQ_POLLOUT};
+  if (!(it->flags & ZMQ_DONTWAIT)) {
+    (void)zmq_getsockopt(socket->zmq, ZMQ_SNDTIMEO, &timeout, &size);
+  }
+  int rc = zlua_poll(L, &item, 1, timeout);
+  return rc == 0 ? -EAGAIN : rc < 0 ? rc : 0;
+}
+
+/* What stands in the way of the first attempt: 0 or an error; may raise. */
+static int before_send(lua_State *L, const zlua_socket *socket,
+                       const attempt *it) {
+  if (!may_send(socket, it->flags)) {
+    return -ENOTSUP;
+  }
+  return socket->type == ZLUA_DGRAM ? wait_for_dgram(L, socket, it) : 0;
+}
+
 /* Sends the string at index. Returns 0 or an error; may raise when a signal's
  * handler wants it. */
 static int send_string(lua_State *L, zlua_socket *socket, int index,
@@ -676,7 +703,7 @@ static int send_string(lua_State *L, zlua_socket *socket, int index,
   size_t size;
   const char *data = lua_tolstring(L, index, &size);
   attempt it = begin(flags, ZMQ_SNDTIMEO);
-  int error = may_send(socket, flags) ? 0 : -ENOTSUP;
+  int error = before_send(L, socket, &it);
   while (error == 0 && zmq_send(socket->zmq, data, size, it.flags) < 0) {
     error = zmq_errno() == EINTR ? prepare_again(L, socket, &it) : -zmq_errno();
   }
@@ -691,7 +718,7 @@ static int send_string(lua_State *L, zlua_socket *socket, int index,
 static int send_frame(lua_State *L, zlua_socket *socket, zmq_msg_t *message,
                       int flags) {
   attempt it = begin(flags, ZMQ_SNDTIMEO);
-  int error = may_send(socket, flags) ? 0 : -ENOTSUP;
+  int error = before_send(L, socket, &it);
   while (error == 0 && zmq_msg_send(message, socket->zmq, it.flags) < 0) {
     error = zmq_errno() == EINTR ? prepare_again(L, socket, &it) : -zmq_errno();
   }
