@@ -3,8 +3,14 @@
 -- send_multipart and recv_multipart of sockets, poll of sockets and pollers, proxy and device. Any
 -- number of tasks may wait for one socket; they are served first in, first out. Outside of tasks
 -- and callbacks these run IOLoop.current() until they are done.
-local begun = require("zmqloop.begun")
 local core = require("zmqloop.core")
+
+-- One per state, as the core is: the sockets of two would not know each other.
+if core.green_module then
+  return core.green_module
+end
+
+local begun = require("zmqloop.begun")
 local future = require("zmqloop.future")
 local ioloop = require("zmqloop.ioloop")
 local task = require("zmqloop.task")
@@ -602,5 +608,7 @@ function green.device(type, incoming, outgoing)
   end
   return run_relay(incoming, outgoing or incoming)
 end
+
+core.green_module = green
 
 return green

@@ -2,6 +2,12 @@
 -- Names and semantics of PyZMQ's eventloop.ioloop and Tornado's IOLoop. Times are seconds, except
 -- in DelayedCallback and PeriodicCallback, which count in milliseconds.
 local core = require("zmqloop.core")
+
+-- One per state, as the core is: whoever loads it once more is to find the same instance().
+if core.ioloop_module then
+  return core.ioloop_module
+end
+
 local lazy = require("zmqloop.lazy")
 local report = require("zmqloop.report")
 
@@ -296,10 +302,12 @@ lazy(IOLoop, {
   set_blocking_log_threshold = "blocked",
 })
 
-return lazy({
+core.ioloop_module = lazy({
   IOLoop = IOLoop,
   ZMQIOLoop = IOLoop,
 
   --- PyZMQ's install(): nothing to replace here, the global loop is always zmqloop's.
   install = function() return IOLoop.instance() end,
 }, {DelayedCallback = "callbacks", PeriodicCallback = "callbacks", ZMQPoller = "poller"})
+
+return core.ioloop_module

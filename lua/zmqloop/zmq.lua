@@ -3,6 +3,12 @@
 -- The world's failures return nil, "EADDRINUSE: address already in use (tcp://...)", "EADDRINUSE";
 -- misuse raises.
 local core = require("zmqloop.core")
+
+-- One per state, as the core is: whoever loads it once more is to find the same Context.instance().
+if core.zmq_module then
+  return core.zmq_module
+end
+
 local lazy = require("zmqloop.lazy")
 
 local misuse = core.misuse
@@ -364,4 +370,6 @@ zmq.Context.derive = new_constructor
 
 zmq.Socket = lazy(Socket, {monitor = "monitor", get_monitor_socket = "monitor"})
 
-return lazy(zmq, {Poller = "poll"})
+core.zmq_module = lazy(zmq, {Poller = "poll"})
+
+return core.zmq_module
