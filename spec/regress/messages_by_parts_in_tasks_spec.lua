@@ -6,6 +6,7 @@ local zmqloop = require("zmqloop")
 local green = require("zmqloop.green")
 
 local zmq = zmqloop.zmq
+local plain_pcall = pcall
 local sleep, pcall = zmqloop.sleep, zmqloop.pcall
 local fails = helper.fails
 
@@ -485,4 +486,48 @@ describe("a message that a task receives part by part", function()
         assert.same({"d", "e"}, pull:recv_multipart())
       end)
     end))
+
+  it("loses nothing to a lack of memory, nor its task", test(function(t, loop, ctx)
+    local has_faultalloc, faultalloc = pcall(require, "faultalloc")
+    if not has_faultalloc then pending("needs the module faultalloc of the build") end
+    local fail_once, off = faultalloc.fail_once, faultalloc.off
+    -- What fn answers when memory was enough in the end; it raises before.
+    local function until_done(fn, ...)
+      for n = 1, 100 do
+        fail_once(n)
+        local ok, result, _, name = plain_pcall(fn, ...) -- zmqloop's takes memory itself
+        off()
+        if ok then
+          assert(result, name)
+          return result
+        end
+        assert.matches("memory", tostring(result))
+      end
+      error("memory was never enough", 0)
+    end
+    for _, context in ipairs{ctx, green.Context{linger = 0}} do
+      t:keep{close = function() context:destroy(0) end}
+      local push, pull = pair(t, context, "PUSH", "PULL")
+      run(t, function()
+        local flags = zmq.SNDMORE + zmq.DONTWAIT
+        until_done(push.send, push, "a", flags)
+        until_done(push.send_multipart, push, {"b", "c"}, flags)
+        local other = loop:spawn(push.send, push, "alone")
+        sleep(0)
+        assert.is_false(other:done())
+        until_done(push.send, push, zmq.Frame("d"), zmq.DONTWAIT)
+        assert.is_true(other:await())
+        pull:poll()
+        for _, part in ipairs{"a", "b"} do
+          assert.equal(part, until_done(pull.recv, pull, zmq.DONTWAIT))
+          assert.equal(1, pull:get("rcvmore"))
+        end
+        other = loop:spawn(pull.recv, pull)
+        sleep(0)
+        assert.is_false(other:done())
+        assert.same({"c", "d"}, until_done(pull.recv_multipart, pull, zmq.DONTWAIT))
+        assert.equal("alone", other:await())
+      end)
+    end
+  end))
 end)
