@@ -186,7 +186,9 @@ static void on_room(zl_stream *core, void *arg) {
   (void)core;
   if (zlua_stream_hold(stream)) {
     tell_room(stream, loop, STREAM_ON_DRAIN);
-    tell_room(stream, loop, STREAM_ON_ROOM);
+    if (stream->core) { /* else the callback has closed it */
+      tell_room(stream, loop, STREAM_ON_ROOM);
+    }
   }
   lua_pop(loop->L, 1);
 }

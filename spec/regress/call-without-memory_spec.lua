@@ -1,5 +1,5 @@
--- Where there was no memory for the coroutine of a call, the core had taken the callback and Lua had
--- not: from then on each callback came when the next one was due, and the last one never. A timer
+-- Where there was no memory for the coroutine of a call, the core had taken the callback and Lua
+-- had not: from then on each callback came when the next one was due, and the last one never. A timer
 -- whose call failed so was gone, and with it whoever slept by it.
 local helper = require("spec.helper")
 
@@ -8,7 +8,7 @@ describe("a call for which there is no memory", function()
 
   for _, mode in ipairs{"fail_from", "fail_once"} do
     it("comes when there is some (" .. mode .. ")", helper.test(function(t)
-      if not pcall(require, "faultalloc") then pending("needs the module faultalloc of the build") end
+      if not pcall(require, "faultalloc") then pending("needs the module faultalloc") end
       local output, status = t:run_child([==[
         local arm, off = require("faultalloc")[...], require("faultalloc").off
         if rawget(_G, "jit") then jit.off() end

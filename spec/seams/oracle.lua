@@ -62,12 +62,12 @@ function Oracle:plan_of(err)
   return self.planned[number_of(err)]
 end
 
---- An error has come to where errors end; `strictly`, to where no act is answered.
-function Oracle:saw(err, where, strictly)
+--- An error has come to where errors end.
+function Oracle:saw(err, where)
   local plan = self:plan_of(err)
   if plan then
     plan.seen = plan.seen + 1
-  elseif not (strictly and self:is_lack(err) or not strictly and self:excuses(err)) then
+  elseif not self:excuses(err) then
     self:fault("%s: %s", where, tostring(err))
   end
 end
@@ -81,22 +81,16 @@ local answers = {
   "attempt to yield", "EBUSY", "released too many times", "yield across",
 }
 
---- Whether the error is one of memory, where that was short.
-function Oracle:is_lack(err)
-  local text = type(err) == "string" and err or ""
-  for _, lack in ipairs{"not enough memory", "ENOMEM", "stack overflow"} do
-    if text:find(lack, 1, true) then return self.doubts > 0 end
-  end
-  return false
-end
-
 --- Whether the error is an answer that an act may have.
 function Oracle:excuses(err)
   local text = type(err) == "string" and err or ""
   for _, answer in ipairs(answers) do
     if text:find(answer) then return true end
   end
-  return self:is_lack(err)
+  for _, lack in ipairs{"not enough memory", "ENOMEM", "stack overflow"} do
+    if text:find(lack, 1, true) then return self.doubts > 0 end
+  end
+  return false
 end
 
 function Oracle:check_errors()

@@ -242,7 +242,10 @@ end
 function World:returned(ok, ...)
   memory.off()
   if ok then return ... end
-  self.oracle:saw((...), "out of the loop", true)
+  local err = ...
+  self.oracle:check(type(err) ~= "string" or not err:find("running", 1, true),
+    "a loop at rest: %s", err)
+  self.oracle:saw(err, "out of the loop")
 end
 
 --- One iteration of all loops that can; returns whether there is more to come.
