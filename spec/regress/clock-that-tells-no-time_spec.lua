@@ -1,5 +1,5 @@
--- A user's clock that returned inf or NaN was converted to an integer, which is undefined in C; what
--- is no number was passed over. Differences of times below 0 and far ones overflowed.
+-- A user's clock that returned inf or NaN was converted to an integer, which is undefined in C;
+-- what is no number was passed over. Differences of times below 0 and far ones overflowed.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local IOLoop = zmqloop.IOLoop
@@ -66,7 +66,7 @@ end)
 describe("a time far away", function()
   after_each(helper.cleanup)
 
-  it("in the past is a tracker's time out at once", test(function(t)
+  it("in the past is a tracker's time out at once", test(function()
     local context = zmqloop.zmq.Context.instance()
     local socket = context:socket("PUSH", {linger = 0})
     socket:bind("inproc://nobody")

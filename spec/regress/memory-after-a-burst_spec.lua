@@ -38,6 +38,7 @@ describe("what a burst took", function()
     calls = 0
     loop:advance(200)
     assert.equal(1500, calls)
+    for _, timer in ipairs(kept) do assert.is_false(timer:active()) end
   end))
 
   it("for callbacks is given back when they have run", test(function(t)
