@@ -60,8 +60,13 @@ static int begin(zlua_socket *monitored, const zlua_socket *pair, int events) {
       break;
     }
   }
-  if (rc == 0) {
-    rc = zmq_connect(pair->zmq, address);
+  /* An event that comes before our PAIR is connected waits in a thread of
+   * libzmq's, which has the monitor locked until then. So nothing may come in
+   * between: this connect fails only at the end of the context, which ends that
+   * wait too, or is to be made again. */
+  while (rc == 0 && (rc = zmq_connect(pair->zmq, address)) < 0 &&
+         zmq_errno() == EINTR) {
+    rc = 0;
   }
   return rc < 0 ? -zmq_errno() : 0;
 }

@@ -61,6 +61,19 @@ void zlua_set_own_metatable(lua_State *L, const zlua_class *class,
   lua_setmetatable(L, -2);
 }
 
+/* [-0, +0] class.__index = class, if it has none: what the class has its
+ * objects have. */
+static void set_index(lua_State *L, int class_index) {
+  lua_pushliteral(L, "__index");
+  lua_rawget(L, class_index);
+  if (lua_isnil(L, -1)) {
+    lua_pushliteral(L, "__index");
+    lua_pushvalue(L, class_index);
+    lua_rawset(L, class_index);
+  }
+  lua_pop(L, 1);
+}
+
 /* [-0, +0] the one or the other: class_index may have nil. */
 void zlua_set_metatable_of(lua_State *L, const zlua_class *class,
                            int class_index) {
@@ -68,6 +81,7 @@ void zlua_set_metatable_of(lua_State *L, const zlua_class *class,
     zlua_set_metatable(L, class);
   } else {
     luaL_checktype(L, class_index, LUA_TTABLE);
+    set_index(L, class_index);
     zlua_set_own_metatable(L, class, class_index);
   }
 }

@@ -80,10 +80,20 @@ static int take_message(zlua_turn *turn) {
   return 1;
 }
 
+/* The turn at 3, which the innermost call of a core was given. */
+static zlua_turn *check_turn(lua_State *L) {
+  void *turn = lua_touserdata(L, 3);
+  const zlua_calls *calls = zlua_calls_of(L);
+  if (!turn || calls->handle != turn || calls->slot != ZLUA_SLOT_CALL_RECV) {
+    luaL_error(L, "no turn of a stream is under way");
+  }
+  return turn;
+}
+
 /* receiver(active, state, turn) -> the user's function, with_stream, unpack,
  * stream; or nothing, where the other road is to be taken */
 static int receiver(lua_State *L) {
-  zlua_turn *turn = lua_touserdata(L, 3);
+  zlua_turn *turn = check_turn(L);
   const zlua_stream *stream = turn->stream;
   zlua_loop *loop = stream->handle.loop;
   if (!stream->core || !stream->copy || loop->clock) {
@@ -165,7 +175,7 @@ static int push_jit_functions(lua_State *L) {
 /* next_call(active, state, turn, loop) -> the user's function and what it is to
  * be called with, for a message of the other road */
 static int next_call(lua_State *L) {
-  zlua_turn *turn = lua_touserdata(L, 3);
+  zlua_turn *turn = check_turn(L);
   turn->begun = false;
   return zlua_call_recv(L, turn);
 }

@@ -6,6 +6,18 @@ local test, raises, fails = helper.test, helper.raises, helper.fails
 describe("Context", function()
   after_each(helper.cleanup)
 
+  it("of a class without __index has the methods of that class, and so have its sockets",
+    test(function()
+      local Socket = setmetatable({kind = "own"}, {__index = zmq.Socket})
+      local Context = setmetatable({socket_class = Socket}, {__index = zmq.Context})
+      function Context:pair() return self:socket("PAIR") end
+      local ctx = zmq.Context.derive(Context)()
+      local pair = ctx:pair()
+      assert.equal("own", pair.kind)
+      assert.is_true(pair:bind("inproc://x"))
+      assert.is_true(ctx:destroy(0))
+    end))
+
   it("is made by a call or by new, with options [286] [298]", function()
     local ctx = zmq.Context{io_threads = 2, max_sockets = 7}
     assert.equal(2, ctx:get("io_threads"))

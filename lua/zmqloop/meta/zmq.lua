@@ -93,14 +93,18 @@ function Socket:bind(address) end
 ---`max_sockets` used up, as the first connect to a name that nobody has bound needs one
 function Socket:connect(address) end
 
----Ends a bind.
+---Ends a bind. Over tcp and ipc that ends the connections it has accepted, too, and
+---libzmq loses what is queued for them, whatever `linger` says: to send that first,
+---close the socket.
 ---@param address string as from `get("last_endpoint")`
 ---@return true? ok nil on failure
 ---@return string? message names the address
 ---@return string? name ENOENT, EINVAL, ETERM
 function Socket:unbind(address) end
 
----Ends a connect.
+---Ends a connect. A PAIR that connects again right after it, over tcp or ipc, may
+---still have the old connection: libzmq then refuses the new one for good, and what
+---is sent next is lost.
 ---@param address string
 ---@return true? ok nil on failure
 ---@return string? message names the address
