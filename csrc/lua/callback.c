@@ -108,6 +108,9 @@ static int add_callback(lua_State *L) {
   } else {
     zlua_pack(L, 2, top - 2);
   }
+  if (!loop->core) {
+    return 0; /* a finalizer has closed it just now */
+  }
   lua_rawseti(L, -2, (int)loop->next_callback);
   int rc = zl_loop_add_callback(loop->core, call_callbacks, loop);
   if (rc < 0) {

@@ -177,8 +177,11 @@ static int new_timer(lua_State *L, const zlua_loop *loop, int64_t deadline) {
   timer->class = &zlua_class_timer;
   timer->anchor = 0;
   timer->serial = loop->serial;
-  (void)zl_timer_init(&timer->core, loop->core, on_timer, timer);
   set_callback(L, top + 1, 3, top - 3);
+  if (!loop->core) { /* a finalizer has closed it just now */
+    return zlua_error(L, "loop is closed");
+  }
+  (void)zl_timer_init(&timer->core, loop->core, on_timer, timer);
   lua_pushvalue(L, METATABLE);
   lua_setmetatable(L, top + 1);
   start(L, timer, top + 1, deadline);

@@ -502,7 +502,7 @@ local function undo_wait(task)
   end
 end
 
-local is_alive
+local is_alive, suspend
 
 -- What the coroutine that waited gets from its resume.
 local function resumed(task, how, ...)
@@ -531,6 +531,9 @@ local function task_to_suspend(method)
   if not can then
     misuse(("%s: cannot wait here, %s"):format(method, why or obstacle()))
   elseif task.must_cancel then
+    if task.is_callback and not task.has_left then
+      suspend(task, false) -- raises it where it is no error of a callback's
+    end
     task.must_cancel = nil
     error(CANCELLED, 0)
   end
@@ -540,7 +543,7 @@ end
 --- Suspends the task that runs, which task_to_suspend() has returned, until wake_with() or
 -- fail_with(). undo(task), or where that is false the task's `awaits`, has to take away whatever
 -- was to wake it. Returns what wake_with() was given.
-local function suspend(task, undo)
+function suspend(task, undo)
   if task.is_callback and not task.has_left then
     leave_loop(task)
   end

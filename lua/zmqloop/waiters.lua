@@ -189,13 +189,18 @@ end
 --- The first one that can be woken, or nil: those of closed loops leave the line, and those whose
 -- coroutine somebody else has closed.
 function Waiters:head()
-  local waiter = self.first
-  while waiter and (status(waiter.task.coroutine) == "dead" or waiter.task.loop:closed()) do
-    leave(waiter)
-    is_alive(waiter.task) -- ends it, if it is not
-    waiter = self.first
+  while self.first do
+    local waiter = self.first
+    local is_lost = status(waiter.task.coroutine) == "dead" or waiter.task.loop:closed()
+    if waiter == self.first then -- else a finalizer has taken it
+      if not is_lost then
+        return waiter
+      end
+      leave(waiter)
+      is_alive(waiter.task) -- ends it, if it is not
+    end
   end
-  return waiter
+  return nil
 end
 
 --- Resumes the first one, which is there, with these results; from a callback of its loop.
