@@ -97,7 +97,8 @@ describe("the queue of a ZMQStream", function()
           push:send_multipart(frames)
         end
       end
-      local garbage, rounds = nil, 0
+      local garbage
+      local rounds = 0
       repeat -- LuaJIT's compiler makes some as well, until it has done with it
         collectgarbage()
         collectgarbage("stop")
