@@ -35,8 +35,8 @@
 enum { LOOKS = 4 };
 
 #define SHORTEST_PAUSE_NS INT64_C(1000000)
-#define LONGEST_PAUSE_NS  INT64_C(3600000000000) /* a time_t may have 32 bits  \
-                                                  */
+/* A time_t may have 32 bits. */
+#define LONGEST_PAUSE_NS INT64_C(3600000000000)
 
 struct zl__watchdog {
   zl_loop *loop;

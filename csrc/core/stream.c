@@ -41,7 +41,7 @@ enum {
 enum { LARGE_FRAME = 1024 };
 
 /* Copies of frames on the C stack; a message of more gets memory for them. */
-enum { FEW_COPIES = 8 };
+enum { FEW_COPIES = 16 };
 
 static zl_stream *of(zl__watch *watch) {
   return zl__container(watch, zl_stream, socket.watch);
