@@ -35,6 +35,7 @@ build = {
     ["zmqloop.green"] = "lua/zmqloop/green.lua",
     ["zmqloop.integrate.attachment"] = "lua/zmqloop/integrate/attachment.lua",
     ["zmqloop.integrate.cqueues"] = "lua/zmqloop/integrate/cqueues.lua",
+    ["zmqloop.integrate.ioloop"] = "lua/zmqloop/integrate/ioloop.lua",
     ["zmqloop.integrate.luv"] = "lua/zmqloop/integrate/luv.lua",
     ["zmqloop.ioloop"] = "lua/zmqloop/ioloop.lua",
     ["zmqloop.jit"] = "lua/zmqloop/jit.lua",

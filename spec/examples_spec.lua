@@ -31,6 +31,35 @@ end
 describe("examples/", function()
   after_each(helper.cleanup)
 
+  it("interrupt.lua is reached by its control socket while it computes", test(function(t)
+    local service = lua_example(t, "interrupt.lua", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*")
+    local work, control = service:line():match("^work at (%S+), control at (%S+)$")
+    local worker, boss = t:stream("REQ", {connect = work}), t:stream("REQ", {connect = control})
+    local result, status
+    worker:on_recv(function(frames) result = frames[1] end)
+    boss:on_recv(function(frames) status = frames[1] end)
+    local function order(text)
+      status = nil
+      boss:send(text)
+      t:run_until(function() return status end)
+      return status
+    end
+    assert.equal("idle", order("status"))
+    worker:send("10")
+    t:run_until(function() return result end)
+    assert.matches("^done: %d+$", result)
+    result = nil
+    worker:send("1e15") -- longer than anybody waits
+    t:run_until(function() return order("status"):match("^busy") end)
+    assert.is_nil(result)
+    order("cancel")
+    t:run_until(function() return result end)
+    assert.equal("failed: cancelled", result)
+    order("quit")
+    local _, code = service:finish()
+    assert.equal(0, code)
+  end))
+
   it("echo.lua answers each request with its own frames", test(function(t)
     local service = lua_example(t, "echo.lua", "tcp://127.0.0.1:*")
     local endpoint = service:line():match("^echo service at (tcp://127%.0%.0%.1:%d+)$")

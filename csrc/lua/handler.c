@@ -114,9 +114,12 @@ int zlua_check_descriptor(lua_State *L, const char *method, int index) {
     }
     lua_pop(L, 1);
   } else {
+    bool is_loop = zlua_test_object(L, index, &zlua_class_loop) != NULL;
     return zlua_type_error(
         L, method, 1, index,
-        "descriptor, socket or object with fileno, getfd or pollfd");
+        is_loop
+            ? "loop:pollable(), or zmqloop.integrate.ioloop for its timers too,"
+            : "descriptor, socket or object with fileno, getfd or pollfd");
   }
   if (number < 0) {
     zlua_argument_error(L, method, 1, "object has no descriptor: closed?");

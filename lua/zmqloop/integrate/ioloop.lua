@@ -1,0 +1,63 @@
+--- zmqloop.integrate.ioloop: a loop of zmqloop's inside another one.
+--
+--   local attached = require("zmqloop.integrate.ioloop").attach(inner, outer)
+--   outer:start()
+--
+-- For a control loop, say: the outer loop serves it, and a callback that computes may, by
+-- inner:step(0) in a count hook; see examples/interrupt.lua. What ends it is as for other loops:
+-- inner:stop(), inner:close() and attached:detach().
+local core = require("zmqloop.core")
+local Attachment = require("zmqloop.integrate.attachment")
+
+local ioloop = {}
+
+--- Has the outer loop, by default IOLoop.current(), serve this one: its descriptors, sockets and
+-- callbacks, and its timers, which loop:pollable() leaves to whoever watches it. Returns an object
+-- with detach(); or nil, message, name: ENOTSUP for the poll backend, which has no descriptor,
+-- ECHILD in a forked process, EMFILE, ENFILE.
+function ioloop.attach(loop, outer)
+  core.check_loop("attach", 1, loop)
+  core.check_loop("attach", 2, outer)
+  outer = outer or core.IOLoop.current()
+  if loop == nil or outer == loop then
+    core.misuse("bad argument #1 to 'attach' (a loop other than the outer one expected)")
+  end
+  local fd, timer
+  local attachment, message, name = Attachment.new(loop, function()
+    if timer then
+      timer:cancel()
+    end
+    if not outer:closed() then
+      outer:remove_handler(fd)
+    end
+  end)
+  if not attachment then
+    return nil, message, name
+  end
+  fd = attachment.fd
+
+  local serve
+  local function arm()
+    local seconds = attachment.attached and loop:timeout()
+    if not seconds then
+      timer:cancel()
+    else
+      timer:again(seconds)
+    end
+  end
+  -- A timer that is started elsewhere and is due first makes the descriptor readable.
+  function serve()
+    attachment:serve()
+    arm()
+  end
+  timer = outer:call_later(0, serve)
+  local added
+  added, message, name = outer:add_handler(fd, serve, "r")
+  if not added then
+    attachment:detach()
+    return nil, message, name
+  end
+  return attachment
+end
+
+return ioloop
