@@ -252,9 +252,15 @@ static int without_message(zl_stream *stream, int rc) {
   return 0;
 }
 
+/* The message that is held already is about to be shown. */
+static inline int show_held(zl_stream *stream) {
+  stream->unseen = false;
+  return 1;
+}
+
 /* peek without asking whether the turn is over */
 static inline int hold_message(zl_stream *stream) {
-  int rc = stream->whole ? 1 : receive_message(stream);
+  int rc = stream->whole ? show_held(stream) : receive_message(stream);
   if (rc <= 0) {
     return without_message(stream, rc);
   }
@@ -264,9 +270,6 @@ static inline int hold_message(zl_stream *stream) {
 
 int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames) {
   int rc = !stream->on_recv || turn_over(stream) ? 0 : hold_message(stream);
-  if (rc > 0) {
-    stream->unseen = false;
-  }
   *frames = rc > 0 ? stream->frames : NULL;
   stream->looked_at = rc > 0;
   return rc;
@@ -317,11 +320,10 @@ int zl_stream_take(zl_stream *stream, zl_frame *frame) {
   if (!stream->on_recv || turn_over(stream)) {
     return 0;
   }
-  int rc = stream->whole ? 1 : receive_message(stream);
+  int rc = stream->whole ? show_held(stream) : receive_message(stream);
   if (rc <= 0) {
     return without_message(stream, rc);
   }
-  stream->unseen = false;
   if (stream->count != 1 || stream->large) {
     stream->whole = true;
     return ZL_PEEK;
