@@ -1,5 +1,6 @@
--- Where on_drain's callback closed its stream, the task that waited for room in the queue was still
--- called, with a stream that was no longer there: "a queued message was refused: EUNKNOWN: Success".
+-- Where on_drain's callback closed its stream, the task that waited for room in the queue was
+-- still called, with a stream that was no longer there: "a queued message was refused: EUNKNOWN:
+-- Success".
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 
