@@ -31,9 +31,12 @@ local function kind_of(fault)
   return fault:match("^[^\n]*"):gsub("%d+", "N"):sub(1, 40)
 end
 
--- Leaves out what can be left out, one statement after the other.
+-- Leaves out what can be left out, one statement after the other. What the programs before have
+-- left, such as the state of the collector, may matter.
 local function shrink(t, backend, seed, fault)
   local kind, dropped = kind_of(fault), {}
+  local _, alone = run(t, backend, seed, 0, dropped, 10)
+  if not alone then return "it is well" end
   for number = 1, SHRINK_TRIES do
     dropped[#dropped + 1] = number
     local _, still = run(t, backend, seed, 0, dropped, 10)
@@ -42,9 +45,10 @@ local function shrink(t, backend, seed, fault)
   return fault
 end
 
-local function fail(t, backend, seed, fault)
-  error(("ZMQLOOP_SEED=%d ZMQLOOP_BACKEND=%s: %s\n\nand without what can be left out: %s"):format(
-    seed, backend, fault, shrink(t, backend, seed, fault)), 0)
+local function fail(t, backend, first, seed, fault)
+  error(("ZMQLOOP_SEED=%d ZMQLOOP_BACKEND=%s, in a run from %d: %s\n\nby itself, and without what "
+    .. "can be left out: %s"):format(seed, backend, first, fault,
+    shrink(t, backend, seed, fault)), 0)
 end
 
 describe("random programs", function()
@@ -59,12 +63,12 @@ describe("random programs", function()
         if fault then
           local last
           for found in output:gmatch("seed (%d+)\n") do last = tonumber(found) end
-          fail(t, backend, last or seed, fault)
+          fail(t, backend, seed, last or seed, fault)
         end
         if GIVEN_SECONDS then
           print(("note: seams, %s, from seed %d: %s"):format(backend, seed,
             output:match("ran [^\n]*")))
-          for pair in output:gmatch("missed ([^\n]*)") do print("  never run: " .. pair) end
+          for pair in output:gmatch("missed ([^\n]*)") do print("note: never run: " .. pair) end
         end
       end))
   end
