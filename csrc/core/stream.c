@@ -40,8 +40,9 @@ enum {
  * and trim for each. */
 enum { LARGE_FRAME = 1024 };
 
-/* Copies of frames on the C stack; a message of more gets memory for them. */
-enum { FEW_COPIES = 16 };
+/* What libzmq keeps inside of a zmq_msg_t needs no memory. Copies of larger
+ * frames are on the C stack, if they are few. */
+enum { BYTES_INSIDE = 29, FEW_COPIES = 8 };
 
 static zl_stream *of(zl__watch *watch) {
   return zl__container(watch, zl_stream, socket.watch);
@@ -445,59 +446,80 @@ static void abandon_message(zl_socket *socket, bool more) {
   }
 }
 
-/* Lets go of the frames from `first` on. */
-static void close_frames(zmq_msg_t *frames, size_t first, size_t count) {
+/* Can there be no memory for it, and others in front of it? */
+static bool needs_copy(const zl_frame *frames, size_t i) {
+  return i > 0 && frames[i].size > BYTES_INSIDE;
+}
+
+/* Lets go of the copies from `first` on. */
+static void close_copies(zmq_msg_t *copies, size_t first, size_t count) {
   for (size_t i = first; i < count; i++) {
-    (void)zmq_msg_close(&frames[i]);
+    (void)zmq_msg_close(&copies[i]);
   }
 }
 
-/* One attempt at a message of these frames, which are of no use afterwards. */
-static int send_all(zl_socket *socket, zmq_msg_t *frames, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    bool more = i + 1 < count;
-    int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
-    int rc = send_contents(socket, &frames[i], flags);
-    if (rc < 0) {
-      close_frames(frames, i, count);
-      if (i > 0) {
-        abandon_message(socket, more);
+/* Makes the copies there are to be. Returns 0 or -ENOMEM: there are none. */
+static int copy_frames(zmq_msg_t *copies, const zl_frame *frames,
+                       size_t count) {
+  size_t copied = 0;
+  for (size_t i = 1; i < count; i++) {
+    if (needs_copy(frames, i)) {
+      if (zl__frame_copy(&copies[copied], &frames[i]) < 0) {
+        close_copies(copies, 0, copied);
+        return -ENOMEM;
       }
-      return rc;
+      copied++;
     }
   }
   return 0;
 }
 
-/* Of several frames all are copied before the first is sent: one that there is
- * no memory for would leave the others in the socket. */
+/* One attempt, with the copies, which are of no use afterwards. */
+static int send_all(zl_socket *socket, const zl_frame *frames, size_t count,
+                    zmq_msg_t *copies, size_t copied) {
+  size_t next = 0;
+  for (size_t i = 0; i < count; i++) {
+    bool more = i + 1 < count;
+    int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
+    bool is_copied = needs_copy(frames, i);
+    int rc = is_copied ? send_contents(socket, &copies[next], flags)
+                       : send_bytes(socket, &frames[i], flags);
+    if (rc < 0) {
+      close_copies(copies, next, copied);
+      if (i > 0) {
+        abandon_message(socket, more);
+      }
+      return rc;
+    }
+    next += is_copied ? 1 : 0; /* sent, it is empty */
+  }
+  return 0;
+}
+
+/* Of several frames all that need memory are copied before the first is sent:
+ * one that there is none for would leave the others in the socket. */
 static int try_several(zl_stream *stream, const zl_frame *frames,
                        size_t count) {
   zmq_msg_t few[FEW_COPIES];
-  zl_socket *socket = &stream->socket;
-  size_t size = count * sizeof *few;
-  if (zl__socket_conflates(socket)) {
+  zl_loop *loop = loop_of(stream);
+  size_t large = 0;
+  if (zl__socket_conflates(&stream->socket)) {
     return -ENOTSUP;
   }
-  if (count > SIZE_MAX / sizeof *few) {
+  for (size_t i = 1; i < count; i++) {
+    large += needs_copy(frames, i) ? 1 : 0;
+  }
+  if (large > SIZE_MAX / sizeof *few) {
     return -ENOMEM;
   }
   zmq_msg_t *copies =
-      count <= FEW_COPIES ? few : zl__alloc(loop_of(stream), size);
-  if (!copies) {
-    return -ENOMEM;
+      large <= FEW_COPIES ? few : zl__alloc(loop, large * sizeof *few);
+  int rc = copies ? copy_frames(copies, frames, count) : -ENOMEM;
+  if (rc == 0) {
+    rc = send_all(&stream->socket, frames, count, copies, large);
   }
-  size_t copied = 0;
-  while (copied < count &&
-         zl__frame_copy(&copies[copied], &frames[copied]) == 0) {
-    copied++;
-  }
-  int rc = copied == count ? send_all(socket, copies, count) : -ENOMEM;
-  if (copied < count) {
-    close_frames(copies, 0, copied);
-  }
-  if (copies != few) {
-    zl__free(loop_of(stream), copies, size);
+  if (copies != few && copies) {
+    zl__free(loop, copies, large * sizeof *few);
   }
   return rc;
 }
