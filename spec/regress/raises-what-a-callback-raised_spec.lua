@@ -98,4 +98,16 @@ describe("what a callback raised is raised again", function()
       assert.equal(0, status)
     end))
   end
+
+  for _, method in ipairs({"start", "step"}) do
+    it("and the next step does what there is to do: " .. method, helper.test(function(t)
+      local called = 0
+      t.loop:on_error("raise")
+      t.loop:add_callback(error, "boom")
+      assert.is_false((pcall(t.loop[method], t.loop)))
+      t.loop:add_callback(function() called = called + 1 end)
+      assert.equal(1, (t.loop:step(0)))
+      assert.equal(1, called)
+    end))
+  end
 end)
