@@ -163,10 +163,10 @@ function PARTS.timers(run)
     part.fired = part.fired + 1
     run:check()
   end
-  for i = 1, 3 do
-    run:try("timers", run.loop.call_later, run.loop, i / 2000, fire)
+  for i = 1, 3 do -- late enough for the loop to wait, also where it is slow
+    run:try("timers", run.loop.call_later, run.loop, i / 300, fire)
   end
-  local periodic = run:try("timers", zmqloop.PeriodicCallback, fire, 1, run.loop)
+  local periodic = run:try("timers", zmqloop.PeriodicCallback, fire, 4, run.loop)
   if periodic then run:try("timers", periodic.start, periodic) end
   part.close = function() if periodic then periodic:stop() end end
   return part
