@@ -390,9 +390,14 @@ static int calling_loop(lua_State *L) {
     return 0;
   }
   const zlua_loop *loop = calls->loop;
-  lua_pushvalue(loop->L, loop->slots + ZLUA_SLOT_LOOP);
-  lua_rawgeti(loop->L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CALLBACK);
-  lua_xmove(loop->L, L, 2);
+  /* Not by the slots: the callback may have entered its loop itself, and this
+   * be called from there. */
+  zlua_push_loop(L, loop->serial);
+  zlua_getuservalue(L, -1);
+  lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
+  lua_rawgeti(L, -1, ZLUA_LEFT_CALLBACK); /* loop, uservalue, state, callback */
+  lua_replace(L, -3);
+  lua_pop(L, 1);
   lua_pushnumber(L, calls->serial);
   lua_pushnumber(L, count_callbacks(loop));
   return 4;
