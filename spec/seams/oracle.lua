@@ -97,7 +97,8 @@ end
 function Oracle:check_errors()
   for number, plan in ipairs(self.planned) do
     if not plan.loose then
-      self:check(plan.seen <= 1 or self.copies, "the planned error %d was reported %d times", number, plan.seen)
+      self:check(plan.seen <= 1 or self.copies, "the planned error %d was reported %d times",
+        number, plan.seen)
       self:check(plan.seen + plan.observed >= 1 or self.doubts > 0,
         "the planned error %d was reported to nobody", number)
     end
