@@ -55,7 +55,7 @@ typedef struct zl_stream zl_stream; /* receives and sends on a zmq socket */
 typedef struct zl_signal zl_signal; /* watches a signal of the process */
 
 /* Readiness, the numbers of PyZMQ's and Tornado's IOLoop. ZL_ERROR is a mask:
- * a report may carry either bit of it, and needs not be asked for. */
+ * a report may carry either bit of it, and need not be requested. */
 enum {
   ZL_NONE = 0,
   ZL_READ = 0x001,
@@ -67,8 +67,8 @@ enum {
  * reaches. */
 #define ZL_FOREVER INT64_MAX
 
-/* time_ns plus delay_ns, held at the ends of the range: "in ZL_FOREVER" is for
- * ever, not in the past. */
+/* time_ns + delay_ns, saturating: "in ZL_FOREVER" is for ever, not in the
+ * past. */
 static inline int64_t zl_time_add(int64_t time_ns, int64_t delay_ns) {
   if (delay_ns > 0 && time_ns > ZL_FOREVER - delay_ns) {
     return ZL_FOREVER;
@@ -79,8 +79,8 @@ static inline int64_t zl_time_add(int64_t time_ns, int64_t delay_ns) {
   return time_ns + delay_ns;
 }
 
-/* How long it is from now_ns to deadline_ns: 0 when it has passed, ZL_FOREVER
- * for a deadline of ZL_FOREVER and where the number would be too large. */
+/* The time from now_ns to deadline_ns: 0 if it has passed, ZL_FOREVER if the
+ * deadline is ZL_FOREVER or the difference overflows. */
 static inline int64_t zl_time_until(int64_t deadline_ns, int64_t now_ns) {
   if (deadline_ns <= now_ns) {
     return 0;
@@ -170,13 +170,13 @@ enum {
 /* Runs iterations until stopped. Returns 0 when stopped or (ZL_RUN_ALIVE) when
  * zl_loop_alive() is 0; -ETERM when a watched socket's context was terminated;
  * -EINTR when the interrupt callback asked for it or zl_loop_break() was
- * called; -EBUSY inside a callback of this loop; -ECHILD in a forked child, if
- * a callback has forked before the next wait; what the system says when the
- * wait fails (-ENOMEM, -EINVAL beyond a limit of descriptors), -EBADF if other
- * code has closed the loop's own descriptors; in builds with ZL_DEBUG
+ * called; -EBUSY inside a callback of this loop; -ECHILD in a forked child (if
+ * a callback forks, before the next wait); the system's error when the wait
+ * fails: -ENOMEM, -EINVAL above a limit of descriptors, -EBADF if other code
+ * has closed the loop's own descriptors; in builds with ZL_DEBUG
  * -ENOTRECOVERABLE when zl_loop_verify() fails. The loop can be run again,
- * which resumes the iteration, though not to much avail after -ECHILD, -EBADF
- * and -ENOTRECOVERABLE. */
+ * which resumes the iteration; after -ECHILD, -EBADF and -ENOTRECOVERABLE that
+ * fails again. */
 ZL_API int zl_loop_run(zl_loop *loop, int mode);
 
 /* What one step may use up; 0 means no limit. */
@@ -197,9 +197,9 @@ ZL_API int zl_loop_step(zl_loop *loop, int64_t timeout_ns,
                         const zl_budget *budget);
 
 /* Makes zl_loop_run() return at the end of the present iteration. When the loop
- * does not run, the next zl_loop_run() returns at once and uses the flag up.
- * Async-signal-safe; any thread. The loop must outlive the call: it may have
- * stopped, and be closed by its own thread, before the call has returned. */
+ * does not run, the next zl_loop_run() returns at once and clears the request.
+ * Async-signal-safe; any thread. The loop must outlive the call: its thread
+ * must not close it before the call has returned. */
 ZL_API void zl_loop_stop(zl_loop *loop);
 
 /* Makes the run or step on the stack return -EINTR as soon as the callback now
@@ -211,7 +211,7 @@ ZL_API void zl_loop_break(zl_loop *loop);
 ZL_API int zl_loop_running(const zl_loop *loop);
 
 /* Nonzero while a callback, timer, descriptor, socket, stream or signal watch
- * is active. Idle handles cost it nothing. */
+ * is active. Idle handles do not make the call slower. */
 ZL_API int zl_loop_alive(const zl_loop *loop);
 
 /* Present time, read afresh. */
@@ -265,15 +265,15 @@ ZL_API int zl_loop_is_last(const zl_loop *loop);
 /* Like zl_loop_add_callback(), from any thread: first in first out per thread,
  * one wake-up for many. drop(arg) is called instead of fn, on the loop's
  * thread, when the loop is closed first; it may be NULL. The loop must outlive
- * the call, also where fn stops and closes it: fn may run before the call has
- * returned, so join the thread first. Returns 0 or -ENOMEM. Uses malloc, not
- * the loop's allocator. */
+ * the call. fn may run before the call has returned: join the calling thread
+ * before you close the loop. Returns 0 or -ENOMEM. Uses malloc, not the loop's
+ * allocator. */
 ZL_API int zl_loop_post(zl_loop *loop, zl_callback_fn fn, void *arg,
                         void (*drop)(void *arg));
 
 /* Ends the present or the next wait. Async-signal-safe; any thread. The loop
- * must outlive the call. In a forked child it does nothing to the parent's
- * loop, nor do zl_loop_stop() and zl_loop_post(). */
+ * must outlive the call. In a forked child zl_loop_wake(), zl_loop_stop() and
+ * zl_loop_post() do not wake the parent. */
 ZL_API void zl_loop_wake(zl_loop *loop);
 
 /* Checks every structural invariant; O(handles). Returns 0, or -ENOTRECOVERABLE
@@ -282,18 +282,18 @@ ZL_API int zl_loop_verify(const zl_loop *loop, const char **what);
 
 /* ---- inside another loop ------------------------------------------------- */
 
-/* A descriptor for the host's own loop: readable, for as long as it is so, when
- * the loop has something to do but for timers; zl_loop_step() then does it.
- * Made at the first call, and the loop's: the host neither reads nor closes it.
- * What the host queues outside of a step, and a timer that it starts there and
- * that is due before all others, make it readable too, so that a wait that has
- * begun ends; then the host asks for zl_loop_timeout_ns() again. Returns
+/* A descriptor for the host's own loop: readable while the loop has work other
+ * than timers, which zl_loop_step() then does. Created by the first call and
+ * owned by the loop: the host neither reads nor closes it. What the host queues
+ * outside a step, and a timer that it starts there and that is due before all
+ * others, make it readable too, so that a wait under way ends; then the host
+ * asks for zl_loop_timeout_ns() again. Returns
  * -ENOTSUP (the poll backend has none), -EMFILE, -ENFILE, -ENOMEM or -ECHILD
  * (in a forked child). */
 ZL_API int zl_loop_fd(zl_loop *loop);
 
 /* How long the host may wait for zl_loop_fd() before the next step: 0 when it
- * should step at once, ZL_FOREVER when no timer is due some time. */
+ * should step at once, ZL_FOREVER when no timer is pending. */
 ZL_API int64_t zl_loop_timeout_ns(zl_loop *loop);
 
 /* ---- blocked loops ------------------------------------------------------ */
@@ -302,30 +302,30 @@ ZL_API int64_t zl_loop_timeout_ns(zl_loop *loop);
  * is: only what is async-signal-safe may be done, and nothing with the loop. */
 typedef void (*zl_blocked_fn)(zl_loop *loop, void *arg);
 
-/* Has fn called when the loop works for longer than threshold_ns without coming
- * to its wait: once per stretch of work, which begins with a run or step or at
- * the end of a wait. 0 ends that; fn may be NULL then. Time is CLOCK_MONOTONIC,
- * whatever the loop's clock, and looked at four times per threshold, at most
- * each millisecond.
+/* Calls fn when the loop runs longer than threshold_ns without reaching its
+ * wait: once per stretch of work, which begins with a run or step or at the end
+ * of a wait. 0 ends that; fn may be NULL then. Time is CLOCK_MONOTONIC,
+ * whatever the loop's clock, and is checked four times per threshold, at most
+ * once per millisecond.
  *
- * A thread of its own looks, in which all signals are blocked, and sends the
- * loop's thread `signum` (0: a realtime signal), which gets a handler, with
- * SA_RESTART, until the last watched loop with that signal is done, and is
- * unblocked in the calling thread. No other code may use it meanwhile. Calls
- * that are never restarted, such as sleep, are cut short by it.
+ * A separate thread, with all signals blocked, checks and sends the loop's
+ * thread `signum` (0: a realtime signal). The signal has a handler, with
+ * SA_RESTART, until the last loop watched with it is done, and is unblocked in
+ * the calling thread. No other code may use it meanwhile. It cuts short calls
+ * that are never restarted, such as sleep.
  *
  * Returns 0, -EINVAL (a negative threshold, no fn, a signal that cannot be
- * caught), -ENOMEM, -EAGAIN (no thread to be had, or 64 loops of the process
- * are watched already) or -ECHILD (in a forked child, which has no such
- * thread); on failure what was asked for before goes on. */
+ * caught), -ENOMEM, -EAGAIN (no thread could be created, or 64 loops
+ * of the process are watched already) or -ECHILD (in a forked child, which has
+ * no such thread); on failure what was asked for before goes on. */
 ZL_API int zl_loop_watch_blocking(zl_loop *loop, int64_t threshold_ns,
                                   int signum, zl_blocked_fn fn, void *arg);
 
 /* The signal in use, or 0 if the loop is not watched. */
 ZL_API int zl_loop_blocking_signal(const zl_loop *loop);
 
-/* Begins a new stretch of work, as if the loop had come to its wait: for what
- * works for long and knows it. From a callback only. */
+/* Begins a new stretch of work, as if the loop had reached its wait: for
+ * callbacks that are known to run long. From a callback only. */
 ZL_API void zl_loop_not_blocked(zl_loop *loop);
 
 /* ---- timers ------------------------------------------------------------- */
@@ -337,8 +337,8 @@ typedef void (*zl_timer_fn)(zl_timer *timer, uint64_t missed, void *arg);
 ZL_API int zl_timer_new(zl_loop *loop, zl_timer_fn fn, void *arg,
                         zl_timer **out);
 
-/* Memory for a timer inside a struct of the caller's, who looks at nothing of
- * it. */
+/* Memory for a timer inside a struct of the caller; its contents are private.
+ */
 typedef union zl_timer_memory {
   int64_t opaque[8];
   void *alignment;
@@ -360,8 +360,8 @@ static inline zl_timer *zl_timer_in(zl_timer_memory *memory) {
  * loop's clock, never before. period_ns 0: once; else again at each deadline_ns
  * + k * period_ns, missed ones skipped and counted. Timers of one deadline fire
  * in the order of their starts; one started by a timer or callback waits for
- * the next iteration. Returns 0, -EINVAL (period_ns < 0) or -ENOMEM: then the
- * timer, which was at rest, stays so; one that is active always finds room. */
+ * the next iteration. Returns 0, -EINVAL (period_ns < 0) or -ENOMEM, which
+ * leaves the timer at rest. An active timer never fails with -ENOMEM. */
 ZL_API int zl_timer_start_at(zl_timer *timer, int64_t deadline_ns,
                              int64_t period_ns);
 
@@ -413,10 +413,10 @@ ZL_API int zl_fd_new(zl_loop *loop, int fd, int events, zl_fd_fn fn, void *arg,
  * (-EBADF). */
 ZL_API int zl_fd_update(zl_fd *watch, int events);
 
-/* While paused the watch tells of nothing, not even of errors, and costs
- * nothing; its descriptor stays taken. Then it tells of what is so. Returns 0,
- * -ECHILD, or, when it goes on, what the system says (-EBADF, -ENOMEM): then it
- * stays paused. */
+/* A paused watch reports nothing, not even errors, and costs nothing; its
+ * descriptor stays taken. Resuming reports whatever is ready at that moment.
+ * Returns 0, -ECHILD or, from resuming, the system's error (-EBADF, -ENOMEM):
+ * then it stays paused. */
 ZL_API int zl_fd_pause(zl_fd *watch, int paused);
 
 /* Ends the watch and gives it back; the descriptor stays open. An event that
@@ -560,7 +560,7 @@ ZL_API int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames);
 /* Lets go of the message that peek returned: it counts as delivered. */
 ZL_API void zl_stream_pop(zl_stream *stream);
 
-/* zl_stream_take(): the message is one for zl_stream_peek(). */
+/* Returned by zl_stream_take(): read this message with zl_stream_peek(). */
 #define ZL_PEEK 2
 
 /* The usual case of peek and pop in one: a message of one frame that is not
@@ -587,19 +587,18 @@ ZL_API int zl_stream_receive_ahead(zl_stream *stream);
 /* Sends a message of count >= 1 frames, whole or not at all, never blocking:
  * now, if nothing is queued before it and the socket can take it, else it is
  * copied into the queue, and the loop sends it as soon as the socket can. So a
- * REQ may send before it has the reply; a REP that has no request to answer may
- * not, see zl_stream_early(). A token other than 0 is reported to on_sent from
+ * REQ may send before it has its reply; a REP without a request to answer may
+ * not (see zl_stream_early()). A token other than 0 is reported to on_sent from
  * the loop, in order. Returns 0, ZL_QUEUED, -EAGAIN (the queue is full),
- * -ESHUTDOWN (draining), -EFSM (a REP that has nothing to answer, or has
- * answered), -EINVAL (count), -ENOMEM, -ENOTSUP (several frames with
- * ZMQ_CONFLATE), or what libzmq refused it with (-EHOSTUNREACH, -ETERM): then
- * it is neither sent nor queued.
- */
+ * -ESHUTDOWN (draining), -EFSM (a REP without a request to answer), -EINVAL
+ * (count), -ENOMEM, -ENOTSUP (several frames with ZMQ_CONFLATE), or libzmq's
+ * error (-EHOSTUNREACH, -ETERM): then it is neither sent nor queued. */
 ZL_API int zl_stream_send(zl_stream *stream, const zl_frame *frames,
                           size_t count, uint64_t token);
 
-/* Whether zl_stream_send() on a REP queues what has no request to answer: it
- * will answer the next one, whoever asks then. Off in a new stream. */
+/* Lets zl_stream_send() on a REP queue a message while there is no request to
+ * answer. The message then answers the next request, from any client. Off in a
+ * new stream. */
 ZL_API void zl_stream_early(zl_stream *stream, int on);
 
 /* zl_stream_send() for messages of libzmq, whose bytes are not copied. On
@@ -616,20 +615,19 @@ ZL_API int zl_stream_send_messages(zl_stream *stream, zmq_msg_t *frames,
  * no such message any more. stream may be NULL. */
 ZL_API int zl_stream_unsend(zl_stream *stream, uint64_t token);
 
-/* Would a message of so many bytes be accepted? Returns 0, or what
- * zl_stream_send() would refuse it with for want of room or of a request, or
- * because the stream is draining or its socket gone; -EAGAIN counts as a
- * refusal for on_room. */
+/* Would a message of so many bytes be accepted? Returns 0, or the error that
+ * zl_stream_send() would return: the queue is full, a REP has no request, the
+ * stream is draining, the socket is gone. -EAGAIN counts as a refusal for
+ * on_room. */
 ZL_API int zl_stream_may_send(zl_stream *stream, size_t bytes);
 
 /* Receives and delivers (ZL_READ), and sends what is queued (ZL_WRITE), without
  * waiting, until neither is possible or limit messages were handled; limit < 0:
  * no limit. If there is no receive callback when it begins, messages are read
- * and thrown away. Called again from within a flush of the same stream, or
- * between zl_stream_peek() and zl_stream_pop(), it only sends; in a callback of
- * a message that leaves the queue (on_error, on_room, on_empty) it does not do
- * that either, since what sends goes on. Returns the number of messages
- * handled.
+ * and thrown away. Inside a flush of the same stream, and between
+ * zl_stream_peek() and zl_stream_pop(), it only sends. In a callback of the
+ * send queue (on_error, on_room, on_empty) it does nothing, since the stream is
+ * already sending. Returns the number of messages handled.
  */
 ZL_API int zl_stream_flush(zl_stream *stream, int events, int limit);
 

@@ -32,17 +32,17 @@ local IOLoop = {}
 ---
 ---It also ends, quietly, when the context of a watched socket is terminated
 ---(ETERM). With `on_error("raise")` it raises the first error of a callback, and
----the next start goes on behind it. Ctrl-C in an interpreter raises
----"interrupted!". A loop belongs to the process that made it: in a forked one
----this raises ECHILD, before the next wait if a callback has forked. A wait that
----fails raises what the system says, such as EBADF when other code has closed the
----loop's own descriptors, or EINVAL for more descriptors than `poll` takes.
+---the next start resumes after that callback. Ctrl-C in an interpreter raises
+---"interrupted!". A loop belongs to the process that made it: in a forked child
+---this raises ECHILD; if a callback forks, before the next wait. When a wait fails
+---it raises the system's error, such as EBADF if other code has closed the
+---loop's own descriptors, or EINVAL if there are more than `poll` takes.
 ---Tornado: `IOLoop.start`.
 ---@return true
 function IOLoop:start() end
 
----Runs what is due, and returns; for hosts with a loop of their own. What an error
----or a budget has left of an iteration comes first. Raises as `start()` does.
+---Runs what is due, and returns; for hosts with a loop of their own. If an error or
+---a budget has cut an iteration short, resumes that first. Raises as `start()` does.
 ---@param timeout? number seconds to wait for the first thing to do; 0 if nil
 ---@param budget? {events?: integer, seconds?: number} stops after so many callbacks, timeouts,
 --- events and messages, or when the time is over; the rest waits, in order, for the next run
@@ -50,11 +50,11 @@ function IOLoop:start() end
 ---@return boolean more whether work is pending: step again soon
 function IOLoop:step(timeout, budget) end
 
----A descriptor to wait for in another loop: readable, for as long as it is so, when
----the loop has something to do but for timeouts. Then, and when `timeout()` is over,
----`step()` does it, and `timeout()` is to be asked again. What is queued outside of a
----step, and a timeout started there that is due before all others, show here too. The
----descriptor is the loop's; it is made at the first call.
+---A descriptor for another loop to watch: readable while this loop has work other
+---than timeouts. Then, and when `timeout()` is over, call `step()`, and ask
+---`timeout()` again. Callbacks queued outside a step, and a timeout started there that
+---is due before all others, make it readable too. Created by the first call and owned
+---by the loop.
 ---@return integer? fd nil on failure
 ---@return string? message
 ---@return string? name ENOTSUP (the poll backend has none), EMFILE, ENFILE, ECHILD
@@ -108,9 +108,9 @@ function IOLoop:closed() end
 
 ---The present time of the loop's clock, read afresh: seconds since a fixed
 ---point, never going back. Not the time of day. Of a closed loop it is the time
----when that was closed. A clock of the user's that raises, or that returns no
----number, a NaN or an infinite one, stands still meanwhile; the method that runs
----the loop raises its error, or outside of a run the one that asks for the time.
+---when that was closed. While a user's clock raises, or returns anything but a
+---finite number, time stands still. The error is raised by the method that runs the
+---loop, or outside a run by the method that needs the time.
 ---@return number
 function IOLoop:time() end
 
@@ -136,10 +136,10 @@ function IOLoop:add_callback_from_signal(fn, ...) end
 ---with each, "raise" makes `start()`, `run()` or `step()` raise the first one, and
 ---nil goes back to `loop:handle_callback_exception(callback, err, traceback)`. The
 ---loop goes on in each case. An error of fn itself is raised as with "raise".
----A failed Task or Future that nobody looks at is itself the callback. What `start()`
----raises is the value that was raised, for which `zmqloop.traceback(err)` has the
----stack; where nobody can catch it, so that the program ends, it is a text with both.
----@param fn zmqloop.Callable|"raise"|nil not left out
+---For a failed Task or Future that nobody looks at, `callback` is that object.
+---`start()` raises the value itself, and `zmqloop.traceback(err)` returns its stack;
+---if nothing can catch it, so that the program ends, it raises a text with both.
+---@param fn zmqloop.Callable|"raise"|nil required; nil must be explicit
 function IOLoop:on_error(fn) end
 
 ---Calls `fn(...)` once, at or after a time, never before.
@@ -182,9 +182,9 @@ function IOLoop:remove_timeout(timeout) end
 --- ECHILD (in a forked process)
 function IOLoop:add_handler(what, fn, events) end
 
----Replaces the events of a handler. Raises when there is none. A handler that
----waited, and whose descriptor could then not be watched again, which was an error
----of the callback, is tried once more.
+---Replaces the events of a handler. Raises when there is none. A handler whose
+---descriptor could not be watched again after its callback had waited, which was
+---reported as an error of the callback, is watched again by this.
 ---@param what zmqloop.Watchable
 ---@param events zmqloop.Events
 ---@return true? ok nil on failure

@@ -80,31 +80,32 @@ local Socket = {}
 ---@return true? ok nil on failure
 ---@return string? message names the address
 ---@return string? name EADDRINUSE, EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ENODEV, ETERM, ...;
----over inproc ENOCOMPATPROTO also if several sockets wait for the name, and libzmq would abort since
----this one cannot take all of them: a PAIR takes one
+---over inproc ENOCOMPATPROTO also if this socket cannot take all the sockets that wait for the name
+---(a PAIR takes one), where libzmq would abort
 function Socket:bind(address) end
 
----Connects to an address, whose port, if it has one, is of 0 to 65535; that nobody listens there yet is no failure. A multicast
----address that this machine cannot open fails here (ENODEV, EPERM, EADDRINUSE).
+---Connects to an address; it is no failure if nothing listens there yet. A port is
+---0 to 65535. A multicast address that this machine cannot open fails here (ENODEV,
+---EPERM, EADDRINUSE).
 ---@param address string
 ---@return true? ok nil on failure
 ---@return string? message names the address
----@return string? name EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ETERM; EMFILE: over inproc, with
----`max_sockets` used up, as the first connect to a name that nobody has bound needs one
+---@return string? name EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ETERM; EMFILE over inproc if
+---`max_sockets` is used up: the first connect to a name that is not bound reserves a socket
 function Socket:connect(address) end
 
----Ends a bind. Over tcp and ipc that ends the connections it has accepted, too, and
----libzmq loses what is queued for them, whatever `linger` says: to send that first,
----close the socket.
+---Ends a bind. Over tcp and ipc that also ends the connections it has accepted, and
+---libzmq drops what is queued for them, whatever `linger` says: close the socket
+---instead to have it sent.
 ---@param address string as from `get("last_endpoint")`
 ---@return true? ok nil on failure
 ---@return string? message names the address
 ---@return string? name ENOENT, EINVAL, ETERM
 function Socket:unbind(address) end
 
----Ends a connect. A PAIR that connects again right after it, over tcp or ipc, may
----still have the old connection: libzmq then refuses the new one for good, and what
----is sent next is lost.
+---Ends a connect. If a PAIR connects again right after it, over tcp or ipc, libzmq may
+---still have the old connection: then it refuses the new one for good, and what is
+---sent next is lost.
 ---@param address string
 ---@return true? ok nil on failure
 ---@return string? message names the address
@@ -182,8 +183,8 @@ function Socket:poll(timeout, events) end
 ---@param value string|integer|boolean|nil
 ---@return true? ok nil on failure
 ---@return string? message names the option
----@return string? name EINVAL, ETERM; EFSM: sndhwm would be lowered while a ROUTER or REP is in the
----middle of a message that it sends, and libzmq would abort
+---@return string? name EINVAL, ETERM; EFSM if sndhwm would be lowered while a ROUTER or REP is in
+---the middle of a message that it sends, where libzmq would abort
 function Socket:set(option, value) end
 
 ---Reads an option: flags are 0 or 1, "hwm" is sndhwm, text comes without a NUL at

@@ -14,10 +14,10 @@
 local ZMQStream = {}
 
 ---`fn(frames)` is called with each message, a list of strings; nil pauses, and
----what arrives waits in the socket, in order; without an argument it raises. Of a
----socket that only sends it is said once on stderr. Replaces on_recv_stream. An error
----in fn loses no message and leaves the stream as it is. fn may wait, as by
----`zmqloop.sleep`: then the next message comes when it has returned, also where
+---what arrives waits in the socket, in order. Raises without an argument. Warns once
+---on stderr if the socket only sends. Replaces on_recv_stream. An error in fn loses
+---no message and leaves the stream as it is. fn may wait, for example in
+---`zmqloop.sleep`: then the next message is delivered when it has returned, even if
 ---another fn has been set meanwhile; see cancel(). PyZMQ: `ZMQStream.on_recv`,
 ---without that back-pressure.
 ---@param fn zmqloop.Callable|nil
@@ -73,9 +73,9 @@ function ZMQStream:on_error(fn) end
 function ZMQStream:stop_on_err() end
 
 ---`fn(unsent)` is called inside `close()`, with the number of messages that were
----not sent; its errors go where errors of callbacks go. nil ends it. Where a
----close callback closes another stream of the loop, that one's is called when the
----first has returned.
+---not sent; its errors are handled as those of other callbacks. nil ends it. If a
+---close callback closes another stream of the loop, that stream's callback is called
+---when the first has returned.
 ---@param fn zmqloop.Callable|nil
 function ZMQStream:set_close_callback(fn) end
 
@@ -84,17 +84,17 @@ function ZMQStream:set_close_callback(fn) end
 ---@field track? boolean the answer is a tracker, which tells when libzmq has let go of the message
 ---@field routing_id? integer the peer of a SERVER socket: 1 to 2^32 - 1
 ---@field group? string of a RADIO socket
----@field early? boolean on a REP that has no request to answer: queue it, for the next one
+---@field early? boolean on a REP without a request to answer: queue it, for the next request
 ---@field copy? boolean accepted for PyZMQ's sake: Frames share their bytes, strings are copied
 ---@field flags? integer zmq.DONTWAIT, for PyZMQ's sake; zmq.SNDMORE raises, see `send_multipart`
 
 ---Sends a message of one frame: now, if nothing is queued before it and the
 ---socket can take it, else from the loop as soon as the socket can, in order.
 ---Never blocks, never drops. Anything but a string or a Frame raises. A refused
----message is neither sent nor queued; EAGAIN and ESHUTDOWN are answers of the
----stream, the others of libzmq. A REQ may send before it has its reply: the
+---message is neither sent nor queued; EAGAIN, ESHUTDOWN and EFSM come from the
+---stream, the others from libzmq. A REQ may send before it has its reply: the
 ---message waits for that. A REP that has no request to answer, or has answered
----it, gets EFSM: else each client would get the answer of the one before.
+---it, gets EFSM, because the next client would get this message.
 ---@param data string|zmqloop.Frame
 ---@param options? zmqloop.SendOptions|zmqloop.Callable a callable is the callback
 ---@return true|zmqloop.Tracker|nil accepted
@@ -125,9 +125,9 @@ function ZMQStream:send_multipart(frames, options) end
 ---Delivers what can be received and sends what is queued, without waiting and
 ---without the loop; replies that callbacks queue meanwhile are sent too. If there
 ---is no receive callback when it begins, messages are read and thrown away; while
----paused they stay where they are. Inside of a flush of the same stream it only
----sends. Raises where too many loops and flushes are inside of each other's
----callbacks, some 50. PyZMQ: `ZMQStream.flush`, with an exact limit.
+---paused they stay where they are. Inside a flush of the same stream it only sends.
+---Raises if loops and flushes are nested in each other's callbacks more than about 50
+---deep. PyZMQ: `ZMQStream.flush`, with an exact limit.
 ---@param events? integer zmq.POLLIN, zmq.POLLOUT or their sum, which is the default
 ---@param limit? integer messages at most; nil: no limit, 0: none
 ---@return integer handled how many messages were received or sent
