@@ -65,8 +65,9 @@ describe("the annotations", function()
         assert.is_number(names[name], ("%s:%s is not in %s"):format(case.name, name, path))
       end
       for name in pairs(names) do
-        assert.is_true(exists[name], ("%s has %s:%s, which does not exist"):format(
-          path, case.name, name))
+        -- stream_tasks.lua, once loaded, wraps some of them
+        assert.is_true(exists[name] or name:find("on_recv") and case.class[name] ~= nil,
+          ("%s has %s:%s, which does not exist"):format(path, case.name, name))
       end
       assert.is_not_nil(next(exists))
     end)

@@ -90,11 +90,13 @@ int zlua_raise(lua_State *L, int rc);
 
 bool zlua_is_ours(lua_State *L, const lua_Debug *at);
 
+/* text.c */
+void zlua_push_printable(lua_State *L, int index);
+
 /* ---- traces of errors: trace.c --------------------------------------------
  */
 
 bool zlua_is_caught(lua_State *L);
-void zlua_push_printable(lua_State *L, int index); /* report.c */
 bool zlua_push_trace(lua_State *L, int error_index, int co_index);
 int zlua_raise_traced(lua_State *L);
 
@@ -321,8 +323,8 @@ typedef struct zlua_name zlua_name;
 
 typedef struct zlua_context {
   const zlua_class *class;
-  struct zlua_context *home; /* the first of this state for the same one of
-                                libzmq's, which knows of all; kept */
+  struct zlua_context *home; /* the first of this state for the same context
+                                of libzmq, which keeps the records; kept */
   void *zmq;                 /* NULL: terminated */
   zlua_exit *exit;           /* who ends it when it is collected */
   zlua_socket *sockets;      /* open ones */
@@ -440,6 +442,7 @@ int zlua_socket_disable_monitor(lua_State *L);
 /* poller.c */
 int64_t zlua_monotonic_ns(void);
 int64_t zlua_deadline_ns(int64_t started_ns, int64_t milliseconds);
+int64_t zlua_milliseconds_left(int64_t deadline_ns, int64_t most);
 int zlua_poll_until(lua_State *L, zmq_pollitem_t *items, int count,
                     int64_t deadline_ns);
 int zlua_poll(lua_State *L, zmq_pollitem_t *items, int count, int64_t timeout);
@@ -557,7 +560,7 @@ int zlua_check_descriptor(lua_State *L, const char *method, int index);
 void zlua_open_argument(lua_State *L);
 void zlua_open_object(lua_State *L);
 void zlua_open_trace(lua_State *L);
-void zlua_open_report(lua_State *L);
+void zlua_open_text(lua_State *L);
 void zlua_open_context(lua_State *L);
 void zlua_open_socket(lua_State *L);
 void zlua_open_monitor(lua_State *L);

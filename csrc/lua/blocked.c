@@ -14,7 +14,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "binding.h"
 
@@ -24,13 +23,6 @@
 
 /* The key of debug.traceback in the registry. */
 static const char traceback_key;
-
-/* Async-signal-safe, unlike the loop's clock, which may be the user's. */
-static int64_t now_ns(void) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* ---- the report ----------------------------------------------------------
  */
@@ -48,7 +40,7 @@ static const char *where_late(lua_State *L, lua_Debug *event) {
 /* [-0, +1] pushes "IOLoop blocked for 0.123 seconds in\nstack traceback: ...";
  * Tornado's text. */
 static void push_report(lua_State *L, const zlua_loop *loop, lua_Debug *event) {
-  int64_t late = zl_time_until(now_ns(), loop->blocked.asked_ns);
+  int64_t late = zl_time_until(zlua_monotonic_ns(), loop->blocked.asked_ns);
   const char *where = late > LATE_NS ? where_late(L, event) : "";
   int64_t ms = zl_time_add(loop->blocked.threshold_ns, late) / 1000000;
   char text[100]; /* whose point no locale makes a comma */
@@ -112,7 +104,7 @@ static void on_blocked(zl_loop *core, void *arg) {
   zlua_loop *loop = arg;
   (void)core;
   if (loop->runs) {
-    loop->blocked.asked_ns = now_ns();
+    loop->blocked.asked_ns = zlua_monotonic_ns();
     hook(loop);
   }
 }

@@ -320,7 +320,7 @@ int luaopen_zmqloop_core(lua_State *L) {
   zlua_open_argument(L);
   zlua_open_object(L);
   zlua_open_trace(L);
-  zlua_open_report(L);
+  zlua_open_text(L);
   zlua_open_context(L);
   zlua_open_socket(L);
   zlua_open_monitor(L);

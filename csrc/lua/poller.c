@@ -1,8 +1,8 @@
 /* poller.c - waiting for one or more sockets and descriptors.
  * SPDX-License-Identifier: MIT
  *
- * A wait that a signal interrupts goes on for what is left of its time, after
- * the host's handler has had the occasion to raise.
+ * A wait that a signal interrupts is resumed for the rest of its time, once the
+ * host's handler has had a chance to raise.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,35 +20,39 @@
 
 enum { POLL_ALL = ZMQ_POLLIN | ZMQ_POLLOUT | ZMQ_POLLERR | ZMQ_POLLPRI };
 
+/* Nanoseconds of the system's clock. Async-signal-safe. */
 int64_t zlua_monotonic_ns(void) {
   struct timespec now;
   (void)clock_gettime(CLOCK_MONOTONIC, &now);
   return (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec;
 }
 
-/* When so many milliseconds have passed since then; below 0: never. */
+/* started_ns plus a number of milliseconds; below 0: ZL_FOREVER. */
 int64_t zlua_deadline_ns(int64_t started_ns, int64_t milliseconds) {
-  bool never =
-      milliseconds < 0 || milliseconds > (INT64_MAX - started_ns) / NS_PER_MS;
-  return never ? INT64_MAX : started_ns + milliseconds * NS_PER_MS;
+  if (milliseconds < 0 || milliseconds > ZL_FOREVER / NS_PER_MS) {
+    return ZL_FOREVER;
+  }
+  return zl_time_add(started_ns, milliseconds * NS_PER_MS);
 }
 
-/* In milliseconds, rounded up, as zmq_poll() takes them; -1: for ever. */
-static long time_left(int64_t deadline_ns) {
-  if (deadline_ns == INT64_MAX) {
+/* The time left, rounded up, as system calls take it: at most `most`; -1: for
+ * ever. A deadline of 0 has passed, whatever the clock says. */
+int64_t zlua_milliseconds_left(int64_t deadline_ns, int64_t most) {
+  int64_t now_ns = deadline_ns > 0 ? zlua_monotonic_ns() : 0;
+  int64_t left_ns = zl_time_until(deadline_ns, now_ns);
+  if (left_ns == ZL_FOREVER) {
     return -1;
   }
-  int64_t left_ns = deadline_ns == 0 ? 0 : deadline_ns - zlua_monotonic_ns();
   int64_t left = left_ns > 0 ? (left_ns - 1) / NS_PER_MS + 1 : 0;
-  return left > LONG_MAX ? LONG_MAX : (long)left;
+  return left > most ? most : left;
 }
 
-/* Until something is ready or the time is up; zmq_poll() may end a millisecond
- * early. Returns how many are ready or an error. */
+/* Polls until something is ready or the deadline has passed; zmq_poll() may
+ * return a millisecond early. Returns how many are ready or an error. */
 int zlua_poll_until(lua_State *L, zmq_pollitem_t *items, int count,
                     int64_t deadline_ns) {
   for (;;) {
-    long left = time_left(deadline_ns);
+    long left = (long)zlua_milliseconds_left(deadline_ns, LONG_MAX);
     int rc = zmq_poll(items, count, left);
     if (rc < 0 && zmq_errno() != EINTR) {
       return -zmq_errno();
@@ -62,12 +66,11 @@ int zlua_poll_until(lua_State *L, zmq_pollitem_t *items, int count,
   }
 }
 
-/* The same in so many milliseconds; below 0: for ever. */
+/* The same for a number of milliseconds; below 0: for ever. */
 int zlua_poll(lua_State *L, zmq_pollitem_t *items, int count, int64_t timeout) {
   int64_t started_ns = timeout > 0 ? zlua_monotonic_ns() : 0;
   return zlua_poll_until(L, items, count,
-                         timeout == 0 ? 0
-                                      : zlua_deadline_ns(started_ns, timeout));
+                         zlua_deadline_ns(started_ns, timeout));
 }
 
 /* Milliseconds, rounded up; nil and negative ones are -1, for ever. */
@@ -97,8 +100,8 @@ short zlua_check_poll_events(lua_State *L, const char *method, int argument,
  * descriptor; nil for a socket}. */
 enum { ENTRY_OBJECT = 1, ENTRY_EVENTS, ENTRY_NUMBER };
 
-/* [-0, +0] the entry is on the top. Anybody can get at the list of entries, so
- * nothing is taken for granted. Returns 0, or an error if it cannot be polled
+/* [-0, +0] the entry is on the top. Users can change the list of entries, so
+ * everything is checked. Returns 0, or an error if the entry cannot be polled
  * in this process. */
 static int read_entry(lua_State *L, zmq_pollitem_t *item) {
   int rc = 0;

@@ -12,14 +12,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
-
-#define NS_PER_SECOND 1000000000
-#define NS_PER_MS     1000000
 
 /* Shared by the tracker and its envelopes. */
 struct zlua_tracking {
@@ -163,31 +160,15 @@ static int make_pipe(zlua_tracking *tracking) {
   return 0;
 }
 
-static int64_t now_ns(void) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec;
-}
-
-/* In milliseconds, rounded up, as poll() wants them; -1: for ever. */
-static int time_left(int64_t deadline_ns) {
-  int64_t left = zl_time_until(deadline_ns, now_ns());
-  if (left == ZL_FOREVER) {
-    return -1;
-  }
-  int64_t ms = left > 0 ? (left - 1) / NS_PER_MS + 1 : 0;
-  return ms < INT32_MAX ? (int)ms : INT32_MAX;
-}
-
 /* Returns 0, -ETIMEDOUT or what the system says. May raise when a signal's
  * handler wants it. */
 static int wait_until_done(lua_State *L, zlua_tracking *tracking,
                            int64_t timeout_ns) {
-  int64_t deadline = zl_time_add(now_ns(), timeout_ns);
+  int64_t deadline = zl_time_add(zlua_monotonic_ns(), timeout_ns);
   int rc = is_done(tracking) ? 0 : make_pipe(tracking);
   while (rc == 0 && !is_done(tracking)) {
     struct pollfd item = {.fd = tracking->wait, .events = POLLIN};
-    int left = time_left(deadline);
+    int left = (int)zlua_milliseconds_left(deadline, INT_MAX);
     int ready = poll(&item, 1, left);
     if (ready < 0 && errno != EINTR) {
       rc = -errno;

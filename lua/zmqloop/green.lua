@@ -1,8 +1,8 @@
 --- zmqloop.green: zmqloop.zmq for tasks.
--- The same names. What waits there suspends only the task that calls it here: send, recv,
+-- The same names. Calls that may wait suspend only the task that makes them: send, recv,
 -- send_multipart and recv_multipart of sockets, poll of sockets and pollers, proxy and device. Any
--- number of tasks may wait for one socket; they are served first in, first out. Outside of tasks
--- and callbacks these run IOLoop.current() until they are done.
+-- number of tasks may wait for one socket; they are served first in, first out. Outside tasks and
+-- callbacks these calls run IOLoop.current() until they are done.
 local core = require("zmqloop.core")
 
 -- One per state, as the core is: the sockets of two would not know each other.
@@ -10,9 +10,9 @@ if core.green_module then
   return core.green_module
 end
 
-local begun = require("zmqloop.begun")
 local future = require("zmqloop.future")
 local ioloop = require("zmqloop.ioloop")
+local owner = require("zmqloop.message_owner")
 local task = require("zmqloop.task")
 local watch = require("zmqloop.watch")
 local zmq = require("zmqloop.zmq")
@@ -20,7 +20,7 @@ local zmq = require("zmqloop.zmq")
 local misuse = core.misuse
 local IOLoop, Watch, HELD = core.IOLoop, watch.Watch, watch.HELD
 local can_wait, current_task, is_outside = task.can_wait, task.task_to_suspend, task.is_outside
-local who_runs, is_held, free = task.who_runs, begun.is_held, begun.free
+local who_runs, is_held, free = task.who_runs, owner.is_held, owner.free
 local plain = core.Socket
 local plain_recv_multipart = plain.recv_multipart
 local plain_send, plain_send_multipart = plain.send, plain.send_multipart
@@ -43,30 +43,30 @@ end
 
 -- A socket of zmqloop.zmq, with these methods before those.
 local Socket = setmetatable({
-  watch = false, -- where tasks have waited for it last
-  rcvtimeo = false, -- milliseconds, once they were asked for
+  watch = false, -- the last one in which a task waited
+  rcvtimeo = false, -- milliseconds, once known
   sndtimeo = false,
-  sender = false, -- who has begun to send a message, part by part; see zmqloop.begun
-  receiver = false, -- who has begun to receive one
-  held_up = false, -- watch -> true: somebody waits there for the end of such a message
+  sender = false, -- the owner of a message that is sent by parts; see zmqloop.message_owner
+  receiver = false, -- of one that is received by parts
+  held_up = false, -- watch -> true: tasks wait there for the end of such a message
 }, {__index = plain})
 Socket.__index = Socket
 
 green.Socket = Socket
 
--- How often in a row something may be had without waiting.
+-- How many operations in a row may succeed without a wait.
 local AT_ONCE_MOST = 256
 
-local at_once = AT_ONCE_MOST -- how often still
+local at_once = AT_ONCE_MOST -- how many are left
 
--- What comes is to wait in line, if it can: others have their turn then.
+-- The next operation is to be queued, if it can wait, so that others have their turn.
 local function is_turn_over()
   at_once = AT_ONCE_MOST
   return can_wait()
 end
 
--- The flags, or options with flags, of an attempt, and whether it is to be the only one. What is
--- neither is for the attempt to refuse.
+-- The flags, or options with flags, for an attempt, and whether it is the only one (DONTWAIT). A
+-- value that is neither is refused by the attempt.
 local function of_attempt(flags)
   if flags == nil then
     return DONTWAIT, false
@@ -85,7 +85,7 @@ local function of_attempt(flags)
   return options, only
 end
 
--- The options that tell how long to wait are asked for once, and again after any was set.
+-- rcvtimeo or sndtimeo, read once and again after any option was set.
 local function milliseconds_of(self, option)
   local milliseconds = self[option]
   if not milliseconds then
@@ -104,7 +104,7 @@ end
 
 Socket.setsockopt = Socket.set
 
---- As zmq's Socket:get(); "rcvmore" is about the last part that this task has got.
+--- As zmq's Socket:get(); "rcvmore" is about the last part that this task received.
 function Socket:get(option, ...)
   check_self(self, "socket", "get")
   if self.receiver and (option == "rcvmore" or option == zmq.RCVMORE)
@@ -116,11 +116,8 @@ end
 
 Socket.getsockopt = Socket.get
 
--- The side of a socket on which a line's attempts are.
-local SIDES = {readers = "receiver", writers = "sender", enders = "sender"}
-
--- In line, in the time that the socket's option gives. `who` is given where a part may be the
--- beginning of a message, or its end.
+-- Queues the running task until the attempt succeeds, for at most the time of the socket's option.
+-- `who` is given if the part may be the first or last one of a message.
 local function wait(self, method, line, option, attempt, a, b, who)
   if is_outside() then
     return IOLoop.current():run_sync(function()
@@ -143,7 +140,7 @@ local function wait(self, method, line, option, attempt, a, b, who)
   end
   if result then
     if who then
-      begun.note(self, SIDES[line], who)
+      owner.note(self, watch.SIDES[line], who)
     end
     return result
   elseif result == false or name == HELD then
@@ -152,7 +149,7 @@ local function wait(self, method, line, option, attempt, a, b, who)
   return nil, message, name
 end
 
--- Whether to try it before waiting: nobody waits in the line, and the task's turn is not over.
+-- Whether to try before waiting: the queue is empty, and the task's turn is not over.
 local function may_try(self, line)
   local place = self.watch
   at_once = at_once - 1
@@ -161,7 +158,7 @@ end
 
 -- ---- receiving -------------------------------------------------------------------------------
 
--- What is attempted for those in line.
+-- The attempts for queued tasks.
 
 local function try_part(self, flags, copy)
   if is_held(self, "receiver", false) then
@@ -177,12 +174,12 @@ local function try_message(self, flags, copy)
   return plain_recv_multipart(self, flags, copy)
 end
 
--- Whether to try it before waiting.
+-- Whether to try before waiting.
 local function may_receive(self, only, is_whole, who)
   if not self.receiver then
     return only or may_try(self, "readers")
-  elseif begun.is_mine(self, "receiver", who) then
-    return true -- all of the message is there
+  elseif owner.is_mine(self, "receiver", who) then
+    return true -- the whole message is here
   elseif is_held(self, "receiver", is_whole) then
     return false
   end
@@ -190,16 +187,16 @@ local function may_receive(self, only, is_whole, who)
 end
 
 --- Receives one frame, as zmq's Socket:recv(); waits as long as the option `rcvtimeo` says, unless
--- flags has DONTWAIT. After that, and if the socket is closed meanwhile, returns nil, message,
--- "EAGAIN" or "ENOTSOCK". The rest of its message is this task's, for which get("rcvmore") tells
--- whether there is some; others wait. A task that returns before leaves it to whoever calls recv()
--- next; otherwise the rest goes where its task has gone.
+-- flags has DONTWAIT. After that returns nil, message, "EAGAIN"; if the socket is closed meanwhile,
+-- "ENOTSOCK". While get("rcvmore") is 1 the rest of the message is for this task, and others wait.
+-- If the task returns before the end, the next recv() of any task gets the rest; if it fails or is
+-- cancelled, the rest is dropped.
 function Socket:recv(flags, copy)
   check_self(self, "socket", "recv")
   local attempt_flags, only = of_attempt(flags)
   local who = who_runs()
   if may_receive(self, only, false, who) then
-    self.receiver = who -- before a part is there, since this may take memory
+    self.receiver = who -- first, since this may need memory
     local frame, more, name = recv_part(self, attempt_flags, copy)
     if not frame or not more then
       free(self, "receiver")
@@ -215,8 +212,8 @@ function Socket:recv(flags, copy)
   return wait(self, "recv", "readers", "rcvtimeo", try_part, attempt_flags, copy, who)
 end
 
---- Receives a whole message, a list of frames, or the rest of the one that this task has begun to
--- receive; see recv().
+--- Receives a whole message, as a list of frames, or the rest of the one that this task has begun
+-- to receive; see recv().
 function Socket:recv_multipart(flags, copy)
   check_self(self, "socket", "recv_multipart")
   local attempt_flags, only = of_attempt(flags)
@@ -238,7 +235,7 @@ end
 
 -- ---- sending ---------------------------------------------------------------------------------
 
--- What is attempted for those in line.
+-- The attempt for a queued task.
 local function of_line(attempt)
   return function(self, data, flags)
     if is_held(self, "sender") then
@@ -258,8 +255,8 @@ local function has_more(flags)
   return type(flags) == "number" and flags >= SNDMORE
 end
 
--- The next parts of the message that this task has begun. They are kept; only its end can have to
--- wait, which is before all others.
+-- The next parts of the message that this task has begun. They are kept; only the last one may have
+-- to wait, before all other messages.
 local function go_on(self, method, data, flags, only, who)
   local sent, message, name = send_part(self, data, flags)
   if name == "EAGAIN" and not only then
@@ -270,16 +267,16 @@ local function go_on(self, method, data, flags, only, who)
   elseif sent then
     free(self, "sender")
   elseif name == "EAGAIN" then
-    begun.abandon(self)
+    owner.abandon(self)
   elseif not self:closed() then
-    begun.note(self, "sender", who)
+    owner.note(self, "sender", who)
   end
   return sent, message, name
 end
 
 -- The first parts of a message.
 local function begin(self, method, data, flags, only, who)
-  self.sender = who -- before a part is there, since this may take memory
+  self.sender = who -- first, since this may need memory
   if only or may_try(self, "writers") then
     local sent, message, name = send_part(self, data, flags)
     if sent or only or name ~= "EAGAIN" then
@@ -289,10 +286,10 @@ local function begin(self, method, data, flags, only, who)
   return wait(self, method, "writers", "sndtimeo", try_begin, data, flags, who)
 end
 
--- A message of which other parts follow, or have gone before; or nil: it is a whole one.
+-- Sends a message of which other parts follow or came before. Returns nothing for a whole one.
 local function send_parts(self, method, data, flags, only, attempt)
   local who = who_runs()
-  if begun.is_mine(self, "sender", who) then
+  if owner.is_mine(self, "sender", who) then
     return go_on(self, method, data, flags, only, who)
   elseif is_held(self, "sender") then
     if only then
@@ -326,12 +323,12 @@ local function send(self, method, plain_method, attempt, data, flags)
 end
 
 --- Sends one frame, as zmq's Socket:send(); waits as long as the option `sndtimeo` says, unless the
--- flags have DONTWAIT. After that, and if the socket is closed meanwhile, returns nil, message,
--- "EAGAIN" or "ENOTSOCK", and nothing was sent.
+-- flags have DONTWAIT. After that returns nil, message, "EAGAIN"; if the socket is closed meanwhile,
+-- "ENOTSOCK". Then nothing was sent.
 --
--- With SNDMORE the message goes on with what this task sends next; others wait till its end. It is
--- sent by its last frame, whole or not at all: if that fails, or the task ends before, nothing was
--- sent, and the message is to be sent from its first frame on.
+-- With SNDMORE the frame that this task sends next belongs to the same message, and others wait for
+-- its end. The last frame sends the message, whole or not at all: if that fails, or the task ends
+-- before, nothing was sent; begin again with the first frame.
 function Socket:send(data, flags)
   check_self(self, "socket", "send")
   return send(self, "send", plain_send, try_send, data, flags)
@@ -350,7 +347,7 @@ local function seconds_of(milliseconds)
   return milliseconds and milliseconds >= 0 and milliseconds / 1000 or nil
 end
 
--- Waits for the list of {object, events}.
+-- Waits for the objects, a list of {object, events}.
 local function wait_for(objects, milliseconds, attempt, a, b)
   if is_outside() then
     return IOLoop.current():run_sync(function()
@@ -402,8 +399,7 @@ local function poll_entries(entries)
 end
 
 --- Waits until something is ready, as zmq's Poller:poll(). What is registered may be sockets of
--- either module, and descriptors. What is registered or not during the wait makes no difference to
--- it.
+-- either module, and descriptors. Changes to what is registered do not affect a wait under way.
 function Poller:poll(milliseconds)
   if type(self) ~= "table" or not self.entries then
     core.bad_self("poll", "Poller", self)

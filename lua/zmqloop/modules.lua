@@ -3,7 +3,7 @@
 -- could not load them then. So their text is read with the first of this library's modules, which
 -- costs little; to compile it is what takes the time, and is left until then.
 local kept = {
-  "begun", "blocked", "callbacks", "future", "locks", "monitor", "poll", "poller", "queues",
+  "blocked", "callbacks", "future", "locks", "message_owner", "monitor", "poll", "poller", "queues",
   "stream_tasks", "task", "trace", "waiters",
 }
 

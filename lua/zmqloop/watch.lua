@@ -1,11 +1,11 @@
 --- zmqloop.watch: tasks that wait until sockets and descriptors are ready.
--- A watch is the handler of an object on a loop, and there is one exactly while someone waits for
--- the object. Who wants to receive or send stands in a line. What the first of a line wants is
--- attempted for it, and only when that was done, its task is resumed: what a task gives up waiting
--- for stays where it is. Who has begun a message, part by part, has a line of his own: the others
--- are held up till its end.
-local begun = require("zmqloop.begun")
+-- A watch is the handler of an object on a loop; it exists while a task waits for the object. Tasks
+-- that want to receive or send are queued. The operation is attempted for the first task of a
+-- queue, which is resumed only with a result: one that gives up waiting has taken nothing. A task
+-- that has begun to send a message part by part has a queue of its own; the others are held up
+-- until the message ends.
 local core = require("zmqloop.core")
+local owner = require("zmqloop.message_owner")
 local waiters = require("zmqloop.waiters")
 
 local IOLoop, Waiters = core.IOLoop, waiters.Waiters
@@ -14,11 +14,10 @@ local POLLIN, POLLOUT = core.constants.POLLIN, core.constants.POLLOUT
 local EVENTS = {POLLIN, POLLOUT, core.constants.POLLERR, core.constants.POLLPRI}
 local ENOTSOCK = core.constants.ENOTSOCK
 
--- How many of a line are served in a turn.
+-- How many of a queue are served in a turn.
 local BATCH = 64
 
--- A ROUTER says that it can send also where it cannot reach the peer. Seconds until the next
--- attempt.
+-- A ROUTER is writable even if it cannot reach the peer. Seconds until the next attempt.
 local STALL_SECONDS = 0.005
 
 local function has(events, event)
@@ -34,14 +33,14 @@ local function update(self)
   self:update()
 end
 
--- The end of a message could not be sent in time, or is not wanted any more.
+-- The wait to send the end of a message timed out or was cancelled.
 local function give_up_end(self)
-  begun.abandon(self.object)
+  owner.abandon(self.object)
   self:update()
 end
 
--- The side of a socket on which those wait.
-local SIDES = {readers = "receiver", writers = "sender"}
+-- Queue -> the side of the socket that its tasks wait for.
+local SIDES = {readers = "receiver", writers = "sender", enders = "sender"}
 
 --- The watch of a socket or descriptor on a loop.
 function Watch.of(loop, object)
@@ -55,15 +54,15 @@ function Watch.of(loop, object)
     watch = setmetatable({
       loop = loop,
       object = object,
-      polls = {}, -- of those who poll it, in order
+      polls = {}, -- that include it, in order
       events = nil, -- for which it is registered; nil: it is not
       stall = nil, -- timer, while sending is not attempted
-      held = {}, -- line -> true: another than its first one is in the middle of a message
+      held = {}, -- queue -> true: another task is in the middle of a message
       is_closed = false,
     }, Watch)
     watch.readers = Waiters.new(update, watch, nil, want)
     watch.writers = Waiters.new(update, watch, nil, want)
-    -- who has begun a message, and wants to send it
+    -- for the task that has begun a message and wants to send its end
     watch.enders = Waiters.new(give_up_end, watch, nil, want)
   end
   return watch
@@ -156,22 +155,22 @@ end
 
 -- ---- serving ---------------------------------------------------------------------------------
 
--- The first one's attempt says so when it has to wait for the end of another's message.
+-- The name that an attempt fails with while another task is in the middle of a message.
 local HELD = "HELD"
 
 local function hold(self, line_name)
   self.held[line_name] = true
-  begun.wait_for(self.object, SIDES[line_name], self)
+  owner.wait_for(self.object, SIDES[line_name], self)
 end
 
---- Those who were held up may try again.
+--- Lets those who were held up try again.
 function Watch:go_on()
   self.held = {}
   self:update()
 end
 
--- Serves those in line, not who joins it meanwhile, which may be the same ones again. Returns
--- whether the line stalls: not even its first one could be served.
+-- Serves those in the queue now, not those who join it meanwhile. Returns whether it stalls: not
+-- even the first one could be served.
 local function serve_line(self, line_name)
   local line = self[line_name]
   local last = line.last
@@ -234,7 +233,7 @@ function Watch:serve(events)
   self:update()
 end
 
--- Has the loop watch for what the first one of a line wants, too.
+-- Adds the event that the first one of a queue wants to those that the loop watches for.
 function want(self, line)
   local now, events = self.events, line == self.readers and READ or WRITE
   if not now then
@@ -246,9 +245,9 @@ function want(self, line)
   return true
 end
 
---- Has the task that runs wait in a line, "readers", "writers" or "enders", until
--- attempt(object, a, b) has another answer than EAGAIN, and returns that; after so many seconds
--- (nil: no limit) false. With the name HELD it waits for the end of another's message.
+--- Suspends the running task in a queue, "readers", "writers" or "enders", until
+-- attempt(object, a, b) returns anything but EAGAIN, and returns that; after so many seconds
+-- (nil: no limit) false. If the attempt fails with HELD it waits for the end of another's message.
 function Watch:wait(task, line_name, seconds, attempt, a, b)
   return self[line_name]:wait(task, seconds, attempt, a, b)
 end
@@ -283,11 +282,11 @@ end
 function Poll:attempt()
   local waiter = self.line.first
   if not waiter then
-    return leave(self) -- it could not be made to wait
+    return leave(self) -- its task could not be suspended
   end
   for watch in pairs(self.events) do
     if watch.is_closed then
-      return -- it is about to be told
+      return -- tell_closed() is about to end the wait
     end
   end
   local ok, result, message, name = pcall(waiter.attempt, waiter.a, waiter.b)
@@ -308,8 +307,8 @@ local function union(events, others)
   return events
 end
 
--- Has all objects watched for it, until one cannot be. Returns false and the answer of that, or
--- true and what was raised.
+-- Adds the poll to the watches of its objects, until one fails. Returns false and the result of
+-- the last, or true and the error that it raised.
 local function join(poll)
   for watch in pairs(poll.events) do
     watch.polls[#watch.polls + 1] = poll
@@ -323,9 +322,9 @@ local function join(poll)
   return false, true
 end
 
---- Has the task that runs wait until attempt(a, b) has another answer than EAGAIN, which is looked
--- at when something happens to one of the objects: a list of {object, events}, events as for
--- zmq.Poller. Returns that answer; after so many seconds (nil: no limit) false.
+--- Suspends the running task until attempt(a, b), which is called when something happens to one of
+-- the objects, returns anything but EAGAIN; returns that, or after so many seconds (nil: no limit)
+-- false. `objects` is a list of {object, events}, events as for zmq.Poller.
 local function poll(task, objects, seconds, attempt, a, b)
   local self = setmetatable({events = {}}, Poll) -- watch -> events
   self.line = Waiters.new(leave, self)
@@ -350,6 +349,7 @@ end
 
 return {
   HELD = HELD,
+  SIDES = SIDES,
   Watch = Watch,
   poll = poll,
 }

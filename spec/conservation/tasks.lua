@@ -16,7 +16,7 @@ local has_faultalloc, faultalloc = pcall(require, "faultalloc")
 
 local PEER = "peer"   -- how a ROUTER calls the other end
 local LINGER = 20000 -- milliseconds
-local NOT_SENT = "EFSM: what has sent the first" -- of a task that returns in the middle
+local NOT_SENT = "EFSM: a task or callback sent the first" -- of a task that returns in the middle
 
 local Tasks = {}
 Tasks.__index = Tasks

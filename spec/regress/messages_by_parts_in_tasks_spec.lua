@@ -171,7 +171,8 @@ describe("a message that a task sends part by part", function()
       end)
       if how == "returns" then -- nobody else would tell
         t:run_until(function() return t.errors[1] end)
-        assert.matches("EFSM: what has sent the first 3 parts of a message has ended", t.errors[1])
+        assert.matches("EFSM: a task or callback sent the first 3 parts of a message and ended",
+          t.errors[1])
       else
         assert.same({}, t.errors)
       end

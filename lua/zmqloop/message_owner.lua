@@ -1,15 +1,15 @@
---- zmqloop.begun: who has begun a message on a green socket, and keeps others waiting till its end.
--- That a message was begun, part by part, the socket knows (core.message_begun); here is known by
--- whom: in the socket's fields `sender` and `receiver`, as task.who_runs() tells it. Nothing of a
--- message that is being sent is libzmq's before its last part. So who comes to an end in the middle
--- leaves nothing behind that another message could be glued to.
+--- zmqloop.message_owner: which task owns a message that a green socket sends or receives by parts.
+-- Others wait until that message ends. Whether one has begun is the socket's state in C
+-- (core.message_begun); its owner, as task.who_runs() returns it, is in the socket's fields
+-- `sender` and `receiver`. libzmq gets a message only with its last part, so an owner that ends
+-- before leaves nothing behind that the next message could be joined to.
 local core = require("zmqloop.core")
 local task = require("zmqloop.task")
 
 local IOLoop = core.IOLoop
 local is_over, task_of = task.is_over, task.task_of
 
--- Who is not done, and no task that could tell, is asked again after so many seconds.
+-- An owner that is no task cannot notify anyone when it ends: it is checked after so many seconds.
 local AGAIN_SECONDS = 0.005
 
 local function is_begun(socket, side)
@@ -28,8 +28,8 @@ local function release(socket)
   socket.held_up = false
 end
 
---- The side of the socket is free; has those try again who were held up. Raises nothing, since this
--- comes after what was received or sent: short of memory the next use of the socket does the rest.
+--- Frees the side of the socket, and lets those who were held up try again. Never raises, since
+-- something was received or sent just before: if memory is short the next use does the rest.
 local function free(socket, side)
   socket[side] = false
   if socket.held_up then
@@ -37,7 +37,8 @@ local function free(socket, side)
   end
 end
 
---- After a part was sent or received for `who`: the side is his as long as the message goes on.
+--- To be called after a part was sent or received for `who`, who owns the side until the message
+-- ends.
 local function note(socket, side, who)
   if is_begun(socket, side) then
     socket[side] = who
@@ -46,26 +47,26 @@ local function note(socket, side, who)
   end
 end
 
---- Whether the side is his, and the message goes on.
+--- Whether `who` owns the side and the message has not ended.
 local function is_mine(socket, side, who)
   return socket[side] == who and is_begun(socket, side)
 end
 
--- Nobody else would tell that it was not sent.
+-- Nothing else would report that the message was not sent.
 local function report(who, count)
   local ended = task_of(who)
   if ended and ended.state ~= "result" then
     return
   end
   local loop = ended and not ended.loop:closed() and ended.loop or IOLoop.current()
-  local text = ("EFSM: what has sent the first %d parts of a message has ended before the last; "
-    .. "nothing of it was sent"):format(count)
+  local text = ("EFSM: a task or callback sent the first %d parts of a message and ended before "
+    .. "the last; nothing of it was sent"):format(count)
   loop:add_callback(core.callback_error, loop, ended and ended.fn or report, text, text)
 end
 
--- Its owner has come to an end in the middle. What is left of a message that was received goes to
--- whoever asks for a part next, if the owner has returned. It goes with one who has failed, and
--- where a whole message is wanted: there it would be taken for one.
+-- The owner has ended in the middle of its message. If it returned, the rest of a received message
+-- is for the next caller that asks for a part. It is dropped if the owner failed, or if the caller
+-- wants a whole message, for which it would be taken.
 local function inherit(socket, side, is_whole)
   local who = socket[side]
   if side == "sender" then
@@ -79,7 +80,8 @@ local function inherit(socket, side, is_whole)
   free(socket, side)
 end
 
---- Whether somebody else than who asks keeps the side. is_whole: a whole message is to be received.
+--- Whether the side is owned, by another than the caller. is_whole: the caller wants to receive a
+-- whole message.
 local function is_held(socket, side, is_whole)
   local who = socket[side]
   if not who then
@@ -92,7 +94,7 @@ local function is_held(socket, side, is_whole)
   return socket[side] and true
 end
 
---- Has watch:go_on() called when the side may be free.
+--- Calls watch:go_on() when the side may be free.
 local function wait_for(socket, side, watch)
   local who = socket[side]
   local owner = task_of(who)
@@ -109,7 +111,7 @@ local function wait_for(socket, side, watch)
   end
 end
 
---- The message that is being sent is given up: nothing of it was sent.
+--- Abandons the message that is being sent: nothing of it was sent.
 local function abandon(socket)
   if not socket:closed() then
     core.abandon_message(socket)

@@ -1,8 +1,9 @@
-/* report.c - texts for people: what a terminal must not take for commands.
+/* text.c - text for people: no control characters, numbers in every locale.
  * SPDX-License-Identifier: MIT
  *
- * The text of an error may have come from a peer. Where it is written for
- * people its control characters are shown, not sent; values keep them.
+ * The text of an error may have come from a peer, and a terminal must not take
+ * it for commands. So control characters are escaped when it is written; the
+ * value keeps them.
  */
 #include <locale.h>
 #include <math.h>
@@ -11,8 +12,8 @@
 
 #include "binding.h"
 
-/* The length of the UTF-8 character at text, or 0 if it is none. Too long
- * forms and surrogates do no harm here. */
+/* The length of the UTF-8 character at text; 0: it is none. Overlong forms and
+ * surrogates do no harm here. */
 static size_t character(const unsigned char *text, size_t size) {
   size_t length = *text >= 0xf0 && *text <= 0xf4   ? 4
                   : *text >= 0xe0 && *text <= 0xef ? 3
@@ -29,7 +30,8 @@ static size_t character(const unsigned char *text, size_t size) {
   return length;
 }
 
-/* How many bytes at text are to be left as they are; 0: the first is not. */
+/* How many bytes at text may be written as they are; 0: the first one may not.
+ */
 static size_t harmless(const unsigned char *text, size_t size) {
   if (*text < 0x80) {
     return (*text >= ' ' && *text != 0x7f) || *text == '\n' || *text == '\t';
@@ -38,8 +40,8 @@ static size_t harmless(const unsigned char *text, size_t size) {
   return is_c1 ? 0 : character(text, size);
 }
 
-/* [-0, +1] pushes the text at index with what is no printable character, line's
- * end or tab in the form \x1b. */
+/* [-0, +1] pushes the text at index with everything escaped as \x1b that is not
+ * a printable character, a newline or a tab. */
 void zlua_push_printable(lua_State *L, int index) {
   size_t size;
   const char *text = lua_tolstring(L, index, &size);
@@ -85,7 +87,7 @@ static int number_text(lua_State *L) {
 }
 
 /* [-0, +0] module table on the top. */
-void zlua_open_report(lua_State *L) {
+void zlua_open_text(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"printable", printable},
       {"number_text", number_text},
