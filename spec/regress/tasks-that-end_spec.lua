@@ -200,7 +200,7 @@ describe("a stranger with the coroutine of a task that waits", function()
   after_each(helper.cleanup)
 
   it("who closes it takes nothing from the others", virtual(function(_, loop)
-    if not coroutine.close then pending("from 5.4 on") end -- luacheck: std max
+    if not coroutine.close then pending("from 5.4 on") end -- luacheck: std max+busted
     local queue, co = zmqloop.Queue(), nil
     local closed = loop:spawn(function()
       co = coroutine.running()
@@ -297,7 +297,7 @@ describe("xpcall()", function()
     loop:advance(10)
     local results, err, trace, text = task:result()
     assert.same({true, 3}, results)
-    assert.matches("^handled .*tasks_that_end_spec.lua:%d+: oops$", err)
+    assert.matches("^handled .*tasks%-that%-end_spec.lua:%d+: oops$", err)
     for _, stack in ipairs{trace, text} do
       assert.matches("oops\nstack traceback:.*tasks_that_end_spec.lua", stack)
     end
