@@ -299,7 +299,7 @@ describe("xpcall()", function()
     assert.same({true, 3}, results)
     assert.matches("^handled .*tasks%-that%-end_spec.lua:%d+: oops$", err)
     for _, stack in ipairs{trace, text} do
-      assert.matches("oops\nstack traceback:.*tasks_that_end_spec.lua", stack)
+      assert.matches("oops\nstack traceback:.*tasks%-that%-end_spec.lua", stack)
     end
     helper.raises("bad argument #2 to 'xpcall'", zmqloop.xpcall, print)
   end))
