@@ -3,7 +3,7 @@
  *
  * Misuse raises, naming the user's line, the method, and the argument's number,
  * self not counted. luaL_argerror() would name '?' for a method called through
- * pcall, and luaL_error() a line of this library where that calls its own
+ * pcall, and luaL_error() a line of this library when that calls its own
  * methods.
  */
 #include "binding.h"
@@ -19,10 +19,11 @@
 /* The largest double below 2^63. */
 #define LARGEST_NS 9223372036854774784.0
 
-/* The key of what the sources of this library's Lua files begin with. */
+/* The key of the prefix that the sources of this library's Lua files have. */
 static const char library_key;
 
-/* Is it a function of this library? What call.c loads has the name of it. */
+/* Is it a function of this library? Chunks that call.c loads are named
+ * "zmqloop". */
 bool zlua_is_ours(lua_State *L, const lua_Debug *at) {
   zlua_getregistry(L, &library_key);
   const char *library = lua_tostring(L, -1);
@@ -46,7 +47,7 @@ static void push_where(lua_State *L) {
   lua_pushliteral(L, "");
 }
 
-/* Raises a mistake of the user, at the user's line. */
+/* Raises misuse, at the user's line. */
 int zlua_error(lua_State *L, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
@@ -58,8 +59,9 @@ int zlua_error(lua_State *L, const char *format, ...) {
   return lua_error(L);
 }
 
-/* [-0, +0] Writes what is likely a mistake, at the user's line, to the standard
- * error, and goes on. */
+/* [-0, +0] Writes a warning of a likely mistake to stderr, with the user's
+ * line.
+ */
 void zlua_warn(lua_State *L, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
@@ -80,14 +82,34 @@ static int misuse(lua_State *L) {
   return lua_error(L);
 }
 
+/* check_callable(method, argument, value): for functions in Lua files. */
+static int check_callable(lua_State *L) {
+  lua_settop(L, 3);
+  zlua_check_callable(L, luaL_checkstring(L, 1), (int)luaL_checkinteger(L, 2),
+                      3);
+  return 0;
+}
+
+/* check_seconds(method, argument, value): a number, or nil for no limit. */
+static int check_seconds(lua_State *L) {
+  lua_settop(L, 3);
+  bool is_time =
+      lua_type(L, 3) == LUA_TNUMBER && !isnan((double)lua_tonumber(L, 3));
+  if (!is_time && !lua_isnil(L, 3)) {
+    zlua_type_error(L, luaL_checkstring(L, 1), (int)luaL_checkinteger(L, 2), 3,
+                    "number of seconds");
+  }
+  return 0;
+}
+
 /* where() -> "file:line: " of the user's line, or "" */
 static int where(lua_State *L) {
   push_where(L);
   return 1;
 }
 
-/* here_is_library(name): the file that calls it, whose name that is, lies in
- * the folder of this library. */
+/* here_is_library(name): called by the Lua file of that name, whose folder is
+ * that of this library. */
 static int here_is_library(lua_State *L) {
   lua_Debug at;
   const char *name = luaL_checkstring(L, 1);
@@ -111,6 +133,8 @@ static int here_is_library(lua_State *L) {
 void zlua_open_argument(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"misuse", misuse},
+      {"check_callable", check_callable},
+      {"check_seconds", check_seconds},
       {"where", where},
       {"here_is_library", here_is_library},
       {NULL, NULL},
@@ -123,7 +147,7 @@ int zlua_argument_error(lua_State *L, const char *method, int argument,
   return zlua_error(L, "bad argument #%d to '%s' (%s)", argument, method, what);
 }
 
-/* [-0, +1] pushes the text of a number that is not good enough. */
+/* [-0, +1] pushes the text of a number, for an error. */
 static const char *number_text(lua_State *L, int index) {
   lua_Number number = lua_tonumber(L, index);
   return isnan(number) ? lua_pushfstring(L, "NaN")
@@ -159,8 +183,8 @@ void zlua_check_callable(lua_State *L, const char *method, int argument,
   }
 }
 
-/* A callback, argument 1, may be nil, but has to be there: a function that was
- * called in its place has returned nothing. */
+/* Argument 1, a callback, may be nil but not missing: then the user has passed
+ * the call of a function that returns nothing. */
 void zlua_check_given(lua_State *L, const char *method) {
   if (lua_gettop(L) < 2) {
     zlua_error(L,
@@ -224,10 +248,10 @@ static lua_Number check_time(lua_State *L, const char *method, int argument,
   return seconds;
 }
 
-/* The least number of nanoseconds that is not below the time in seconds, which
- * is a number, when it is told as such: 8.3 is 8300000000, though their product
- * is more. Results are volatile, as processors with 80 bits of registers would
- * compare digits that are never told. */
+/* The least number of nanoseconds that, converted back to seconds, is not below
+ * `seconds`, which is a number: 8.3 is 8300000000, though the product is more.
+ * Results are volatile because processors with 80-bit registers would compare
+ * digits that a double does not have. */
 int64_t zlua_nanoseconds(lua_Number seconds) {
   const volatile double product = (double)seconds * NS_PER_SECOND;
   if (product >= LARGEST_NS || product <= -LARGEST_NS) {

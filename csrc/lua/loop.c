@@ -713,12 +713,18 @@ static int failed_at(lua_State *L) {
   return 1;
 }
 
-/* check_loop(method, argument, value): raises if it is neither nil nor a loop.
- * A userdata of somebody else's would be found out later, at another place. */
+/* check_loop(method, argument, value): raises unless it is a loop or nil; with
+ * 0 as the argument it is the self of a method, and not nil. */
 static int check_loop(lua_State *L) {
-  if (!lua_isnoneornil(L, 3) && !zlua_test_object(L, 3, &zlua_class_loop)) {
-    return zlua_type_error(L, luaL_checkstring(L, 1),
-                           (int)luaL_checkinteger(L, 2), 3, "IOLoop");
+  const char *method = luaL_checkstring(L, 1);
+  int argument = (int)luaL_checkinteger(L, 2);
+  lua_settop(L, 3);
+  if (zlua_test_object(L, 3, &zlua_class_loop)) {
+    return 0;
+  } else if (argument == 0) {
+    return zlua_bad_self(L, 3, method, "IOLoop");
+  } else if (!lua_isnil(L, 3)) {
+    return zlua_type_error(L, method, argument, 3, "IOLoop");
   }
   return 0;
 }

@@ -12,13 +12,6 @@ local function check_self(self, class, method)
   end
 end
 
-local function check_callable(class, callback)
-  if not core.is_callable(callback) then
-    misuse(("bad argument #1 to '%s' (function or callable expected, got %s)"):format(class,
-      type(callback)))
-  end
-end
-
 local function check_milliseconds(class, value)
   if type(value) ~= "number" or value ~= value then
     misuse(("bad argument #2 to '%s' (number of milliseconds expected, got %s)"):format(class,
@@ -33,7 +26,7 @@ DelayedCallback.__name = "zmqloop.DelayedCallback"
 --- Calls `callback` once, `callback_time` milliseconds after start().
 -- PyZMQ's DelayedCallback. The loop is IOLoop.current() at start() unless given.
 function DelayedCallback.new(callback, callback_time, io_loop)
-  check_callable("DelayedCallback", callback)
+  core.check_callable("DelayedCallback", 1, callback)
   check_milliseconds("DelayedCallback", callback_time)
   core.check_loop("DelayedCallback", 3, io_loop)
   return setmetatable({
@@ -138,7 +131,7 @@ end
 -- the cycles that pass meanwhile are missed ones, made up for from the next point of the grid on.
 -- An error goes where the loop's errors go, but after a yield to who has resumed; the calls go on.
 function PeriodicCallback.new(callback, callback_time, loop_or_options)
-  check_callable("PeriodicCallback", callback)
+  core.check_callable("PeriodicCallback", 1, callback)
   check_milliseconds("PeriodicCallback", callback_time)
   if callback_time <= 0 then
     misuse("Periodic callback must have a positive callback_time")

@@ -302,10 +302,7 @@ end
 --- Calls fn(future) in the iteration after it is done, also if it is done already.
 function Future:add_done_callback(fn)
   check_self(self, "Future", "add_done_callback")
-  if not core.is_callable(fn) then
-    misuse(("bad argument #1 to 'add_done_callback' (function or callable expected, got %s)")
-      :format(type(fn)))
-  end
+  core.check_callable("add_done_callback", 1, fn)
   self:subscribe(self.loop, fn, false)
 end
 

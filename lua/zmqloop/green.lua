@@ -323,7 +323,7 @@ local function send(self, method, plain_method, attempt, data, flags)
 end
 
 --- Sends one frame, as zmq's Socket:send(); waits as long as the option `sndtimeo` says, unless the
--- flags have DONTWAIT. After that returns nil, message, "EAGAIN"; if the socket is closed meanwhile,
+-- flags have DONTWAIT. After that returns nil, message, "EAGAIN"; if the socket was closed,
 -- "ENOTSOCK". Then nothing was sent.
 --
 -- With SNDMORE the frame that this task sends next belongs to the same message, and others wait for

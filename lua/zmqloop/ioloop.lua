@@ -33,13 +33,6 @@ local option_names = {impl = true, clock = true}
 -- What configure() has chosen: the class, and options for its constructor.
 local configured = {class = nil, options = {}}
 
--- What a method is called with, if '.' was written for ':'.
-local function check_self(self, method)
-  if type(self) ~= "userdata" then
-    core.bad_self(method, "IOLoop", self)
-  end
-end
-
 local function is_open(loop)
   return loop ~= nil and not loop:closed()
 end
@@ -196,13 +189,13 @@ end
 
 --- Makes this the loop that IOLoop.current() returns while none runs.
 function IOLoop:make_current()
-  check_self(self, "make_current")
+  core.check_loop("make_current", 0, self)
   current = self
 end
 
 --- Makes this the loop that IOLoop.instance() returns. Raises if there is another one.
 function IOLoop:install()
-  check_self(self, "install")
+  core.check_loop("install", 0, self)
   if is_open(instance) and instance ~= self then
     misuse("IOLoop already initialized")
   end
@@ -228,7 +221,7 @@ end
 -- descriptors, streams with their sockets. Raises inside a callback of this loop, and, when all
 -- else is done, the first error of a close method. Closing twice is silent.
 function IOLoop:close(all_fds)
-  check_self(self, "close")
+  core.check_loop("close", 0, self)
   local failed, failure = false, nil
   if not self:closed() and not self:running() then
     local objects = all_fds and core.loop_objects(self) or {}
@@ -279,7 +272,7 @@ function Pollable:timeout() return self.loop:timeout() end
 -- is ready or its time is up, loop:step() is to be called. Returns nil, message, name if the loop
 -- has no descriptor, see fd().
 function IOLoop:pollable()
-  check_self(self, "pollable")
+  core.check_loop("pollable", 0, self)
   local fd, message, name = self:fd()
   if not fd then
     return fd, message, name

@@ -205,9 +205,7 @@ end
 -- fn has returned.
 function Semaphore:with(fn, ...)
   check_self(self, "Semaphore", "with")
-  if not core.is_callable(fn) then
-    misuse(("bad argument #1 to 'with' (function or callable expected, got %s)"):format(type(fn)))
-  end
+  core.check_callable("with", 1, fn)
   self:take(begin_wait("with"))
   return release_and_return(self, task.pcall(fn, ...))
 end

@@ -193,10 +193,8 @@ function Socket:monitor(fn, events, io_loop)
   if fn == nil then
     self:disable_monitor()
     return true
-  elseif not core.is_callable(fn) then
-    misuse(("bad argument #1 to 'monitor' (function or callable expected, got %s)"):format(
-      type(fn)))
   end
+  core.check_callable("monitor", 1, fn)
   local mask = mask_of(events)
   core.check_loop("monitor", 3, io_loop)
   io_loop = io_loop or ioloop.IOLoop.current()

@@ -88,9 +88,8 @@ end
 -- Returns a list of {what was registered, events}; empty when the time is up.
 function ZMQPoller:poll(seconds)
   check_open(self, "poll")
-  if seconds ~= nil and type(seconds) ~= "number" then
-    misuse(("bad argument #1 to 'poll' (number of seconds expected, got %s)"):format(type(seconds)))
-  elseif seconds == nil or seconds < 0 then
+  core.check_seconds("poll", 1, seconds)
+  if seconds == nil or seconds < 0 then
     seconds = math.huge
   end
   self.ready = {}

@@ -363,10 +363,7 @@ local PriorityQueue = new_class("PriorityQueue", Queue)
 -- have done nothing.
 function PriorityQueue.new(maxsize, before)
   before = before or is_less
-  if not core.is_callable(before) then
-    misuse(("bad argument #2 to 'PriorityQueue' (function or callable expected, got %s)"):format(
-      type(before)))
-  end
+  core.check_callable("PriorityQueue", 2, before)
   return new_queue(PriorityQueue, Heap.new(before), maxsize)
 end
 

@@ -6,7 +6,7 @@ local waiters = require("zmqloop.waiters")
 
 local misuse = core.misuse
 local unpack = tasks.unpack
-local check_seconds, task_to_suspend = tasks.check_seconds, tasks.task_to_suspend
+local check_seconds, task_to_suspend = core.check_seconds, tasks.task_to_suspend
 local Waiters, timed_out = waiters.Waiters, waiters.timed_out
 
 local ZMQStream = core.ZMQStream

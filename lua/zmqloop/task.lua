@@ -11,7 +11,8 @@ end
 local future = require("zmqloop.future")
 local trace = require("zmqloop.trace")
 
-local misuse = core.misuse
+local misuse, check_loop = core.misuse, core.check_loop
+local check_callable, check_seconds = core.check_callable, core.check_seconds
 local IOLoop = core.IOLoop
 local Future, CANCELLED = future.Future, future.CANCELLED
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
@@ -218,10 +219,7 @@ end
 -- is debug.traceback itself, handler(err). Returns true and what fn has returned, or false and what
 -- the handler has returned.
 local function portable_xpcall(fn, handler, ...)
-  if not core.is_callable(handler) then
-    misuse(("bad argument #2 to 'xpcall' (function or callable expected, got %s)"):format(
-      type(handler)))
-  end
+  check_callable("xpcall", 2, handler)
   if IS_5_1 and coroutine.running() then
     return call_in_part(handler, fn, ...)
   end
@@ -654,21 +652,6 @@ local function await(method, awaited, seconds, cancels)
   return awaited:result()
 end
 
--- Seconds, or nil for no limit.
-local function check_seconds(method, argument, value)
-  if value ~= nil and (type(value) ~= "number" or value ~= value) then
-    misuse(("bad argument #%d to '%s' (number of seconds expected, got %s)"):format(argument,
-      method, value ~= value and "NaN" or type(value)))
-  end
-end
-
--- What methods are called with, if '.' was written for ':'.
-local function check_loop(self, method)
-  if type(self) ~= "userdata" then
-    core.bad_self(method, "IOLoop", self)
-  end
-end
-
 local function check_future_self(self, method)
   if not future.is_future(self) then
     core.bad_self(method, "Future", self)
@@ -686,18 +669,11 @@ end
 
 -- ---- tasks ----------------------------------------------------------------------------------
 
-local function check_callable(method, fn)
-  if not core.is_callable(fn) then
-    misuse(("bad argument #1 to '%s' (function or callable expected, got %s)"):format(method,
-      type(fn)))
-  end
-end
-
 --- Runs fn(...) in a coroutine of its own, from the next iteration on. Returns the Task.
 function IOLoop:spawn(fn, ...)
-  check_loop(self, "spawn")
+  check_loop("spawn", 0, self)
   if type(fn) ~= "function" then
-    check_callable("spawn", fn)
+    check_callable("spawn", 1, fn)
   end
   if closed(self) then
     misuse("loop is closed")
@@ -1115,12 +1091,9 @@ end
 
 --- Calls fn(future) on this loop, in the iteration after the future is done. Tornado: add_future.
 function IOLoop:add_future(awaited, fn)
-  check_loop(self, "add_future")
+  check_loop("add_future", 0, self)
   check_future("add_future", 1, awaited)
-  if not core.is_callable(fn) then
-    misuse(("bad argument #2 to 'add_future' (function or callable expected, got %s)"):format(
-      type(fn)))
-  end
+  check_callable("add_future", 2, fn)
   awaited:subscribe(self, fn, false)
 end
 
@@ -1133,8 +1106,8 @@ local TURNS_TO_END = 100
 -- the loop; in both cases the task is cancelled first. Raises CANCELLED when the task was. Not
 -- inside a running loop. Tornado: `IOLoop.run_sync`.
 function IOLoop:run_sync(fn, timeout)
-  check_loop(self, "run_sync")
-  check_callable("run_sync", fn)
+  check_loop("run_sync", 0, self)
+  check_callable("run_sync", 1, fn)
   check_seconds("run_sync", 2, timeout)
   if self:running() then
     misuse("IOLoop is already running")
@@ -1212,7 +1185,6 @@ core.task_module = {
   who_runs = who_runs,
   task_of = task_of,
   is_over = is_over,
-  check_seconds = check_seconds,
   is_outside = is_outside,
   unpack = unpack,
 }

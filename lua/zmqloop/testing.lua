@@ -302,9 +302,8 @@ function Test:wait(condition, timeout)
   if type(condition) == "number" then
     condition, timeout = nil, condition
   end
-  if condition ~= nil and not core.is_callable(condition) then
-    misuse(("bad argument #1 to 'wait' (function or callable expected, got %s)"):format(
-      type(condition)))
+  if condition ~= nil then
+    core.check_callable("wait", 1, condition)
   end
   local seconds = timeout or testing.get_async_test_timeout()
   local deadline = seconds > 0 and self.loop:time() + seconds
@@ -323,10 +322,7 @@ end
 --- Suspends the test until condition() is true, which is asked every millisecond of the loop's
 -- clock. Raises as wait() does when its time is over.
 function Test:wait_until(condition, timeout)
-  if not core.is_callable(condition) then
-    misuse(("bad argument #1 to 'wait_until' (function or callable expected, got %s)"):format(
-      type(condition)))
-  end
+  core.check_callable("wait_until", 1, condition)
   local seconds = timeout or testing.get_async_test_timeout()
   local deadline = self.loop:time() + seconds
   while not condition() do
@@ -608,9 +604,7 @@ local async_options = {
 --   class           table derived from testing.Test, with further methods for t
 function testing.async(fn, options)
   options = options or {}
-  if not core.is_callable(fn) then
-    misuse(("bad argument #1 to 'async' (function or callable expected, got %s)"):format(type(fn)))
-  end
+  core.check_callable("async", 1, fn)
   check_options("async", 2, options, async_options)
   return function(...)
     if current then

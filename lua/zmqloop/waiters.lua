@@ -6,7 +6,7 @@
 local core = require("zmqloop.core")
 local task = require("zmqloop.task")
 
-local misuse = core.misuse
+local check_seconds = core.check_seconds
 local task_to_suspend, suspend, is_alive = task.task_to_suspend, task.suspend, task.is_alive
 local wake_with, fail_with = task.wake_with, task.fail_with
 
@@ -255,11 +255,11 @@ end
 --- Where `method` begins: checks its timeout, and returns the task that runs; nil if the timeout is
 -- 0 or less, which never suspends, and needs no task.
 local function begin_wait(method, argument, seconds)
-  if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds) then
-    misuse(("bad argument #%d to '%s' (number of seconds expected, got %s)"):format(argument,
-      method, seconds ~= seconds and "NaN" or type(seconds)))
-  elseif seconds and seconds <= 0 then
-    return nil
+  if seconds ~= nil then
+    check_seconds(method, argument, seconds)
+    if seconds <= 0 then
+      return nil
+    end
   end
   return task_to_suspend(method)
 end

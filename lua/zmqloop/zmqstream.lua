@@ -151,10 +151,7 @@ end
 -- send_multipart(). PyZMQ: `send_serialized`.
 function ZMQStream:send_serialized(value, serialize, options)
   check_self(self, "send_serialized")
-  if not core.is_callable(serialize) then
-    misuse(("bad argument #2 to 'send_serialized' (function or callable expected, got %s)"):format(
-      type(serialize)))
-  end
+  core.check_callable("send_serialized", 2, serialize)
   return self:send_multipart(serialize(value), options)
 end
 
