@@ -98,6 +98,7 @@ build = {
         "csrc/lua/proxy.c",
         "csrc/lua/signal.c",
         "csrc/lua/socket.c",
+        "csrc/lua/source.c",
         "csrc/lua/start.c",
         "csrc/lua/stream.c",
         "csrc/lua/stream_jit.c",

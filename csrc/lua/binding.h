@@ -577,5 +577,6 @@ void zlua_open_stream(lua_State *L);
 void zlua_open_testing(lua_State *L);
 void zlua_open_frame(lua_State *L);
 void zlua_open_tracker(lua_State *L);
+void zlua_open_source(lua_State *L);
 
 #endif /* ZLUA_BINDING_H */

@@ -336,6 +336,7 @@ int luaopen_zmqloop_core(lua_State *L) {
   zlua_open_stream(L);
   zlua_open_frame(L);
   zlua_open_tracker(L);
+  zlua_open_source(L);
   zlua_open_testing(L);
   zlua_push_options(L);
   open_constants(L);

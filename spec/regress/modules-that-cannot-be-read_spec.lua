@@ -46,6 +46,42 @@ describe("the modules of zmqloop", function()
     end))
   end
 
+  it("take little of Lua's memory before they are needed", helper.test(function(t)
+    local output = t:run_child([[
+      local function kilobytes()
+        collectgarbage()
+        collectgarbage()
+        return collectgarbage("count")
+      end
+      local before = kilobytes()
+      for name in pairs(package.preload) do
+        if name:match("^zmqloop%.") then package.preload[name] = nil end
+      end
+      print(before - kilobytes() < 40)
+    ]])
+    assert.equal("true\n", output)
+  end))
+
+  it("tell the fault of a text that cannot be compiled, and its file", helper.test(function(t)
+    local folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute("mkdir -p " .. folder .. "/zmqloop"))
+    local file = assert(io.open(folder .. "/zmqloop/locks.lua", "w"))
+    file:write("local = 1")
+    file:close()
+    local output = t:run_child([[
+      package.loaded["zmqloop.locks"], package.preload["zmqloop.locks"] = nil, nil
+      local path = package.path
+      package.path = "]] .. folder .. [[/?.lua;" .. path
+      require("zmqloop.modules").keep()
+      package.path = path
+      local ok, message = pcall(function() return zmqloop.Event end)
+      print(ok, message:match("zmqloop/locks.lua:1:") ~= nil)
+    ]])
+    os.execute("rm -r " .. folder)
+    assert.equal("false\ttrue\n", output)
+  end))
+
   it("are all loaded by preload()", helper.test(function(t)
     local output = t:run_child([[
       zmqloop.preload()
