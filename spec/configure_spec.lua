@@ -159,6 +159,33 @@ describe("run_sync", function()
     assert.error_matches(function() loop:run_sync(noop, 5) end, "timed out after 5 seconds")
   end))
 
+  it("waits until the function whose time is up has cleaned up", test(function(t)
+    local loop = t:keep(IOLoop{impl = helper.backend, clock = "virtual"})
+    local cleaned = false
+    assert.error_matches(function()
+      loop:run_sync(function()
+        zmqloop.pcall(zmqloop.sleep, 1000)
+        zmqloop.sleep(30)
+        cleaned = true
+      end, 5)
+    end, "^ETIMEDOUT: .* after 5 seconds$")
+    assert.is_true(cleaned)
+    assert.equal(35, loop:time())
+  end))
+
+  it("ends by stop() where the clean-up does not", test(function(t)
+    local loop = t:keep(IOLoop{impl = helper.backend, clock = "virtual"})
+    loop:call_later(60, loop.stop, loop)
+    assert.error_matches(function()
+      loop:run_sync(function()
+        while true do
+          zmqloop.pcall(zmqloop.sleep, 1000)
+        end
+      end, 5)
+    end, "^ETIMEDOUT: ")
+    assert.equal(60, loop:time())
+  end))
+
   it("is not for use inside a running loop", test(function(t)
     local ok, err
     t.loop:add_callback(function()

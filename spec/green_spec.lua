@@ -665,7 +665,8 @@ describe("green.device()", function()
 
   it("wants a type and green sockets", test(function(t, _, ctx)
     local socket = ctx:socket("PULL")
-    helper.raises("bad argument #1 to 'device'", green.device, 42, socket)
+    helper.raises("got 42", green.device, 42, socket)
+    helper.raises("got 'x'", green.device, "x", socket)
     helper.raises("bad argument #2 to 'device' (green socket expected, got one of zmqloop.zmq)",
       green.device, zmq.QUEUE, t:socket("PULL"))
     helper.raises("bad argument #2 to 'proxy'", green.proxy, socket)

@@ -97,6 +97,7 @@ void zlua_push_printable(lua_State *L, int index);
  */
 
 bool zlua_is_caught(lua_State *L);
+void zlua_note_trace(lua_State *L, int error_index);
 bool zlua_push_trace(lua_State *L, int error_index, int co_index);
 int zlua_raise_traced(lua_State *L);
 

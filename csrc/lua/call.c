@@ -30,7 +30,8 @@
 /* The keys in the registry of the functions of the slots, and of the calls of
  * this state. */
 static const char functions_key;
-static const char traceback_key; /* make_traceback() */
+static const char traceback_key;  /* make_traceback() */
+static const char note_trace_key; /* note_trace() */
 static const char calls_key;
 
 /* ---- entering and leaving the core -------------------------------------- */
@@ -211,6 +212,18 @@ static void keep_trace(const zlua_loop *loop, int runner_index) {
   lua_settop(L, error);
 }
 
+/* [-0, +0] the same with what note_trace() has noted of the error at the top.
+ */
+static void keep_noted_trace(const zlua_loop *loop) {
+  lua_State *L = loop->L;
+  int error = lua_gettop(L);
+  (void)lua_pushthread(L);
+  if (!loop->failed && zlua_push_trace(L, error, error + 1)) {
+    lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_TRACE);
+  }
+  lua_settop(L, error);
+}
+
 /* [-0, +0] an error of a callback, at the top of its runner, which is at the
  * index. */
 static void report(zlua_loop *loop, lua_State *runner, int runner_index) {
@@ -228,12 +241,17 @@ static void report(zlua_loop *loop, lua_State *runner, int runner_index) {
     zlua_raise_later(loop);
     return;
   }
+  int handler = lua_gettop(L) + 1;
+  zlua_getregistry(L, &note_trace_key);
   lua_pushvalue(L, loop->slots + ZLUA_SLOT_CALL_ERROR);
   lua_xmove(runner, L, 1);
   lua_pushvalue(L, loop->slots + ZLUA_SLOT_LOOP);
   lua_pushvalue(L, loop->slots + ZLUA_SLOT_STATE);
-  lua_pushvalue(L, runner_index); /* f, err, loop, state, runner */
-  if (lua_pcall(L, 4, 0, 0) != 0) {
+  lua_pushvalue(L, runner_index); /* handler, f, err, loop, state, runner */
+  bool fails = lua_pcall(L, 4, 0, handler) != 0;
+  lua_remove(L, handler);
+  if (fails) {
+    keep_noted_trace(loop);
     zlua_raise_later(loop);
   }
 }
@@ -597,10 +615,20 @@ static int text_of_object(lua_State *L) {
   return luaL_callmeta(L, 1, "__tostring");
 }
 
+/* [-1, +1] replaces a text at the top that has a zero byte, which
+ * debug.traceback() takes for its end, by one that shows it. */
+static void show_zero_bytes(lua_State *L) {
+  if (strlen(lua_tostring(L, -1)) < zlua_rawlen(L, -1)) {
+    zlua_push_printable(L, -1);
+    lua_replace(L, -2);
+  }
+}
+
 /* [-0, +1] pushes the text of the error at index, for a traceback. */
 static void push_error_text(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TSTRING) {
     lua_pushvalue(L, index);
+    show_zero_bytes(L);
     return;
   }
   lua_pushcfunction(L, text_of_object);
@@ -611,6 +639,7 @@ static void push_error_text(lua_State *L, int index) {
     lua_pushfstring(L, "(error object is a %s value%s)",
                     luaL_typename(L, index), fails ? " without a text" : "");
   }
+  show_zero_bytes(L);
 }
 
 /* [-1, +1] replaces the value at the top by its __call, if it has one. */
@@ -645,14 +674,21 @@ void zlua_on_slowest(zl_loop *core, int64_t took_ns, void *arg) {
   }
 }
 
-/* (err, co) -> traceback, by the upvalue, debug.traceback */
+/* How many functions lie above the one that has raised an error, for
+ * debug.traceback(): itself, make_traceback() and the message handler. */
+enum { LEVEL_OF_ERROR = 3 };
+
+/* (err, co) -> traceback, by the upvalue, debug.traceback. Called from a
+ * message handler if co is the coroutine that runs. */
 static int make_traceback(lua_State *L) {
+  bool is_handler = lua_tothread(L, 2) == L;
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 2);
   if (!zlua_push_trace(L, 1, 2)) {
     push_error_text(L, 1);
   }
-  lua_call(L, 2, 1);
+  lua_pushinteger(L, is_handler ? LEVEL_OF_ERROR : 0);
+  lua_call(L, 3, 1);
   return 1;
 }
 
@@ -708,6 +744,16 @@ static int call_keep_trace(lua_State *L) {
   push_traceback(L, 2);
   lua_rawseti(L, 2, ZLUA_LEFT_TRACE);
   return 0;
+}
+
+/* (err) -> err: the message handler of call_error() notes its trace. */
+static int note_trace(lua_State *L) {
+  lua_settop(L, 1);
+  (void)lua_pushthread(L);
+  replace_by_traceback(L);
+  zlua_note_trace(L, 1);
+  lua_settop(L, 1);
+  return 1;
 }
 
 /* (err, loop, state, runner): on_error's fn(callback, err, traceback), or the
@@ -802,6 +848,8 @@ static void make_functions(lua_State *L) {
     lua_pushcclosure(L, make_traceback, 1);
   }
   zlua_setregistry(L, &traceback_key);
+  lua_pushcfunction(L, note_trace);
+  zlua_setregistry(L, &note_trace_key);
   lua_pushliteral(L, "__call");
   lua_rawseti(L, -2, ZLUA_SLOT_CALL_NAME);
   lua_pushliteral(L, "interrupted!");

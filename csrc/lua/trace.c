@@ -52,9 +52,9 @@ bool zlua_is_caught(lua_State *L) {
   return false;
 }
 
-/* [-0, +0] notes what is known of the error that is about to be raised: its
- * trace is at the top. Allocates nothing. */
-static void note_trace(lua_State *L, int error_index) {
+/* [-0, +0] notes what is known of the error that is about to be raised, or
+ * passed on: its trace is at the top. Allocates nothing. */
+void zlua_note_trace(lua_State *L, int error_index) {
   error_index = zlua_absindex(L, error_index);
   zlua_getregistry(L, &last_key);
   lua_pushvalue(L, error_index);
@@ -90,7 +90,7 @@ bool zlua_push_trace(lua_State *L, int error_index, int co_index) {
 int zlua_raise_traced(lua_State *L) {
   bool has_trace = lua_type(L, -1) == LUA_TSTRING;
   if (has_trace) {
-    note_trace(L, -2);
+    zlua_note_trace(L, -2);
   }
   if (!has_trace || zlua_is_caught(L)) {
     lua_pop(L, 1);

@@ -591,12 +591,16 @@ function green.proxy(frontend, backend, capture)
   return run_relay(frontend, backend, capture)
 end
 
+local function got(value)
+  return type(value) == "string" and ("'%s'"):format(value) or tostring(value)
+end
+
 --- The same by the name of PyZMQ. `type` is zmq.QUEUE, zmq.FORWARDER or zmq.STREAMER, which all do
 -- the same; without `outgoing` what comes in is sent out by the same socket.
 function green.device(type, incoming, outgoing)
   if type ~= zmq.QUEUE and type ~= zmq.FORWARDER and type ~= zmq.STREAMER then
     misuse(("bad argument #1 to 'device' (QUEUE, FORWARDER or STREAMER expected, got %s)"):format(
-      tostring(type)))
+      got(type)))
   end
   check_green("device", 2, incoming)
   if outgoing ~= nil then

@@ -215,6 +215,25 @@ function IOLoop.close_fd(_, object)
   end
 end
 
+-- So many loops may be closed by each other's tasks: what Lua's limit of 200 calls of C leaves room
+-- for, with some of the user's in between.
+local closing, MOST_CLOSING = 0, 40
+
+-- They may have been who had something registered.
+local function end_tasks(loop)
+  if not core.task_module then
+    return
+  elseif closing >= MOST_CLOSING then
+    misuse("too many loops are closed by each other's tasks")
+  end
+  closing = closing + 1
+  local ok, err = pcall(core.task_module.end_tasks, loop)
+  closing = closing - 1
+  if not ok then
+    error(err, 0)
+  end
+end
+
 --- Closes the loop: timers, handlers and callbacks are forgotten, streams are closed. Before that,
 -- tasks that wait have CANCELLED raised where they do, and can clean up, but not wait again.
 -- With all_fds also closes what was registered: objects by their own close method, numbers as
@@ -225,9 +244,7 @@ function IOLoop:close(all_fds)
   local failed, failure = false, nil
   if not self:closed() and not self:running() then
     local objects = all_fds and core.loop_objects(self) or {}
-    if core.task_module then
-      core.task_module.end_tasks(self) -- they may have been who had them registered
-    end
+    end_tasks(self)
     for _, object in ipairs(objects) do
       local ok, err = pcall(self.close_fd, self, object)
       if not ok and not failed then

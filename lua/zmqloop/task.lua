@@ -1097,14 +1097,12 @@ function IOLoop:add_future(awaited, fn)
   awaited:subscribe(self, fn, false)
 end
 
--- How many iterations run_sync() gives a task that it has cancelled.
-local TURNS_TO_END = 100
-
 --- Runs fn as a task and the loop until it has returned; returns its results and raises its errors.
--- Raises "ETIMEDOUT: Operation timed out after N seconds" when it was not done within so many
--- seconds, and "EINTR: IOLoop stopped before the function completed" when someone else has stopped
--- the loop; in both cases the task is cancelled first. Raises CANCELLED when the task was. Not
--- inside a running loop. Tornado: `IOLoop.run_sync`.
+-- When it was not done within so many seconds it is cancelled, and when it has ended, for which
+-- there is no limit, raises "ETIMEDOUT: Operation timed out after N seconds", as with_timeout()
+-- does. When someone else has stopped the loop cancels it without waiting for its end, and raises
+-- "EINTR: IOLoop stopped before the function completed", or that its time was up if it was. Raises
+-- CANCELLED when the task was. Not inside a running loop. Tornado: `IOLoop.run_sync`.
 function IOLoop:run_sync(fn, timeout)
   check_loop("run_sync", 0, self)
   check_callable("run_sync", 1, fn)
@@ -1120,18 +1118,9 @@ function IOLoop:run_sync(fn, timeout)
     end
   end
   task:add_done_callback(stop)
-  -- It has so many turns to clean up; if it waits for something else, that is not waited for.
-  local function let_end(turns)
-    if turns == 0 then
-      stop()
-    else
-      self:add_callback(let_end, turns - 1)
-    end
-  end
   local timer = timeout and self:call_later(timeout, function()
     expired = true
     task:cancel()
-    let_end(TURNS_TO_END)
   end)
   local started, failure = pcall(self.start, self)
   waiting = false

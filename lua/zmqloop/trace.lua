@@ -19,11 +19,13 @@ local LONGEST = 16000
 
 local trace = {}
 
---- An error as text, whatever it is.
+--- An error as text, whatever it is, for debug.traceback(), which takes a zero byte for its end.
 function trace.describe(err)
   local ok, text = pcall(tostring, err)
-  return ok and type(text) == "string" and text
-    or ("(error object is a %s value)"):format(type(err))
+  if not ok or type(text) ~= "string" then
+    return ("(error object is a %s value)"):format(type(err))
+  end
+  return text:find("\0", 1, true) and core.printable(text) or text
 end
 
 --- The trace of an error that was raised again, and the coroutine in which, if that is known; nil

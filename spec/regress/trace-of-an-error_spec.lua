@@ -50,6 +50,20 @@ describe("an error that ends the program", function()
       "stack traceback:", ":8: in main chunk")
   end))
 
+  for name, handler in pairs({
+    ["on_error() was given"] = "loop:on_error(function() read() end)\n",
+    ["stands for handle_callback_exception()"] =
+      "function loop.handle_callback_exception() read() end\n",
+  }) do
+    it("tells where the function raised it that " .. name, test(function(t)
+      local output = last_words(t, PROGRAM .. handler ..
+        "loop:add_callback(function() error('another') end)\nloop:start()\n")
+      assert_in_order(output, ":2: disk full\nstack traceback:\n", ":2: in", ":6: in",
+        "stack traceback:", ":8: in main chunk")
+      assert.is_nil(output:find("another", 1, true))
+    end))
+  end
+
   it("tells where a callback raised it that has waited", test(function(t)
     local output = last_words(t, PROGRAM .. "loop:on_error('raise')\n" ..
       "loop:add_callback(function() zmqloop.sleep(0) read() end)\nloop:start()\n")
@@ -86,6 +100,19 @@ describe("an error that ends the program", function()
       "loop:run_sync(function() error('\\27[2J\\7\\194\\155\\255 h\\195\\164', 0) end)\n")
     assert_in_order(output, "\\x1b[2J\\x07\\xc2\\x9b\\xff h\195\164\nstack traceback:")
   end))
+
+  for name, call in pairs({
+    ["a callback"] = "loop:add_callback(fail) loop:start()",
+    ["a callback that has waited"] =
+      "loop:add_callback(function() zmqloop.sleep(0) fail() end) loop:start()",
+    ["a task"] = "loop:run_sync(fail)",
+  }) do
+    it("is told beyond a zero byte: of " .. name, test(function(t)
+      local output = last_words(t, PROGRAM .. "loop:on_error('raise')\n" ..
+        "local function fail() error('a\\0b', 0) end\n" .. call .. "\n")
+      assert_in_order(output, "a\\x00b\nstack traceback:", ":7: in")
+    end))
+  end
 end)
 
 describe("an error that is caught", function()
@@ -118,6 +145,17 @@ describe("an error that is caught", function()
     assert_in_order(outer:traceback(), "disk full\nstack traceback:", "in the task of",
       "awaited at\n", "in the task of")
     assert_in_order(zmqloop.traceback(err), outer:traceback(), "stack traceback:")
+  end))
+
+  it("has in its trace what comes after a zero byte", async(function(t)
+    local task = t.loop:spawn(function() error("a\0b", 0) end)
+    local ok, err = zmqloop.pcall(task.await, task)
+    assert.is_false(ok)
+    assert.equal("a\0b", err)
+    assert_in_order(task:traceback(), "a\\x00b\nstack traceback:")
+    assert_in_order(zmqloop.traceback("c\0d"), "c\\x00d\nstack traceback:")
+    local _, text = zmqloop.xpcall(error, function(_, traceback) return traceback end, "e\0f", 0)
+    assert_in_order(text, "e\\x00f\nstack traceback:")
   end))
 
   it("has its trace in a message handler", test(function(t)
