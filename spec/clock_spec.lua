@@ -320,4 +320,15 @@ describe("PeriodicCallback in time", function()
     assert.equal(3, calls)
     assert.equal(13, failed)
   end))
+
+  it("does not start what was set to no time", test(function(t)
+    local delayed = require("zmqloop.ioloop").DelayedCallback(print, 1, virtual_loop(t))
+    for _, value in ipairs{0 / 0, "1", true, {}} do
+      delayed.callback_time = value
+      local ok, err = pcall(function() delayed:start() end)
+      assert.is_false(ok)
+      assert.truthy(err:find("clock_spec.lua:%d+: bad callback_time of a DelayedCallback"), err)
+      assert.is_false(delayed:is_running())
+    end
+  end))
 end)

@@ -43,8 +43,13 @@ function DelayedCallback:start()
   if self:is_running() then
     return
   end
+  local milliseconds = self.callback_time
+  if type(milliseconds) ~= "number" or milliseconds ~= milliseconds then
+    misuse("bad callback_time of a DelayedCallback (number of milliseconds expected, got "
+      .. (milliseconds ~= milliseconds and "NaN" or type(milliseconds)) .. ")")
+  end
   local loop = self.io_loop or IOLoop.current()
-  self.timeout = loop:call_later(self.callback_time / 1000, self.callback)
+  self.timeout = loop:call_later(milliseconds / 1000, self.callback)
 end
 
 --- Puts it to rest; it can be started again.
