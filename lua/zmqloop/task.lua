@@ -298,10 +298,11 @@ function trace_here(self, err)
 end
 
 -- Closes the coroutine, which an error has ended, with its variables, of which one may fail.
--- Returns the last error, and the trace of the first.
+-- Returns the last error, and the trace of the first, or nil if that was a cancellation.
 local function close_failed(self, err)
   err = explain(err)
-  local text = trace_of(self, err)
+  -- Of a cancellation nobody asks for it; but a variable's own error may take its place.
+  local text = (close or not is_cancelled(err)) and trace_of(self, err) or nil
   if close then
     local _, last = close(self.coroutine)
     if last ~= nil then
