@@ -1,5 +1,5 @@
---- zmqloop.stream_tasks: what tasks do with streams: recv(), messages(), send_wait().
--- Methods of ZMQStream, loaded when one of them is asked for.
+--- zmqloop.stream_tasks: methods of ZMQStream for tasks: recv(), messages(), send_wait(), cancel().
+-- Loaded when one of them is first used.
 local core = require("zmqloop.core")
 local tasks = require("zmqloop.task")
 local waiters = require("zmqloop.waiters")
@@ -14,13 +14,13 @@ local ENOTSOCK, ETERM = core.constants.ENOTSOCK, core.constants.ETERM
 
 local stop_delivery, take_back
 
--- on_recv's function while tasks wait, and only then: what nobody waits for stays in the socket.
+-- on_recv's function while tasks wait in recv(); at other times messages stay in the socket.
 local function deliver(self, frames)
   local receivers = self.waiting_.receivers
   if receivers:head() then
     receivers:serve(frames)
   else
-    self.waiting_.kept = frames -- the tasks that it was for are no more
+    self.waiting_.kept = frames -- the tasks that waited have ended
   end
   stop_delivery(self)
 end
@@ -50,7 +50,7 @@ local function start_delivery(self)
   return true
 end
 
--- Who waits in recv() has the messages till then.
+-- While a task waits in recv(), messages are for it.
 for _, method in ipairs{"on_recv", "on_recv_stream", "stop_on_recv"} do
   local own = ZMQStream[method]
   ZMQStream[method] = function(self, ...)
@@ -98,7 +98,7 @@ local function is_reported(_, waiter)
   return waiter.a.report ~= nil
 end
 
--- Where tasks wait for the stream; made when the first one does.
+-- The lines in which tasks wait for the stream; made for the first one.
 local function waiting_of(self)
   local waiting = self.waiting_
   if not waiting then
@@ -106,7 +106,7 @@ local function waiting_of(self)
       receivers = Waiters.new(stop_delivery, self, nil, start_delivery),
       senders = Waiters.new(nil, self, is_room_told), -- for room in the queue
       told = 0, -- how often there was room
-      kept = nil, -- a message that has come too late for those who waited
+      kept = nil, -- a message that came after the tasks that waited for it had ended
       unreported = Waiters.new(take_back, self, is_reported), -- for reports, in their order
     }
     self.waiting_ = waiting
@@ -123,7 +123,7 @@ local function waiting_of(self)
   return waiting
 end
 
--- The task that runs, on the stream's loop.
+-- The running task, which must be on the stream's loop.
 local function task_of(self, method)
   local task = task_to_suspend(method)
   if task.loop ~= self.io_loop then
@@ -132,7 +132,7 @@ local function task_of(self, method)
   return task
 end
 
--- What is there now, without waiting.
+-- Receives one message without waiting.
 local function take(self)
   local found
   local function keep(_, frames) found = frames end
@@ -148,12 +148,12 @@ local function take(self)
   return found
 end
 
---- Suspends the task that runs until a message comes, and returns its frames. Messages that no task
--- waits for stay in the socket; those that wait are served first in, first out. After `timeout`
--- seconds (nil: no limit) returns nil, "ETIMEDOUT: ...", "ETIMEDOUT"; 0 takes only what is there.
--- When the stream is closed meanwhile returns nil, message, "ENOTSOCK", and "ETERM" when its
--- context ends. A task that is cancelled takes no message with it. A paused stream has none until
--- resume(). Not together with on_recv(), which raises while somebody waits here.
+--- Suspends the running task until a message comes, and returns its frames. Messages that no task
+-- waits for stay in the socket; tasks are served first in, first out. After `timeout` seconds (nil:
+-- no limit) returns nil, "ETIMEDOUT: ...", "ETIMEDOUT"; 0 only takes a message that is there. If
+-- the stream is closed meanwhile returns nil, message, "ENOTSOCK"; if its context ends, "ETERM". A
+-- cancelled task takes no message. A paused stream delivers none until resume(). Raises if the
+-- stream has an on_recv() callback; on_recv() raises while a task waits here.
 function ZMQStream:recv(timeout)
   check_seconds("recv", 1, timeout)
   check_no_callback(self)
@@ -178,16 +178,16 @@ function ZMQStream:recv(timeout)
   return timed_out(timeout)
 end
 
---- The iterator of a `for` over the messages that the task that runs receives, until the stream is
--- closed: `for frames in stream:messages() do`. (Lua 5.1 cannot suspend in a `for`: call the
--- iterator in a `while` there.)
+--- An iterator over the messages that the running task receives, until the stream is closed:
+-- `for frames in stream:messages() do`. (Lua 5.1 cannot suspend in a `for`: call the iterator in a
+-- `while` there.)
 function ZMQStream:messages()
   return function()
     return not self:closed() and self:recv() or nil
   end
 end
 
--- The task gave up waiting for the report of what it is `sending`.
+-- The task gave up waiting for the report: takes the message back out of the queue.
 take_back = function(self, waiter)
   local sending = waiter.a
   sending.taken_back = core.unsend(self, sending.token)
@@ -213,8 +213,8 @@ local function attempt_to_send(self, message, sending)
   return nil, text, name
 end
 
--- Hands the message to the stream, for which it waits while the queue is full. Returns true; nil,
--- message, name; or false when the time is up.
+-- Hands the message to the stream; waits while its queue is full. Returns true; nil, message, name;
+-- or false on timeout.
 local function enqueue(self, task, message, timeout, sending)
   local waiting = self.waiting_
   local senders = waiting.senders
@@ -233,14 +233,14 @@ local function enqueue(self, task, message, timeout, sending)
   until false -- there was room meanwhile
 end
 
--- How many messages in a row are sent without waiting: then others have their turn.
+-- How many messages in a row are sent without waiting, before others have their turn.
 local at_once, AT_ONCE_MOST = 0, 128
 
---- Sends a message, a string, Frame or list of them, and suspends the task that runs until the
--- socket has taken it; returns true. While the queue is full it waits for room. After `timeout`
--- seconds (nil: no limit) returns nil, "ETIMEDOUT: ...", "ETIMEDOUT", and the message was not and
--- will not be sent; the same holds for a task that is cancelled before the socket took it. Other
--- failures are those that send() and on_send() tell, and those of recv().
+--- Sends a message, a string, Frame or list of them, and suspends the running task until the socket
+-- has taken it; returns true. Waits while the queue is full. After `timeout` seconds (nil: no
+-- limit) returns nil, "ETIMEDOUT: ...", "ETIMEDOUT". Then the message was not and will not be sent,
+-- nor if the task is cancelled before the socket took it. Other failures are those of send(),
+-- on_send() and recv().
 function ZMQStream:send_wait(message, timeout)
   if type(message) ~= "string" and type(message) ~= "table" and type(message) ~= "userdata" then
     misuse(("bad argument #1 to 'send_wait' (string, Frame or list expected, got %s)"):format(
@@ -253,7 +253,7 @@ function ZMQStream:send_wait(message, timeout)
     token = nil, -- of the message in the queue
     taken_back = false,
     told = nil, -- how often there had been room when it was refused
-    report = nil, -- that has come before somebody waited for it
+    report = nil, -- if it came before the task waited for it
   }
   local sent, text, name = enqueue(self, task, message, timeout, sending)
   at_once = self:queued() == 0 and at_once + 1 or 0
@@ -276,10 +276,9 @@ function ZMQStream:send_wait(message, timeout)
   return nil, text, name
 end
 
---- Cancels the calls of on_recv's callback that wait: has CANCELLED raised where each of them
+--- Cancels the calls of on_recv's callback that are waiting: raises CANCELLED where each of them
 -- waits, as Task:cancel() does. Returns how many there are. When they have ended the stream calls
--- the callback that it has by then, which a call that waits keeps it from. The waits of tasks in
--- recv() and send_wait() are theirs.
+-- its present callback again. Does not cancel tasks in recv() and send_wait().
 function ZMQStream:cancel()
   local calls = tasks.calls_of(self)
   for _, task in ipairs(calls) do

@@ -1,9 +1,9 @@
 --- zmqloop.task: functions that wait without blocking the loop.
--- loop:spawn(fn) runs fn in a coroutine; what waits, as sleep() and Future:await(), suspends only
--- that. A task is a future of what its function returns.
+-- loop:spawn(fn) runs fn in a coroutine, which calls such as sleep() and Future:await() suspend
+-- without blocking the loop. A task is a future of what its function returns.
 local core = require("zmqloop.core")
 
--- One per state, as the core is: what two of them had made would not fit together.
+-- One per Lua state, as the core: objects of two copies would not work together.
 if core.task_module then
   return core.task_module
 end
@@ -22,7 +22,7 @@ local rawequal, setmetatable, type = rawequal, setmetatable, type
 local succeed = future.succeed
 local watched = require("zmqloop.blocked").watched
 
--- A host may have taken the debug library away, or a part of it: what it is for is then left out.
+-- A host may have removed the debug library, or parts of it: then texts lack what it tells.
 local debugging = type(debug) == "table" and debug or {}
 local getinfo = debugging.getinfo or function() return nil end
 local make_traceback = debugging.traceback or function(_, text) return text or "" end
@@ -35,8 +35,8 @@ Task.n = 0
 -- The task whose coroutine runs now.
 local current
 
--- Loop -> its tasks -> their numbers, in the order of their beginnings. Weak: a task that nothing
--- can resume any more is garbage.
+-- Loop -> its tasks -> their numbers, in the order in which they were made. Weak: a task that
+-- nothing can resume any more is garbage.
 local tasks_of, last_number = setmetatable({}, {__mode = "k"}), 0
 
 local function note_task(self)
@@ -51,13 +51,13 @@ end
 
 -- ---- coroutines -----------------------------------------------------------------------------
 
--- What a task's coroutine yields: it waits; it has returned, and can take another function; it only
--- tries whether it can yield.
+-- What a task's coroutine yields: it waits; it has returned and is free for another function; it
+-- only tries whether it can yield.
 local WAITS, RETURNED, TRIES = {}, {}, core.trial
 
--- What it is resumed with. Anything else comes from somebody who has got hold of the coroutine.
--- All of these are compared by rawequal(): beside them come values of the user's, such as errors,
--- whose __eq is not to be asked.
+-- What it is resumed with. Anything else means that the user has resumed the coroutine. Compare all
+-- of these by rawequal(): values of the user, such as errors, come along the same way, and their
+-- __eq must not be called.
 local WOKEN, FAILED = {}, {}
 
 -- Coroutines that have returned. Making one is most of what a short task costs.
@@ -67,8 +67,9 @@ local close = rawget(coroutine, "close") -- from 5.4 on
 
 local serve, trace_here, end_failed
 if close then
-  -- Protected, so that variables <close> are closed in the coroutine, and may wait there.
-  -- Called for each error on the way out; the first one tells where it was raised.
+  -- The function runs under xpcall(), so that <close> variables are closed inside the coroutine,
+  -- where they may wait. The handler is called again for errors in them; the first call sees the
+  -- stack where the error was raised.
   local function note_trace(err)
     if current and not rawequal(err, CANCELLED) and not current.noted_trace then
       current.noted_trace = trace_here(current, err)
@@ -84,7 +85,7 @@ if close then
     end
     task.noted_trace = nil
     if not ok and current ~= task then
-      error((...), 0) -- for whoever has resumed it in our place
+      error((...), 0) -- for the user, who has resumed it in our place
     end
   end
 
@@ -97,7 +98,7 @@ else
   end
 end
 
--- While it is idle its stack keeps nothing of what it has served.
+-- While it is idle its stack keeps no values of the last function.
 local function run()
   while true do
     serve(yield(RETURNED))
@@ -109,7 +110,7 @@ local function take_coroutine()
     local co = idle[idle_count]
     idle[idle_count] = nil
     idle_count = idle_count - 1
-    if status(co) == "suspended" then -- else somebody has resumed it behind our back
+    if status(co) == "suspended" then -- else the user has resumed it
       return co
     end
   end
@@ -120,8 +121,8 @@ end
 
 -- ---- where a coroutine can yield ------------------------------------------------------------
 
--- The level of the first C function in the way, but for those that can be yielded across and that
--- in which a callback begins; and what debug.getinfo() says of it.
+-- The level of the innermost C function that cannot be yielded across, except the one in which a
+-- callback begins, and what debug.getinfo() says of it.
 local function find_c_function(passable)
   for level = 3, math.huge do
     local info = getinfo(level, "Sf")
@@ -139,7 +140,7 @@ local IS_5_1 = _VERSION == "Lua 5.1" and not isyieldable
 
 local passable = IS_5_1 and {} or {[pcall] = true, [xpcall] = true}
 
--- What keeps the coroutine from yielding here, and what to do.
+-- A text: what keeps the coroutine from yielding here, and what to do.
 local function obstacle()
   local level, info = find_c_function(passable)
   if info and IS_5_1 and info.func == pcall then
@@ -150,9 +151,10 @@ local function obstacle()
     name and "'" .. name .. "'" or "a function of C")
 end
 
--- Whether the coroutine that runs can yield here; perhaps also why not. Before 5.3 only trying
--- tells; in 5.1 that raises in what the stack does not show, which is finalizers, metamethods and
--- the iterators of `for`. Whoever resumes a task or a callback knows TRIES, and resumes it at once.
+-- Whether the running coroutine can yield here, and perhaps why not. Before 5.3 the only way to
+-- know is to try: the resumer of a task or callback recognizes TRIES and resumes it at once. In 5.1
+-- the attempt raises inside finalizers, metamethods and iterators of `for`, which the stack does
+-- not show.
 local function can_yield()
   if isyieldable then
     return isyieldable()
@@ -166,15 +168,15 @@ end
 
 -- ---- pcall ----------------------------------------------------------------------------------
 
--- In 5.1 a protected function runs in a coroutine of its own, and yields are passed on. Weak: such
--- a coroutine -> the one that it is a part of.
+-- In 5.1 a protected function runs in its own coroutine, and its yields are passed on. Weak: such a
+-- coroutine -> the one that it is part of.
 local part_of = setmetatable({}, {__mode = "kv"})
 
 local function whole(co)
   return part_of[co] or co
 end
 
--- What to return for an error that has ended the coroutine co.
+-- The results of pcall() or xpcall() for an error that has ended the coroutine co.
 local function handled(co, handler, err)
   if not handler then
     return false, err
@@ -195,7 +197,7 @@ local function passed(co, handler, ok, ...)
   return passed(co, handler, coroutine.resume(co, coroutine.yield(...)))
 end
 
--- xpcall(), or without a handler pcall(), that can be yielded across in 5.1.
+-- The xpcall(), or without a handler pcall(), for 5.1.
 local function call_in_part(handler, fn, ...)
   -- A C function cannot begin a coroutine in 5.1.
   local co = coroutine.create(function(...) return fn(...) end)
@@ -203,7 +205,7 @@ local function call_in_part(handler, fn, ...)
   return passed(co, handler, coroutine.resume(co, ...))
 end
 
---- pcall() that can be yielded across in all versions of Lua: in 5.1 its own, else the language's.
+--- pcall() that can be yielded across in every version of Lua.
 local portable_pcall = pcall
 if IS_5_1 then
   portable_pcall = function(fn, ...)
@@ -214,10 +216,10 @@ if IS_5_1 then
   end
 end
 
---- xpcall() that can be yielded across in all versions of Lua, and takes arguments for fn. Calls
--- handler(err, traceback) for an error, with the traceback of where it was raised; or, where that
--- is debug.traceback itself, handler(err). Returns true and what fn has returned, or false and what
--- the handler has returned.
+--- xpcall() that can be yielded across in every version of Lua, and takes arguments for fn. For an
+-- error calls handler(err, traceback), with the traceback of where it was raised; if the handler is
+-- debug.traceback itself, handler(err). Returns true and the results of fn, or false and those of
+-- the handler.
 local function portable_xpcall(fn, handler, ...)
   check_callable("xpcall", 2, handler)
   if IS_5_1 and coroutine.running() then
@@ -234,7 +236,7 @@ local function portable_xpcall(fn, handler, ...)
   return xpcall(fn, handle, ...)
 end
 
--- The coroutine that runs, as its task knows it.
+-- The running coroutine of a task; within a 5.1 pcall() the one that it is part of.
 local running = coroutine.running
 if IS_5_1 then
   running = function()
@@ -252,8 +254,8 @@ local function without_position(text)
   return text:match("^%[string .-%]:%d+: (.*)$") or text:match("^[^:\n]+:%d+: (.*)$")
 end
 
--- Was it cancelled? Whoever catches the error and raises it again may have put positions before it.
--- A text that only ends like it is another error, which tells of something else's cancellation.
+-- Is it CANCELLED? Code that catches the error and raises it again may have put positions before
+-- it. Any other text that ends like it is another error, about the cancellation of something else.
 local function is_cancelled(err)
   local text = type(err) == "string" and err:sub(-#CANCELLED) == CANCELLED and err
   while text and text ~= CANCELLED do
@@ -271,13 +273,13 @@ local function explain(err)
   return err
 end
 
--- What runs in the coroutine of the task, for traces.
+-- A name for what runs in the task's coroutine, for traces.
 local function label(self)
   return ("%s of %s"):format(self.is_callback and "the callback" or "the task",
     core.source_of(self.fn) or "a function of C")
 end
 
--- The trace of an error that has ended the task, if it has come from what the task awaited.
+-- The trace of an error that has ended the task, if it came from a future that the task awaited.
 local function trace_of_awaited(self, err)
   local text, co = trace.of(err)
   if text and (not co or whole(co) == self.coroutine) then
@@ -290,18 +292,17 @@ local function trace_of(self, err)
   return trace_of_awaited(self, err) or trace.new(self.coroutine, err, label(self))
 end
 
--- The same in a message handler, while the stack is as it was when the error was raised.
+-- The same in a message handler, where the stack is still there.
 function trace_here(self, err)
-  local text = trace_of_awaited(self, err)
+  return trace_of_awaited(self, err)
     or trace.with_label(make_traceback(trace.describe(err), 3), label(self))
-  return text
 end
 
--- Closes the coroutine, which an error has ended, with its variables, of which one may fail.
--- Returns the last error, and the trace of the first, or nil if that was a cancellation.
+-- Closes the coroutine, which an error has ended. Closing its variables may fail too: returns the
+-- last error, and the trace of the first, or nil if that was a cancellation.
 local function close_failed(self, err)
   err = explain(err)
-  -- Of a cancellation nobody asks for it; but a variable's own error may take its place.
+  -- Nobody needs the trace of a cancellation, unless a variable's own error takes its place.
   local text = (close or not is_cancelled(err)) and trace_of(self, err) or nil
   if close then
     local _, last = close(self.coroutine)
@@ -316,7 +317,7 @@ end
 function end_failed(self, err, text)
   err = explain(err)
   if self.state then
-    return -- somebody else has resumed it, and has brought it to its end
+    return -- the user has resumed it, and it has ended
   elseif is_cancelled(err) then
     future.finish(self, "cancelled")
   else
@@ -338,17 +339,17 @@ end
 
 -- ---- callbacks as tasks ------------------------------------------------------------------------
 --
--- The loop calls its callbacks in coroutines too. One that waits becomes a task when it does so for
--- the first time: `call` is then what has to know its end, a stream or handler that calls it no
--- more until then.
+-- The loop calls its callbacks in coroutines too. A callback becomes a task when it first waits.
+-- `call` is then the stream or handler that must be told when it has returned, since it does not
+-- call it again before.
 
--- The number of a call whose callback waits -> its task. Weak: what is to wake it keeps it.
+-- The number of a call whose callback waits -> its task. Weak: what will wake a task keeps it.
 local waiting_calls = setmetatable({}, {__mode = "v"})
 
--- Coroutine -> the task that current_task() has told a callback that it is.
+-- Coroutine -> the task that current_task() returned in the callback that it runs.
 local noted = setmetatable({}, {__mode = "kv"})
 
--- The task that the running callback would be, or nil: what runs is no callback of a loop's.
+-- The task that the running callback of a loop becomes when it waits; nil if none runs.
 local function callback_task()
   local co = running()
   local loop, callback, serial, count = core.calling_loop(co)
@@ -360,14 +361,14 @@ local function callback_task()
     loop = loop,
     fn = callback,
     serial = serial, -- of the call
-    count = count, -- of callbacks that it has called
+    count = count, -- of callbacks in that call so far
     coroutine = co,
     is_callback = true,
   }, Task)
 end
 
---- The task that runs now, which may be the callback of a loop: if it waits later on, this is the
--- task that does. nil outside.
+--- The running task. In a callback of a loop: the task that the callback becomes if it waits. nil
+-- outside both.
 local function current_task()
   if current and running() == current.coroutine then
     return current
@@ -379,7 +380,7 @@ local function current_task()
   return task or current
 end
 
--- The tasks of calls that wait, made by that stream, the first one first.
+-- The tasks of that stream's calls that wait, oldest first.
 local function calls_of(stream)
   local list = {}
   for _, task in pairs(waiting_calls) do
@@ -391,7 +392,8 @@ local function calls_of(stream)
   return list
 end
 
--- loop -> function to be called with such a task: for tests, which look for what is left open.
+-- Loop -> function that is called with each callback that becomes a task: for zmqloop.testing,
+-- which looks for what a test leaves open.
 local watchers = setmetatable({}, {__mode = "k"})
 
 -- The callback of the task is about to wait.
@@ -405,11 +407,11 @@ local function leave_loop(self)
   end
 end
 
--- Its errors go where those of other callbacks go.
+-- Its errors are handled as those of other callbacks.
 local function callback_stepped(self, ok, err)
   local co = self.coroutine
   if coroutine.status(co) ~= "dead" then
-    return -- it waits again, or somebody else resumes it
+    return -- it waits again, or the user is to resume it
   end
   waiting_calls[self.serial] = nil
   if ok then
@@ -419,7 +421,7 @@ local function callback_stepped(self, ok, err)
     local text
     err, text = close_failed(self, err)
     if self.is_ending and not is_cancelled(err) then
-      future.fail(self, err, text) -- the loop calls nobody any more
+      future.fail(self, err, text) -- the loop is closing, and calls no handler
       return
     end
     future.finish(self, is_cancelled(err) and "cancelled" or "error")
@@ -432,7 +434,7 @@ local function callback_stepped(self, ok, err)
   end
 end
 
--- What a resume has come back with.
+-- Handles the results of a resume.
 local function stepped(self, before, ok, what)
   current = before
   if rawequal(what, RETURNED) then
@@ -453,7 +455,7 @@ end
 
 function step(self, ...)
   if self.state then
-    return -- somebody else has brought it to its end
+    return -- it has ended otherwise
   end
   local before, loop = current, self.loop
   current = self
@@ -475,12 +477,12 @@ end
 
 -- ---- waiting --------------------------------------------------------------------------------
 
--- Who wakes tasks may do so in a finalizer, hence whenever something is allocated. So whoever waits
--- allocates first, then looks whether there is still something to wait for, and then registers with
--- what is to wake it. From there to the yield it may be woken, too: see wake_with().
+-- A finalizer may wake tasks, hence any allocation may. So an operation that waits allocates first,
+-- then checks whether it still has to wait, and then registers with what will wake the task.
+-- Between that and the yield the task may be woken too: see wake().
 --
--- While a task waits, `undo` is what takes its registration away, or false: there is nothing to be
--- done, or `awaits` tells what.
+-- While a task waits, `undo` removes its registration; it is false if there is nothing to remove,
+-- or if `awaits` says what.
 
 local function stop_timer(task)
   if task.timer then
@@ -489,7 +491,7 @@ local function stop_timer(task)
   end
 end
 
--- Nothing wakes the task any more that was to wake it.
+-- Removes the registration of a task that waits: what was to wake it no longer will.
 local function undo_wait(task)
   local awaited, undo = task.awaits, task.undo
   task.awaits, task.expired, task.undo = nil, nil, nil
@@ -503,7 +505,7 @@ end
 
 local is_alive, suspend
 
--- What the coroutine that waited gets from its resume.
+-- Returns or raises what the coroutine that waited was resumed with.
 local function resumed(task, how, ...)
   if rawequal(how, WOKEN) then
     return ...
@@ -515,8 +517,8 @@ local function resumed(task, how, ...)
   error("a task that waits is resumed by its loop, not by coroutine.resume()", 0)
 end
 
---- The task that runs now, or the callback of a loop, for functions that suspend it; raises where
--- there is none or where it cannot be suspended, and CANCELLED where it has cancelled itself.
+--- The running task, or callback of a loop, for functions that suspend it. Raises if there is none
+-- or if it cannot be suspended here, and CANCELLED if it has been cancelled.
 local function task_to_suspend(method)
   local task = current
   if not task or running() ~= task.coroutine then
@@ -531,7 +533,7 @@ local function task_to_suspend(method)
     misuse(("%s: cannot wait here, %s"):format(method, why or obstacle()))
   elseif task.must_cancel then
     if task.is_callback and not task.has_left then
-      suspend(task, false) -- raises it where it is no error of a callback's
+      suspend(task, false) -- makes it a task, so that CANCELLED is no error of a callback
     end
     task.must_cancel = nil
     error(CANCELLED, 0)
@@ -539,16 +541,16 @@ local function task_to_suspend(method)
   return task
 end
 
---- Suspends the task that runs, which task_to_suspend() has returned, until wake_with() or
--- fail_with(). undo(task), or where that is false the task's `awaits`, has to take away whatever
--- was to wake it. Returns what wake_with() was given.
+--- Suspends the running task, which task_to_suspend() returned, until wake_with() or fail_with().
+-- undo(task) must remove what would wake it; false if the task's `awaits` says it. Returns what
+-- wake_with() was given.
 function suspend(task, undo)
   if task.is_callback and not task.has_left then
     leave_loop(task)
   end
   if not task.is_due then
     task.undo = undo
-    if task.must_cancel then -- by a finalizer, since it was asked last
+    if task.must_cancel then -- by a finalizer, since task_to_suspend() checked
       task.must_cancel = nil
       task:cancel()
     end
@@ -556,7 +558,7 @@ function suspend(task, undo)
   return resumed(task, yield(WAITS))
 end
 
--- Its coroutine was closed by somebody else, who has got hold of it.
+-- The user has closed or resumed its coroutine.
 local function end_closed(task)
   undo_wait(task)
   task.coroutine = nil
@@ -623,8 +625,8 @@ local function awaited_is_done(task, awaited)
   end
 end
 
--- The time of the wait is over. What is cancelled with it may have to clean up: the wait ends when
--- it has ended.
+-- The wait has timed out. If the future is cancelled with it, the wait ends when that has cleaned
+-- up.
 local function expire(task, seconds, cancels)
   local awaited = task.awaits
   task.timer = nil
@@ -659,7 +661,7 @@ local function check_future_self(self, method)
   end
 end
 
---- Suspends the task that runs until the future is done; returns its results or raises its error.
+--- Suspends the running task until the future is done; returns its results or raises its error.
 -- After `timeout` seconds raises "ETIMEDOUT: ..."; the future goes on. Cancelling the task cancels
 -- the future too. Only inside a task.
 function Future:await(timeout)
@@ -679,9 +681,10 @@ function IOLoop:spawn(fn, ...)
   if closed(self) then
     misuse("loop is closed")
   end
-  -- Besides: undo, while it waits; awaits, the future it waits for, and place, where that has it;
-  -- timer, of its wait; expired, the seconds that this was to last, while what it awaits ends;
-  -- must_cancel: CANCELLED is still to be raised; is_due: it was woken before it was suspended.
+  -- Further fields: undo, while it waits; awaits, the future it waits for, and place, its place in
+  -- that future's subscriptions; timer, of its wait; expired, the seconds of a wait that has timed
+  -- out, while what it awaits ends; must_cancel: CANCELLED is still to be raised; is_due: it was
+  -- woken before it was suspended.
   local task = setmetatable({
     loop = self,
     fn = fn,
@@ -710,19 +713,19 @@ local function raise_cancelled(self)
   end
 end
 
--- It is to have CANCELLED raised in the loop's next iteration.
+-- Raises CANCELLED in it in the loop's next iteration.
 local function interrupt(self)
   undo_wait(self)
   self.must_cancel, self.undo = true, false
   self.loop:add_callback(raise_cancelled, self)
 end
 
---- Has CANCELLED raised where the task waits, or where it waits next. It can be caught; a task that
--- lets it out is cancelled(). What the task awaits is cancelled as well; see shield(). Returns
--- false if it was done already.
+--- Raises CANCELLED where the task waits, or where it waits next. The task can catch it; if it does
+-- not, it ends as cancelled(). What the task awaits is cancelled too; see shield(). Returns false
+-- if the task had already ended.
 Task.cancel = Future.cancel
 
--- Whoever cancels it has cancelled what it returns as well.
+-- Returns the awaited future, which the caller cancels in its place.
 function Task:give_up()
   local awaited = self.awaits
   if not self.coroutine then -- not yet begun
@@ -741,8 +744,8 @@ end
 
 Task.break_circle = interrupt
 
---- The stack of its coroutine, with the line where it waits; of one that has failed where its error
--- was raised, and through which tasks it came; "" before it runs and after it has ended otherwise.
+--- The stack of its coroutine, with the line where it waits. Of a failed task: where its error was
+-- raised and where each task awaited it. "" before it has begun and after it has ended otherwise.
 function Task:traceback()
   check_future_self(self, "traceback")
   return self.coroutine and make_traceback(self.coroutine) or self.trace or ""
@@ -760,7 +763,7 @@ local function end_sleep(task)
   wake_with(task)
 end
 
---- Suspends the task that runs for so many seconds; 0 lets the loop run once. Only inside a task.
+--- Suspends the running task for so many seconds; 0 lets the loop run once. Only inside a task.
 local function sleep(seconds)
   if seconds == nil then
     misuse("bad argument #1 to 'sleep' (number of seconds expected, got nil)")
@@ -771,15 +774,15 @@ local function sleep(seconds)
   suspend(task, stop_timer)
 end
 
---- Whether the task that runs, if one does, can wait here: for what it could have at once. From
--- time to time it has to, lest a task that always gets something keeps others from running.
+--- Whether there is a running task and it can wait here. For operations that succeed at once: a
+-- task whose operations always do must wait from time to time, to let others run.
 local function can_wait()
   local task = current
   return task and running() == task.coroutine and can_yield()
 end
 
---- Who runs, to be told from others: a task, or the number of the call of a loop, which a callback
--- keeps when it waits; 0 outside of all loops.
+--- An identity for the running code: its task, or the number of a loop's call, which a callback
+-- keeps when it waits; 0 outside all loops.
 local function who_runs()
   local task, co = current, running()
   if not task or co ~= task.coroutine then
@@ -799,7 +802,7 @@ local function task_of(who)
   return who
 end
 
---- Whether it has come to its end.
+--- Whether the owner of the identity has ended.
 local function is_over(who)
   local task = task_of(who)
   if task then
@@ -808,8 +811,7 @@ local function is_over(who)
   return not core.is_calling(who)
 end
 
---- Whether nothing runs that could be suspended, and no loop either: whoever wants to wait has to
--- run the loop.
+--- Whether neither a task nor a loop is running: to wait, one has to run the loop.
 local function is_outside()
   return not current and not core.running_loop()
 end
@@ -841,8 +843,8 @@ end
 
 -- ---- shield() -----------------------------------------------------------------------------------
 
--- A future with the outcome of its `inner` one. It is subscribed there while somebody waits for it,
--- and no longer: what is asked without having waited takes the outcome over then.
+-- A future with the outcome of its `inner` one. It is subscribed there only while something waits
+-- for it; at other times its methods copy the outcome when they are called.
 local Shield = setmetatable({}, {__index = Future})
 Shield.__index = Shield
 Shield.__name = "zmqloop.Future"
@@ -863,7 +865,7 @@ local function inner_is_done(part, inner)
   take_over(part.outer, inner)
 end
 
--- What is asked about it is asked when it has taken over what there is.
+-- These methods take over the outcome first, if there is one.
 for _, method in ipairs{
   "done", "cancelled", "result", "error", "cancel", "set_result", "set_error", "__tostring",
 } do
@@ -873,7 +875,7 @@ for _, method in ipairs{
   end
 end
 
--- As that of other futures.
+-- Overrides Future:subscribe().
 function Shield:subscribe(...)
   if not self.part.place then
     self.inner:subscribe(false, inner_is_done, self.part)
@@ -887,7 +889,7 @@ local function stop_listening(self)
   self.part.place = nil
 end
 
--- As that of other futures.
+-- Overrides Future:unsubscribe().
 function Shield:unsubscribe(subscriber)
   Future.unsubscribe(self, subscriber)
   self.waiting = self.waiting - 1
@@ -896,13 +898,13 @@ function Shield:unsubscribe(subscriber)
   end
 end
 
--- The inner one is left alone.
+-- The inner one goes on.
 function Shield:give_up()
   future.finish(self, "cancelled")
   stop_listening(self)
 end
 
---- A future with the outcome of this one, which is not cancelled with it: await(shield(f)).
+--- A future with the outcome of `inner`. Cancelling it does not cancel `inner`: await(shield(f)).
 local function shield(inner)
   check_future("shield", 1, inner)
   local outer = setmetatable({
@@ -967,7 +969,7 @@ local function gathered(loop, list)
   return all
 end
 
--- The parts are cancelled in its place.
+-- The caller cancels the parts in its place.
 function Gathered:give_up(pending)
   self.is_given_up = true
   for i = #self.list, 1, -1 do
@@ -975,7 +977,7 @@ function Gathered:give_up(pending)
   end
 end
 
--- The task that waits goes on without it, since its loop is closed.
+-- The waiting task is ended without it, because its loop is closed.
 function Gathered:unsubscribe(subscriber)
   Future.unsubscribe(self, subscriber)
   for i, item in ipairs(self.list) do
@@ -983,10 +985,10 @@ function Gathered:unsubscribe(subscriber)
   end
 end
 
---- Waits for all futures of a list or a map and returns a table of their results (of each the first
--- one) with the same keys. When all are done raises the error of the first that failed, in the
--- order of the list. Cancelling the task cancels them all, and it goes on when they have ended.
--- Only inside a task.
+--- Waits for all futures of a list or map and returns a table of their first results with the same
+-- keys. If some failed, raises the error of the first of them, in the order of the list, when all
+-- are done. Cancelling the task cancels them all; it resumes when they have ended. Only inside a
+-- task.
 local function gather(futures)
   local list, keys = check_futures("gather", futures)
   await("gather", gathered(task_to_suspend("gather").loop, list))
@@ -1001,14 +1003,14 @@ local function hand_out(part)
   part.done:put_nowait(part.index)
 end
 
---- An iterator over the futures of a list or a map as they are done: future, key. Inside a task;
--- any number of tasks may take from it. (Lua 5.1 cannot suspend in a `for`: call the iterator in a
--- `while` there.)
+--- An iterator over the futures of a list or map in the order in which they are done: future, key.
+-- Only inside tasks; several may share it. (Lua 5.1 cannot suspend in a `for`: call the iterator in
+-- a `while` there.)
 local function as_completed(futures)
   local list, keys = check_futures("as_completed", futures)
   task_to_suspend("as_completed")
   local done, parts, left = require("zmqloop.queues").Queue(), {}, #list
-  -- An iterator that is left early is not to be told any more.
+  -- An iterator that is dropped early unsubscribes.
   local guard = future.guard(function()
     for i, part in ipairs(parts) do
       list[i]:unsubscribe(part)
@@ -1024,7 +1026,7 @@ local function as_completed(futures)
       return nil
     end
     task_to_suspend("as_completed")
-    left = left - 1 -- this one is promised to nobody else
+    left = left - 1 -- reserves one
     local got, index = portable_pcall(done.get, done)
     if not got then
       left = left + 1
@@ -1037,7 +1039,7 @@ end
 
 -- ---- the loop's side ------------------------------------------------------------------------
 
--- The tasks of a loop that have not ended, those that began after number `last`, in order.
+-- The loop's tasks with numbers above `last` that have not ended, in order, and the last number.
 local function tasks_after(loop, last)
   local numbers, list = tasks_of[loop] or {}, {}
   for task, number in pairs(numbers) do
@@ -1053,7 +1055,7 @@ local function count_tasks(loop)
   return #tasks_after(loop, 0)
 end
 
--- Ends a task whose loop is about to be closed. It can clean up, but not wait any more.
+-- Ends a task whose loop is about to be closed. It can clean up, but not wait.
 local function end_with_loop(task)
   task.is_ending = true
   if not task.coroutine or task.state then
@@ -1077,8 +1079,8 @@ local function end_with_loop(task)
   end
 end
 
---- Ends the tasks of a loop that is about to be closed, in the order of their beginnings: those
--- that wait have CANCELLED raised there. What they were woken with and have not got goes back.
+--- Ends the tasks of a loop that is about to be closed, oldest first: raises CANCELLED in those
+-- that wait. What they were woken with but have not received is given back.
 local function end_tasks(loop)
   local last = 0
   repeat
@@ -1098,12 +1100,12 @@ function IOLoop:add_future(awaited, fn)
   awaited:subscribe(self, fn, false)
 end
 
---- Runs fn as a task and the loop until it has returned; returns its results and raises its errors.
--- When it was not done within so many seconds it is cancelled, and when it has ended, for which
--- there is no limit, raises "ETIMEDOUT: Operation timed out after N seconds", as with_timeout()
--- does. When someone else has stopped the loop cancels it without waiting for its end, and raises
--- "EINTR: IOLoop stopped before the function completed", or that its time was up if it was. Raises
--- CANCELLED when the task was. Not inside a running loop. Tornado: `IOLoop.run_sync`.
+--- Runs fn as a task, and the loop until fn has returned; returns its results and raises its
+-- errors. After `timeout` seconds cancels the task, waits for its end without a limit, and raises
+-- "ETIMEDOUT: Operation timed out after N seconds", as with_timeout() does. If something else stops
+-- the loop, cancels the task without waiting for its end and raises "EINTR: IOLoop stopped before
+-- the function completed", or ETIMEDOUT if the time was up. Raises CANCELLED if the task was
+-- cancelled. Not inside a running loop. Tornado: `IOLoop.run_sync`.
 function IOLoop:run_sync(fn, timeout)
   check_loop("run_sync", 0, self)
   check_callable("run_sync", 1, fn)
@@ -1164,7 +1166,7 @@ core.task_module = {
   -- For streams.
   calls_of = calls_of,
 
-  -- For what suspends tasks in its own ways.
+  -- For modules that suspend tasks.
   task_to_suspend = task_to_suspend,
   suspend = suspend,
   is_alive = is_alive,

@@ -1,8 +1,8 @@
 --- zmqloop.waiters: tasks that wait in a line for something, first in first out.
--- What the classes of zmqloop.locks wait with, and who waits for sockets. A waiter leaves the line
--- when it is woken or served, when its time is over, or when its task is cancelled. One that is
--- woken runs in the next iteration; if it is cancelled before that, what it was woken with goes
--- back to whom it came from. One that is served runs at once.
+-- For zmqloop.locks, and for tasks that wait for sockets and streams. A waiter leaves the line when
+-- it is woken or served, when it times out, or when its task is cancelled. A woken one runs in the
+-- next iteration; if it is cancelled before that, what it was woken with is given back. A served
+-- one runs at once.
 local core = require("zmqloop.core")
 local task = require("zmqloop.task")
 
@@ -15,12 +15,12 @@ local pcall, status = pcall, coroutine.status
 local Waiters = {}
 Waiters.__index = Waiters
 
---- An empty line. Of its owner it may call three functions, which must not wait:
---   on_left(owner, waiter)  one has given up: its time was over, or it was cancelled
---   look(owner, waiter)     one is about to stand in line: returns true if it need not, because
---                           what it wants has come meanwhile, and is its own now
---   on_first(owner, line)   the first one stands there: returns true, or nil, message, name, which
---                           are its wait's results then
+--- An empty line. It calls these functions of its owner, which must not wait; each may be nil:
+--   on_left(owner, waiter)  a waiter has given up: it timed out or was cancelled
+--   look(owner, waiter)     a waiter is about to join: returns true if it need not, because what it
+--                           wants has come meanwhile and has been taken for it
+--   on_first(owner, line)   the first waiter has joined: returns true; or nil, message, name, which
+--                           become the results of its wait
 function Waiters.new(on_left, owner, look, on_first)
   return setmetatable({
     first = nil, -- of a doubly linked list, from which any can leave at once
@@ -94,7 +94,7 @@ local function expire(waiter)
   wake_with(waiter.task, false)
 end
 
--- The undoing of suspend().
+-- The undo function for suspend().
 local function cancel(waiting)
   local waiter = waiting.waiter
   waiting.waiter = nil
@@ -108,13 +108,13 @@ end
 -- In the iteration after wake().
 local function deliver(waiter)
   local waiting = waiter.task
-  if waiting.waiter == waiter and is_alive(waiting) then -- else it has given back what it has got
+  if waiting.waiter == waiter and is_alive(waiting) then -- else it has given back what it got
     wake_with(waiting, true)
   end
 end
 
--- A task has one waiter at a time. Who was served can use his again; one that was woken may still
--- be known to deliver(). Woken and then cancelled, it has give_back(owner) called.
+-- A task has one waiter at a time. A served waiter is reused by its task; a woken one may still be
+-- queued for deliver(). If a woken one is cancelled, give_back(owner) is called.
 local function take_waiter(waiting)
   local waiter = waiting.spare_waiter
   if waiter then
@@ -130,10 +130,10 @@ local function take_waiter(waiting)
     before = nil,
     after = nil,
     timer = nil, -- ends the wait
-  } -- and after wake(): give_back, owner; no waiter needs more than eight of them all
+  } -- and after wake(): give_back, owner; at most eight are set, so the table keeps its size
 end
 
--- It is not needed in line any more.
+-- Keeps a waiter that has left the line, for the next wait of its task.
 local function spare(waiter)
   waiter.a, waiter.b, waiter.task.spare_waiter = nil, nil, waiter
 end
@@ -143,8 +143,7 @@ local function woken(waiting, ...)
   return ...
 end
 
--- Tells the owner of the first waiter. Returns true, or ends the wait and returns nil, message,
--- name.
+-- Calls on_first(). Returns true, or ends the wait and returns nil, message, name.
 local function begin_line(line, waiter)
   local ok, result, message, name = pcall(line.on_first, line.owner, line)
   if ok and result then
@@ -160,16 +159,16 @@ local function begin_line(line, waiter)
   return result, message, name
 end
 
---- Suspends the task that runs, which begin_wait() has returned, until it is woken, and returns
--- true; or served, and returns what with; or, after so many seconds (nil: no limit), false.
--- `attempt` and its arguments are for whoever serves it.
+--- Suspends the running task, which begin_wait() returned. Returns true when it is woken, what it
+-- is served with, or false after so many seconds (nil: no limit). `attempt` and its arguments are
+-- for the code that serves it.
 function Waiters:wait(waiting, seconds, attempt, a, b)
   local waiter = take_waiter(waiting)
   waiter.attempt, waiter.a, waiter.b = attempt, a, b
   if seconds then
     waiter.timer = waiting.loop:call_later(seconds, expire, waiter)
   end
-  -- Nothing is allocated from the look to the place in line: no finalizer comes in between.
+  -- Nothing is allocated between look() and link_last(), so no finalizer runs there.
   if self.look and self.look(self.owner, waiter) then
     stop_timer(waiter)
     spare(waiter)
@@ -186,13 +185,13 @@ function Waiters:wait(waiting, seconds, attempt, a, b)
   return woken(waiting, suspend(waiting, cancel))
 end
 
---- The first one that can be woken, or nil: those of closed loops leave the line, and those whose
--- coroutine somebody else has closed.
+--- The first one that can be woken, or nil. Those of closed loops leave the line, and those whose
+-- coroutine the user has closed.
 function Waiters:head()
   while self.first do
     local waiter = self.first
     local is_lost = status(waiter.task.coroutine) == "dead" or waiter.task.loop:closed()
-    if waiter == self.first then -- else a finalizer has taken it
+    if waiter == self.first then -- else a finalizer has woken it
       if not is_lost then
         return waiter
       end
@@ -225,7 +224,7 @@ function Waiters:wake(give_back, owner)
   if not waiter then
     return false
   end
-  unlink(waiter) -- first: a finalizer may come along this way while the callback is added
+  unlink(waiter) -- first: a finalizer may call wake() while the callback is added
   waiter.give_back, waiter.owner = give_back, owner
   local loop = waiter.task.loop
   local ok, err = pcall(loop.add_callback, loop, deliver, waiter)
@@ -252,8 +251,8 @@ function Waiters:count()
   return count
 end
 
---- Where `method` begins: checks its timeout, and returns the task that runs; nil if the timeout is
--- 0 or less, which never suspends, and needs no task.
+--- Checks the timeout at the start of `method` and returns the running task; nil for a timeout of 0
+-- or less, with which the method never suspends and needs no task.
 local function begin_wait(method, argument, seconds)
   if seconds ~= nil then
     check_seconds(method, argument, seconds)
@@ -264,7 +263,7 @@ local function begin_wait(method, argument, seconds)
   return task_to_suspend(method)
 end
 
---- What it returns when the time was over.
+--- The results of a method that has timed out.
 local function timed_out(seconds)
   return nil, task.timed_out(seconds), "ETIMEDOUT"
 end
