@@ -5,7 +5,7 @@ local core = require("zmqloop.core")
 local misuse = core.misuse
 local IOLoop = core.IOLoop
 
--- What a method is called with, if '.' was written for ':'.
+-- Raises if the self of a method is none: most likely '.' was written for ':'.
 local function check_self(self, class, method)
   if type(self) ~= "table" or not self.callback_time then
     core.bad_self(method, class, self)
@@ -79,8 +79,8 @@ local function got(value)
   return value ~= value and "NaN" or type(value) == "number" and tostring(value) or type(value)
 end
 
--- What may be changed while it runs -> what is wrong with a value, or nil. One that is wrong would
--- end the series at the next call, far from whoever has set it.
+-- Field that may be changed while it runs -> function that returns what is wrong with a value, or
+-- nil. A wrong value would end the series at the next call, far from the code that set it.
 local faults = {
   callback_time = function(value)
     if type(value) ~= "number" or value ~= value then
@@ -128,8 +128,8 @@ end
 --   missed     "skip", or "burst" to make up for missed cycles
 --   io_loop    the loop
 -- The field `skipped` is how many cycles were missed before the present call. The fields
--- `callback_time`, `jitter` and `missed` may be changed; what is wrong raises. A callback_time that
--- the callback sets counts from the present call on, another one from the next.
+-- `callback_time`, `jitter` and `missed` may be changed; a wrong value raises. A callback_time that
+-- the callback sets counts from the present call on; set elsewhere, from the next call on.
 --
 -- The callback may wait, as by zmqloop.sleep(), or yield: then whoever it gave coroutine.running()
 -- to resumes it. Until it has returned, no further call comes, not even after stop() and start();
@@ -230,8 +230,8 @@ function PeriodicCallback:__index(name)
   return rawget(self, "settings")[name]
 end
 
--- A period that is changed during a call counts from that one, as in Tornado, which schedules the
--- next one when a call has ended.
+-- A period that is changed during a call counts from that call, as in Tornado, which schedules the
+-- next call when one has ended.
 function PeriodicCallback:__newindex(name, value)
   if not faults[name] then
     rawset(self, name, value)
@@ -310,7 +310,7 @@ function PeriodicCallback:stop()
   self.running_loop, self.point = nil, nil
 end
 
--- As variables <close> of Lua 5.4.
+-- For <close> variables of Lua 5.4.
 DelayedCallback.__close, PeriodicCallback.__close = DelayedCallback.stop, PeriodicCallback.stop
 
 --- Whether it was started and not stopped.

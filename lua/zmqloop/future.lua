@@ -5,7 +5,7 @@
 -- Errors raised here are strings that begin with a name: CANCELLED, and "ETIMEDOUT: ...".
 local core = require("zmqloop.core")
 
--- One per state, as the core is: what two of them had made would not fit together.
+-- One per Lua state, as the core: objects of two copies would not work together.
 if core.future_module then
   return core.future_module
 end
@@ -26,7 +26,7 @@ Future.__name = "zmqloop.Future"
 
 -- ---- errors that nobody has looked at --------------------------------------------------------
 
--- Hands a failure to whoever handles the errors of the loop's callbacks. Returns whether it has.
+-- Calls the handler for errors of the loop's callbacks. Returns whether that succeeded.
 local function handle(failure)
   local loop = failure.loop
   local handler = core.error_handler(loop)
@@ -39,8 +39,8 @@ local function handle(failure)
     failure.traceback)
 end
 
--- Reports a failure as the error of a callback: in the loop's next iteration, or, if it does not
--- run and may never run again, now.
+-- Reports a failure as the error of a callback: in the next iteration if the loop runs; at once if
+-- it does not, since it may never run again.
 local function report(failure)
   local loop = failure.loop
   if failure.seen then
@@ -56,7 +56,7 @@ local failure_class = {__gc = report}
 
 local newproxy = rawget(_G, "newproxy") -- where tables have no finalizers
 
---- An object that calls fn() when it is collected, or leaves its scope as a variable <close>.
+--- An object that calls fn() when it is collected or, as a <close> variable, leaves its scope.
 local function guard(fn)
   if newproxy then
     local proxy = newproxy(true)
@@ -66,7 +66,7 @@ local function guard(fn)
   return setmetatable({}, {__gc = fn, __close = fn})
 end
 
--- What is collected with a failed future, and then tells. Before 5.2 tables have no finalizers.
+-- Adds a finalizer that reports the failure. It is collected with the failed future.
 local function new_failure(failure)
   if newproxy then
     failure.proxy = guard(function() report(failure) end)
@@ -82,7 +82,7 @@ local function look(self)
   end
 end
 
--- What a method is called with, if '.' was written for ':'.
+-- Raises if the self of a method is none: most likely '.' was written for ':'.
 local function check_self(self, class, method)
   if type(self) ~= "table" or not rawequal(self.future_class, Future) then
     core.bad_self(method, class, self)
@@ -99,14 +99,14 @@ function Future.new(loop)
     state = nil, -- "result", "error" or "cancelled" when done; nil: pending
     n = 0, -- how many results there are, in [1] to [n]; one error is in [1]
     callbacks = nil, -- what to call when it is done, in threes: see subscribe()
-    vacant = nil, -- how many of these have no function any more
-    trace = nil, -- of its error: where that was raised, and through which tasks it came
-    failure = nil, -- who reports an error that nobody looks at
+    vacant = nil, -- how many of these have been taken back
+    trace = nil, -- of its error: where it was raised and where each task awaited it
+    failure = nil, -- reports the error when collected, unless somebody looks at it
     on_cancel = nil, -- called with the future by cancel(): to cancel what it stands for
   }, Future)
 end
 
--- Has one be told that it is done; see subscribe().
+-- Notifies one subscriber; see subscribe().
 local function notify(self, loop, fn, subscriber)
   if not loop then
     fn(subscriber, self)
@@ -154,8 +154,8 @@ local function succeed(self, ...)
   finish(self, "result")
 end
 
---- Finishes it with these results, nils included. Returns true, or false if it was cancelled
--- meanwhile: then nobody wants them. Raises if it is done already.
+--- Finishes it with these results, nils included. Returns true, or false if it has been cancelled.
+-- Raises if it is done.
 function Future:set_result(...)
   check_self(self, "Future", "set_result")
   if not check_pending(self) then
@@ -165,12 +165,10 @@ function Future:set_result(...)
   return true
 end
 
--- loop -> function to be called with a future that has failed: for tests, which want to hear of
--- errors at which nobody looks.
+-- Loop -> function that is called with each failed future: for zmqloop.testing.
 local watchers = setmetatable({}, {__mode = "k"})
 
--- Finishes it with an error and its trace. Returns false if a finalizer has finished it while that
--- was put together.
+-- Finishes it with an error and its trace. Returns false if a finalizer has finished it meanwhile.
 local function fail(self, err, text)
   local failure = {
     loop = self.loop,
@@ -192,8 +190,8 @@ local function fail(self, err, text)
   return true
 end
 
---- Finishes it with an error, any value but nil. Results as set_result(). An error at which nobody
--- looks, by result(), error() or await(), is reported through the loop when the future is
+--- Finishes it with an error, any value but nil. Results as set_result(). If nobody looks at the
+-- error, by result(), error() or await(), it is reported through the loop when the future is
 -- collected.
 function Future:set_error(err)
   check_self(self, "Future", "set_error")
@@ -207,8 +205,8 @@ function Future:set_error(err)
   return fail(self, err, where and ("%s\nset by set_error() at %s"):format(text, where) or text)
 end
 
--- Cancels this one, which is pending. Returns a future whose end ends it, which is to be cancelled
--- in its place; more of them it puts on the stack `pending`.
+-- Cancels this one, which is pending. Or returns the future that it waits for, which the caller is
+-- to cancel in its place; pushes more of them on the stack `pending`.
 function Future:give_up()
   local on_cancel = self.on_cancel
   finish(self, "cancelled")
@@ -217,11 +215,11 @@ function Future:give_up()
   end
 end
 
--- It waits in a circle, which no cancelling of what it awaits would end.
+-- Called when futures await each other in a circle, which cancel() would follow for ever.
 function Future.break_circle() end
 
---- Gives it up: who waits gets CANCELLED raised. Returns false if it was done already.
--- (Not by recursion: more tasks may await each other in a row than calls can be nested.)
+--- Cancels it: CANCELLED is raised in what waits for it. Returns false if it was done.
+-- Without recursion: a chain of awaits may be longer than calls can be nested.
 function Future:cancel()
   check_self(self, "Future", "cancel")
   if self.state then
@@ -292,8 +290,8 @@ function Future:error()
   return nil
 end
 
---- Where its error was raised, and through which tasks it came: a text that begins with the error;
--- "" if it has none.
+--- A text: its error, the stack where that was raised and where each task awaited it; "" if it has
+-- not failed.
 function Future:traceback()
   check_self(self, "Future", "traceback")
   return self.trace or ""
@@ -306,12 +304,12 @@ function Future:add_done_callback(fn)
   self:subscribe(self.loop, fn, false)
 end
 
--- Adds a subscription: when it is done, the loop is to call fn(future) in its next iteration, or
--- fn(subscriber, future), if there is a subscriber: a table with a field `place`, by which it can
--- unsubscribe(). With false as the loop that is called at once, by whoever finishes the future; so
--- it must not call strangers.
+-- Adds a subscription: when the future is done, the loop calls fn(future) in its next iteration; or
+-- fn(subscriber, future) if there is a subscriber, a table whose field `place` is for
+-- unsubscribe(). If `loop` is false, fn is called at once inside the call that finishes the future,
+-- and must not call user code.
 function Future:subscribe(loop, fn, subscriber)
-  -- Made first: a finalizer that runs then may finish it.
+  -- Allocated first: a finalizer that runs then may finish the future.
   local made = not self.callbacks and {} or nil
   if self.state then
     return notify(self, loop, fn, subscriber)
@@ -325,7 +323,7 @@ function Future:subscribe(loop, fn, subscriber)
   end
 end
 
--- Leaves out what was taken back.
+-- Removes vacant places.
 local function compact(self)
   local kept, last = {}, 0
   local callbacks = self.callbacks
@@ -344,8 +342,8 @@ local function compact(self)
   end
 end
 
--- The subscriber is told no more. Its place stays until half of all are vacant: each of thousands
--- that give up costs the same.
+-- Removes a subscription. Its place stays until half of all are vacant, so that each of thousands
+-- costs the same.
 function Future:unsubscribe(subscriber)
   local callbacks, place = self.callbacks, subscriber.place
   if not callbacks or callbacks[place] ~= subscriber then
@@ -369,7 +367,7 @@ local function is_future(value)
   return type(value) == "table" and rawequal(value.future_class, Future)
 end
 
--- What tasks wait with is found here too; those modules need this one.
+-- Names of other modules for tasks, loaded when they are used: those modules require this one.
 local elsewhere = {
   sleep = "task", await = "task", gather = "task", as_completed = "task", with_timeout = "task",
   shield = "task", spawn = "task", Task = "task",

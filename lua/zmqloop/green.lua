@@ -32,7 +32,7 @@ local green = setmetatable({}, {__index = zmq})
 green.ioloop = ioloop
 green.zmqstream = require("zmqloop.zmqstream")
 
--- What a method is called with, if '.' was written for ':'.
+-- Raises if the self of a method is none: most likely '.' was written for ':'.
 local function check_self(self, class, method)
   if type(self) ~= "userdata" then
     core.bad_self(method, class, self)

@@ -3,7 +3,7 @@
 -- in DelayedCallback and PeriodicCallback, which count in milliseconds.
 local core = require("zmqloop.core")
 
--- One per state, as the core is: whoever loads it once more is to find the same instance().
+-- One per Lua state, as the core: a second load returns the same instance().
 if core.ioloop_module then
   return core.ioloop_module
 end
@@ -215,11 +215,11 @@ function IOLoop.close_fd(_, object)
   end
 end
 
--- So many loops may be closed by each other's tasks: what Lua's limit of 200 calls of C leaves room
--- for, with some of the user's in between.
+-- How deep loops may be closed by each other's tasks: Lua's limit of 200 nested C calls leaves room
+-- for that, with some calls of the user in between.
 local closing, MOST_CLOSING = 0, 40
 
--- They may have been who had something registered.
+-- Ends the tasks, which may unregister and close what is registered.
 local function end_tasks(loop)
   if not core.task_module then
     return
@@ -234,11 +234,11 @@ local function end_tasks(loop)
   end
 end
 
---- Closes the loop: timers, handlers and callbacks are forgotten, streams are closed. Before that,
--- tasks that wait have CANCELLED raised where they do, and can clean up, but not wait again.
--- With all_fds also closes what was registered: objects by their own close method, numbers as
--- descriptors, streams with their sockets. Raises inside a callback of this loop, and, when all
--- else is done, the first error of a close method. Closing twice is silent.
+--- Closes the loop: drops timers, handlers and callbacks, and closes streams. First raises
+-- CANCELLED in the tasks that wait, which can clean up but not wait again. With all_fds also closes
+-- what was registered: objects by their own close method, numbers as descriptors, streams with
+-- their sockets. Raises inside a callback of this loop, and at the end the first error of a close
+-- method. Closing twice is silent.
 function IOLoop:close(all_fds)
   core.check_loop("close", 0, self)
   local failed, failure = false, nil
@@ -262,9 +262,9 @@ end
 
 local run = IOLoop.run
 
---- As start(), and returns as well when nothing is left to wait for: no callback, no timeout, no
--- handler, no stream that receives or sends. Returns true, and how many tasks of the loop have not
--- ended: they wait for what nothing on this loop will bring.
+--- As start(), but also returns when nothing is left to wait for: no callback, timeout or handler,
+-- and no stream that receives or sends. Returns true and the number of tasks that have not ended:
+-- nothing on this loop will wake them.
 function IOLoop:run()
   local ended = run(self)
   return ended, core.task_module and core.task_module.count_tasks(self) or 0
@@ -300,8 +300,7 @@ end
 -- ---- errors ----------------------------------------------------------------------------------
 
 --- Called with the error of a callback, and its traceback; overridable by loop and by class.
--- The default writes it to io.stderr, and the loop goes on; what comes again and again is written
--- once, and then how often it has come. See on_error().
+-- The default writes it to io.stderr, repetitions as counts, and the loop goes on. See on_error().
 function IOLoop.handle_callback_exception(_, callback, _, traceback)
   report.exception(callback, traceback)
 end

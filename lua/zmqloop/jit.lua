@@ -1,8 +1,8 @@
---- zmqloop.jit: the roads of LuaJIT's compiled code through streams.
+--- zmqloop.jit: the paths of LuaJIT's compiled code through streams.
 -- Calls between C and Lua are interpreted; calls of C by the foreign function interface are
 -- compiled. So here the loop over the messages of a turn is Lua, which the compiler joins with the
 -- user's callback, and so is what sends. csrc/lua/stream_jit.c has the other half, and what it
--- cannot do here takes the road of the other Luas.
+-- cannot do here takes the path of the other Luas.
 local core = require("zmqloop.core")
 
 -- One per state, as the core is: what two of them had made would not fit together.
@@ -126,7 +126,7 @@ local function bind_stream(fn, stream)
   end
 end
 
--- One message by the other road. Returns whether there was one.
+-- Receives one message by the other path. Returns whether there was one.
 local function call_once(fn, ...)
   if fn == nil then
     return false
@@ -165,7 +165,7 @@ local addresses = setmetatable({}, {__mode = "k"})
 local FEW_FRAMES = 8
 local frames, sizes = ffi.new("const char *[?]", FEW_FRAMES), ffi.new("size_t[?]", FEW_FRAMES)
 
--- What send_frame() and send_frames() answer: nothing was done, and the other road tells why.
+-- Results of send_frame() and send_frames(): nothing was done, and the other path says why.
 local NOT_SENT, QUEUED = -1, 1
 
 local function sent(answer, stream)
@@ -187,8 +187,8 @@ local function make_send(raw_send)
   end
 end
 
--- Fills in the list's frames; false if one is no string, or if something is behind them: the length
--- of a list with a hole may be that of what comes before the hole.
+-- Fills in the list's frames. Returns false if one is no string, or if something follows them: the
+-- length of a list with a hole may end at the hole.
 local function fill(list, count)
   for i = 1, count do
     local data = list[i]

@@ -1,10 +1,10 @@
 --- zmqloop.lazy: fields from modules that are loaded when one of them is first asked for.
 -- Most programs use a part of what there is; they start sooner and take less memory.
 
--- All that users require by name requires this.
+-- Every module that users require by name requires this one.
 require("zmqloop.core").here_is_library("lazy")
 
--- In a sandbox there may be no files to read: then they are looked for when they are needed.
+-- In a sandbox there may be no files to read: then require() looks for them later.
 pcall(require("zmqloop.modules").keep)
 
 --- Gives the object, a class or a module, the fields that `homes` names, each with the module that

@@ -12,7 +12,7 @@ local waiters = require("zmqloop.waiters")
 local misuse = core.misuse
 local Waiters, begin_wait, timed_out = waiters.Waiters, waiters.begin_wait, waiters.timed_out
 
--- What a method is called with, if '.' was written for ':'.
+-- Raises if the self of a method is none: most likely '.' was written for ':'.
 local function check_self(self, class, method)
   if type(self) ~= "table" or not self.line then
     core.bad_self(method, class, self)
@@ -77,14 +77,14 @@ end
 
 local Condition = new_class("Condition")
 
--- Was somebody to be woken, while nobody was there, since the waiter came?
+-- Has there been a notification for nobody since the waiter called wait()?
 local function was_missed(self, waiter)
   return waiter.a ~= self.missed
 end
 
 --- Makes a condition: where tasks wait until another one tells them that something has changed.
 function Condition.new()
-  local condition = setmetatable({missed = 0}, Condition) -- notifications that nobody has got
+  local condition = setmetatable({missed = 0}, Condition) -- notifications that woke nobody
   condition.line = Waiters.new(nil, condition, was_missed)
   return condition
 end
@@ -130,7 +130,7 @@ end
 
 local Semaphore = new_class("Semaphore")
 
--- acquire() without waiting: whether it was had.
+-- acquire() without waiting: returns whether it was acquired.
 local function take_free(self)
   if self.free > 0 then
     self.free = self.free - 1
@@ -161,13 +161,14 @@ function Semaphore.new(value)
   return new_semaphore(Semaphore, value)
 end
 
--- acquire() for begin_wait()'s task, or without waiting if that is nil: whether it was had.
+-- acquire() for begin_wait()'s task, without waiting if that is nil: returns whether it was
+-- acquired.
 function Semaphore:take(waiting, timeout)
   return take_free(self) or waiting ~= nil and self.line:wait(waiting, timeout)
 end
 
---- Waits until there is one to be had, at most `timeout` seconds, and takes it. Returns true, or
--- nil, message, "ETIMEDOUT".
+--- Waits until it can be acquired, at most `timeout` seconds. Returns true, or nil, message,
+-- "ETIMEDOUT".
 function Semaphore:acquire(timeout)
   check_self(self, "Semaphore", "acquire")
   local waiting = begin_wait("acquire", 1, timeout)

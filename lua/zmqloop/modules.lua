@@ -1,8 +1,7 @@
---- zmqloop.modules: the modules that are loaded when they are first needed, and what that needs.
--- A program that has no descriptor left, has gone to another folder, or may not read files any more
--- could not load them then. So their source is read with the first of this library's modules, which
--- costs little, and is kept outside of Lua's memory; to compile it is what takes the time, and is
--- left until then.
+--- zmqloop.modules: the modules that are loaded when they are first needed.
+-- By then the program may be out of descriptors, in another folder or without access to files. So
+-- their source is read with the first module of this library, which costs little, kept outside
+-- Lua's memory, and compiled when it is needed.
 local core = require("zmqloop.core")
 
 local kept = {
@@ -10,11 +9,11 @@ local kept = {
   "stream_tasks", "task", "trace", "waiters",
 }
 
--- Those that programs require by name, at their start.
+-- Modules that programs require by name, when they start.
 local others = {"green", "json", "watch"}
 
--- The source of the module, its file and the template that named it, by package.path; nil if it
--- comes from elsewhere, as out of an archive. `known` is the template that had the last one.
+-- The source of the module, its file name and the template of package.path that led to it; nil if
+-- the module comes from elsewhere, such as an archive. `known`, the last template, is tried first.
 local function read(path, known)
   local templates = (known and known .. ";" or "") .. package.path
   for template in templates:gmatch("[^;]+") do
@@ -26,8 +25,8 @@ local function read(path, known)
   end
 end
 
--- What require() calls: compiles the source, which is forgotten then, so that a module that is
--- loaded once more comes from its file as it is by then.
+-- The function that require() calls. The source is used once: a module that is loaded again is read
+-- from its file.
 local function new_loader(source, file_name)
   return function(name)
     package.preload[name] = nil
@@ -39,7 +38,7 @@ local function new_loader(source, file_name)
   end
 end
 
--- Reads the sources of those that nobody has loaded or provided.
+-- Reads the source of the modules that are neither loaded nor in package.preload.
 local function keep()
   local folder = package.config and package.config:sub(1, 1) or "/"
   local template
@@ -55,8 +54,8 @@ local function keep()
   end
 end
 
---- Loads them all now: nothing is read or compiled later on. For a service that is to tell at its
--- start what is missing. JSON needs a library that may not be there.
+--- Loads every module now, so that nothing is read or compiled later, and a service finds out when
+-- it starts if one is missing. JSON is left out if there is no library for it.
 local function preload()
   for _, list in ipairs({kept, others}) do
     for _, short in ipairs(list) do

@@ -126,7 +126,7 @@ local function mask_of(events)
   return mask
 end
 
--- What a method is called with, if '.' was written for ':'.
+-- Raises if the self of a method is none: most likely '.' was written for ':'.
 local function check_socket(self, method)
   if not core.is_socket(self) then
     core.bad_self(method, "socket", self)
@@ -144,7 +144,7 @@ local function open_pair(socket, mask, of_loop)
     return context, message, name
   end
   local pair
-  -- Users receive from it as from the socket: a green one suspends the task.
+  -- It has the class of the socket: to receive from a green one suspends the task.
   pair, message, name = core.new_socket(context, PAIR, not of_loop and context.socket_class or nil)
   if not pair then
     return pair, message, name
@@ -158,12 +158,12 @@ local function open_pair(socket, mask, of_loop)
   return pair
 end
 
--- What the streams of monitor() watch: stream -> {socket}. It keeps neither.
+-- Stream of monitor() -> {socket that it watches}. Keeps neither alive.
 local watched = setmetatable({}, {__mode = "k"})
 local weak = {__mode = "v"}
 
--- Will the stream close itself? Its socket is closed, which libzmq tells monitors a moment later,
--- in a thread of its own.
+-- Will the stream close itself? If its socket is closed, libzmq's thread tells the monitor a moment
+-- later.
 function core.is_ending_monitor(stream)
   local socket = watched[stream] and watched[stream][1]
   return watched[stream] ~= nil and (not socket or socket:closed())

@@ -9,7 +9,7 @@ local Poller = {}
 Poller.__index = Poller
 Poller.__name = "zmqloop.Poller"
 
--- What a method is called with, if '.' was written for ':'.
+-- Raises if the self of a method is none: most likely '.' was written for ':'.
 local function check_self(self, class, method)
   if type(self) ~= "table" or not self.entries then
     core.bad_self(method, class, self)

@@ -10,7 +10,7 @@ local ZMQPoller = {}
 ZMQPoller.__index = ZMQPoller
 ZMQPoller.__name = "zmqloop.ZMQPoller"
 
--- What a method is called with, if '.' was written for ':'.
+-- Raises if the self of a method is none: most likely '.' was written for ':'.
 local function check_self(self, class, method)
   if type(self) ~= "table" or not self.loop then
     core.bad_self(method, class, self)

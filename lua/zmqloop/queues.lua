@@ -206,7 +206,7 @@ function Queue.new(maxsize)
   return new_queue(Queue, Fifo.new(), maxsize)
 end
 
--- What a method is called with, if '.' was written for ':'.
+-- Raises if the self of a method is none: most likely '.' was written for ':'.
 local function check_self(self, class, method)
   if type(self) ~= "table" or not self.store then
     core.bad_self(method, class, self)

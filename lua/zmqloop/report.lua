@@ -1,17 +1,20 @@
---- zmqloop.report: what is written to io.stderr, for people.
--- A callback that fails for every message says the same thing over and over: it is written once,
--- and then how often it has come. Control characters, which a peer may have sent, are shown.
+--- zmqloop.report: writes errors of callbacks to io.stderr.
+-- A callback that fails for every message would repeat the same text: it is written once, and then
+-- how often it has come. Control characters, which a peer may have sent, are escaped.
 local core = require("zmqloop.core")
 
--- What was written last, the latest at the end: {text=, heading=, count=, told=, time=}; count
--- is how often it has come, and told how often one knows. So many are remembered, for so many
--- seconds after they have come the last time, by so many bytes of their texts.
-local recent, MOST, SECONDS, LONGEST = {}, 16, 60, 4096
+-- Recent reports, the latest last: {text=, heading=, count=, told=, time=}. count is how often it
+-- has come, told the count that was written last.
+local recent = {}
+
+local MOST = 16 -- are remembered,
+local SECONDS = 60 -- after they came last,
+local LONGEST = 4096 -- by so many bytes of text
 
 -- Seconds of the system's clock; a sandbox may have none.
 local time = (rawget(_G, "os") or {}).time or function() return 0 end
 
--- Which counts are told at once: 10, 100, 1000...
+-- Counts that are written at once: 10, 100, 1000...
 local function is_round(count)
   while count % 10 == 0 do
     count = count / 10
@@ -33,13 +36,13 @@ function report.write(text)
   end
 end
 
--- A report must not fail for what it is about.
+-- A value as text. A report must not fail because tostring() does.
 local function text_of(value)
   local made, text = pcall(tostring, value)
   return made and type(text) == "string" and text or ("(%s without a text)"):format(type(value))
 end
 
---- What an error was raised in: "callback main.lua:12".
+--- The place of an error: "callback main.lua:12".
 function report.place(callback)
   if type(callback) == "table" and callback.future_class then
     return ("%s, which nobody has awaited"):format(text_of(callback))
@@ -51,7 +54,7 @@ function report.place(callback)
   return text_of(callback)
 end
 
---- What is written of an error of a callback.
+--- The first line of a report.
 function report.heading(callback)
   return ("Exception in %s:"):format(report.place(callback))
 end
@@ -63,14 +66,14 @@ local function tell_count(entry)
   end
 end
 
--- Tells what has not been told yet.
+-- Writes all counts that have grown.
 local function tell_all()
   for _, entry in ipairs(recent) do
     tell_count(entry)
   end
 end
 
--- Has that called when the state ends.
+-- Calls it when the Lua state ends.
 local function watch_end()
   local newproxy = rawget(_G, "newproxy") -- where tables have no finalizers
   if newproxy then
@@ -81,7 +84,7 @@ local function watch_end()
   return setmetatable({}, {__gc = tell_all})
 end
 
--- Takes what was remembered of the text out of the list.
+-- Removes the entry of the text from the list and returns it; nil if there is none that is recent.
 local function take(text)
   local now = time()
   for i, entry in ipairs(recent) do
@@ -105,7 +108,7 @@ local function remember(entry)
   end
 end
 
---- Writes an error of a callback, or if that has been done that it has come again.
+--- Reports an error of a callback: writes it, or counts it if it was written recently.
 function report.exception(callback, traceback)
   local heading, text = report.heading(callback), text_of(traceback)
   local key = (heading .. text):sub(1, LONGEST)

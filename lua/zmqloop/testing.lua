@@ -28,9 +28,9 @@ local testing = {}
 local DEFAULT_SECONDS = 5
 -- Of a virtual clock: a test that waits for nothing ends at once, however far that is.
 local VIRTUAL_SECONDS = 365 * 86400
--- How often the loop runs to let end what has been closed or cancelled.
+-- How many iterations the loop runs to let closed or cancelled things end.
 local LAST_ITERATIONS = 10
--- How often, and for how many seconds, one waits for what libzmq does in its own threads.
+-- How often, and for how many seconds, to wait for libzmq's threads.
 local LOOKS, LOOK_SECONDS = 50, 0.02
 
 local current -- the test that runs
@@ -101,8 +101,8 @@ function Test.new(class, options)
   local test = setmetatable({
     options = options or {},
     open = {}, -- what keep() was given
-    tasks = {}, -- all of the loop that have not failed
-    failures = setmetatable({}, {__mode = "v"}), -- futures of the loop that have
+    tasks = {}, -- of the loop that have not failed
+    failures = setmetatable({}, {__mode = "v"}), -- failed futures of the loop
     failed_count = 0, -- how many there have been
     expected = {}, -- what expect_log() expects
     body = nil, -- the task that it is
@@ -145,8 +145,8 @@ function Test:note_tasks()
   future.watch_failures(self.loop, function(failed) self:note_failure(failed) end)
 end
 
--- An error is reported when nobody can look at it any more. That is found out as soon as those who
--- wait for it have had their turn.
+-- An error is reported when nobody can look at it any more: collects garbage once the tasks that
+-- wait for the future have run.
 function Test:note_failure(failed)
   for i = #self.tasks, 1, -1 do
     if self.tasks[i] == failed then
@@ -351,10 +351,10 @@ local function missing_log(expected)
   end
 end
 
---- Errors of callbacks whose report, such as "Exception in callback main.lua:12:" with the
--- traceback, has a match of the Lua pattern do not fail the test: it fails if there is none until
--- its end, or with fn, until fn() has returned. {required = false} is content with none. Returns a
--- table whose fields `matched` and `count` tell whether there was one, and how many; or what fn
+--- Expects errors of callbacks: those whose report, such as "Exception in callback main.lua:12:"
+-- with the traceback, matches the Lua pattern do not fail the test. Instead it fails if there is
+-- none until its end or, with fn, until fn() has returned; not with {required = false}. Returns a
+-- table whose fields `matched` and `count` say whether there was one, and how many; or what fn
 -- returned.
 function Test:expect_log(pattern, options, fn)
   if core.is_callable(options) and fn == nil then
@@ -420,7 +420,7 @@ function Test:open_tasks()
   return list
 end
 
--- Errors at which nobody has looked, of tasks and futures that somebody still has.
+-- Errors that nobody has looked at, of tasks and futures that are still referenced.
 function Test:report_failures()
   for i = 1, self.failed_count do
     local other = self.failures[i]
@@ -515,7 +515,7 @@ function Test:let_end()
   end
 end
 
--- Waits, not on the loop of the test, until condition() is true.
+-- Waits until condition() is true, without running the test's loop.
 local function wait_for_libzmq(condition)
   if condition() then
     return
@@ -530,7 +530,7 @@ local function wait_for_libzmq(condition)
   loop:close()
 end
 
--- Lets end monitors of sockets that are closed.
+-- Waits until the monitors of closed sockets have ended.
 function Test:let_monitors_end()
   wait_for_libzmq(function()
     self:let_end()

@@ -1,20 +1,20 @@
 --- zmqloop.trace: where errors were raised, and through which tasks they came.
--- An error stays the value that it is. Its trace is a text: the error, the stack where it was
--- raised, and for each task that awaited it where that was. A failed future keeps it; of an error
--- that is raised again it is noted here, so that whoever catches it can ask.
+-- An error keeps its value. Its trace is a separate text: the error, the stack where it was raised
+-- and where each task awaited it. A failed future keeps the trace; when the error is raised again
+-- it is noted here, for traceback().
 local core = require("zmqloop.core")
 
--- One per state, as the core is.
+-- One per Lua state, as the core.
 if core.trace_module then
   return core.trace_module
 end
 
 local stack = rawget(_G, "debug") and debug.traceback
 
--- Weak: error object -> trace. Of other values the core notes the last one.
+-- Weak: error object -> trace. For other values the core notes the last trace.
 local of_objects = setmetatable({}, {__mode = "k"})
 
--- A trace longer than that gets no longer.
+-- Nothing is added to a longer trace. Characters.
 local LONGEST = 16000
 
 local trace = {}
@@ -28,8 +28,7 @@ function trace.describe(err)
   return text:find("\0", 1, true) and core.printable(text) or text
 end
 
---- The trace of an error that was raised again, and the coroutine in which, if that is known; nil
--- if nothing is known of it.
+--- The trace of an error that was raised again and, if known, the coroutine in which; or nil.
 function trace.of(err)
   local last, text, co = core.last_error()
   if text and rawequal(last, err) then
@@ -39,18 +38,18 @@ function trace.of(err)
   end
 end
 
---- A trace of the stack of `who`.
+--- The trace, with a last line that names `who` ran in that stack.
 function trace.with_label(text, who)
   return who and ("%s\n\tin %s"):format(text, who) or text
 end
 
---- The trace of an error that has ended a coroutine, in which `who` has run.
+--- The trace of an error that has ended the coroutine in which `who` ran.
 function trace.new(co, err, who)
   local text = trace.describe(err)
   return trace.with_label(stack and stack(co, text) or text, who)
 end
 
---- The trace of an error that came to `who` in the coroutine with this trace.
+--- The trace `text` with a further entry: `who`, in coroutine `co`, awaited the error.
 function trace.longer(text, co, who)
   if #text > LONGEST then
     return text:sub(-4) == "\n..." and text or text .. "\n..."
@@ -59,8 +58,8 @@ function trace.longer(text, co, who)
   return ("%s\nawaited%s%s\n\tin %s"):format(text, lines ~= "" and " at" or "", lines, who)
 end
 
---- Raises the error again, of which the trace, or nil, is known. Where nobody can catch it, it is
--- the trace that is raised, for the message that ends the program.
+--- Raises the error again; `text` is its trace or nil. If nothing can catch it, raises the trace,
+-- which becomes the message that ends the program.
 function trace.raise(err, text)
   if text and (type(err) == "table" or type(err) == "userdata") then
     of_objects[err] = text
@@ -68,8 +67,8 @@ function trace.raise(err, text)
   core.raise_traced(err, text)
 end
 
---- The text of an error with its trace, followed by the stack of the caller: what debug.traceback()
--- is for others. For errors that were caught, and as xpcall()'s message handler.
+--- The trace of an error, or its text if there is none, followed by the stack of the caller. For
+-- errors that were caught, and as a message handler for xpcall(), like debug.traceback().
 function trace.traceback(err)
   local text = trace.of(err) or trace.describe(err)
   return stack and stack(text, 2) or text

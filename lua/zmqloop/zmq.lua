@@ -4,7 +4,7 @@
 -- misuse raises.
 local core = require("zmqloop.core")
 
--- One per state, as the core is: whoever loads it once more is to find the same Context.instance().
+-- One per Lua state, as the core: a second load returns the same Context.instance().
 if core.zmq_module then
   return core.zmq_module
 end

@@ -114,7 +114,7 @@ setmetatable(ZMQStream, {
 
 -- ---- the socket's own methods, for the stream -------------------------------------------------
 
--- What a method is called with, if '.' was written for ':'.
+-- Raises if the self of a method is none: most likely '.' was written for ':'.
 local function check_self(self, method)
   if type(self) ~= "userdata" then
     core.bad_self(method, "ZMQStream", self)

@@ -1,11 +1,11 @@
---- zmqloop.integrate.attachment: what the loops of others have in common that serve one of ours.
--- It ends with detach(), and as well when the loop is closed, or is stopped while no start(), run()
--- or run_sync() of its own is under way in a callback of the other loop: that is what ends then.
+--- zmqloop.integrate.attachment: what all modules that attach a loop to another one share.
+-- An attachment ends with detach(), or when the loop is closed or stopped. If a callback of the
+-- other loop runs the loop itself, by start(), run() or run_sync(), stop() ends that run instead.
 local Attachment = {}
 Attachment.__index = Attachment
 Attachment.__name = "zmqloop.Attachment"
 
--- The method, and while it runs stop() is the loop's own.
+-- A method that counts itself in `runs`, while it runs.
 local function counted(self, method)
   local function finish(ok, ...)
     self.runs = self.runs - 1
@@ -20,8 +20,8 @@ local function counted(self, method)
   end
 end
 
--- Takes the loop into service, until release(self) is called, by detach(). Returns nil, message,
--- name if the loop has no descriptor to be watched.
+-- Attaches the loop. detach() calls release(self). Returns nil, message, name if the loop has no
+-- descriptor to watch.
 function Attachment.new(loop, release)
   local fd, message, name = loop:fd()
   if not fd then
@@ -33,7 +33,7 @@ function Attachment.new(loop, release)
     release = release,
     attached = true,
     runs = 0, -- how many start() and run() are under way, in callbacks of the other loop
-    own = {}, -- the loop's own methods, which are others meanwhile
+    own = {}, -- the loop's own methods, which are replaced meanwhile
   }, Attachment)
   local own = self.own
   for _, method in ipairs{"start", "run", "stop", "close"} do
@@ -41,7 +41,7 @@ function Attachment.new(loop, release)
   end
   loop.start, loop.run = counted(self, own.start), counted(self, own.run)
   loop.stop = function(...)
-    if self.runs > 0 then -- of run_sync() and the like, for which they end
+    if self.runs > 0 then
       return own.stop(...)
     end
     self:detach()
@@ -53,7 +53,7 @@ function Attachment.new(loop, release)
   return self
 end
 
---- Ends it: the loop is no longer served, and as it was otherwise. Detaching twice is silent.
+--- Ends it, and restores the loop's own methods. Detaching twice is silent.
 function Attachment:detach()
   if self.attached then
     self.attached = false
@@ -66,8 +66,8 @@ end
 
 Attachment.__close = Attachment.detach
 
---- One iteration of the loop, unless it is running or closed; to be called when the descriptor is
--- readable or the loop's timeout is over. Raises what step() raises.
+--- Runs one iteration of the loop, unless it is running or closed. For the other loop, when the
+-- descriptor is readable or the loop's timeout is over. Raises as step() does.
 function Attachment:serve()
   if self.loop:closed() then
     self:detach()

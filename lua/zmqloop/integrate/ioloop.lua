@@ -1,20 +1,19 @@
---- zmqloop.integrate.ioloop: a loop of zmqloop's inside another one.
+--- zmqloop.integrate.ioloop: a loop inside another loop of zmqloop.
 --
 --   local attached = require("zmqloop.integrate.ioloop").attach(inner, outer)
 --   outer:start()
 --
--- For a control loop, say: the outer loop serves it, and a callback that computes may, by
--- inner:step(0) in a count hook; see examples/interrupt.lua. What ends it is as for other loops:
--- inner:stop(), inner:close() and attached:detach().
+-- For example for a control socket: the outer loop serves it, and so can a long callback, by
+-- calling inner:step(0) in a count hook; see examples/interrupt.lua. inner:stop(), inner:close()
+-- and attached:detach() end it, as for other loops.
 local core = require("zmqloop.core")
 local Attachment = require("zmqloop.integrate.attachment")
 
 local ioloop = {}
 
---- Has the outer loop, by default IOLoop.current(), serve this one: its descriptors, sockets and
--- callbacks, and its timers, which loop:pollable() leaves to whoever watches it. Returns an object
--- with detach(); or nil, message, name: ENOTSUP for the poll backend, which has no descriptor,
--- ECHILD in a forked process, EMFILE, ENFILE.
+--- Makes the outer loop, by default IOLoop.current(), serve this one, timers included. Returns an
+-- object with detach(); or nil, message, name: ENOTSUP (the poll backend has no descriptor), ECHILD
+-- (in a forked child), EMFILE, ENFILE.
 function ioloop.attach(loop, outer)
   core.check_loop("attach", 1, loop)
   core.check_loop("attach", 2, outer)
@@ -45,7 +44,7 @@ function ioloop.attach(loop, outer)
       timer:again(seconds)
     end
   end
-  -- A timer that is started elsewhere and is due first makes the descriptor readable.
+  -- A timer started outside serve() that is due before all others makes the descriptor readable.
   function serve()
     attachment:serve()
     arm()
