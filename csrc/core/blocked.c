@@ -111,8 +111,8 @@ static void unlock_posts(void) {
   (void)pthread_mutex_unlock(&posts_mutex);
 }
 
-/* A fork must not find the mutex in the hands of a thread that the child does
- * not have: a loop of the child's may be watched too. */
+/* A fork must not happen while another thread holds the mutex: the child would
+ * not have that thread, and may watch loops of its own. */
 static int know_forks_locked(void) {
   static bool knows_forks;
   if (knows_forks) {
@@ -327,9 +327,8 @@ static void stop(zl__watchdog *watchdog) {
   destroy_waiting(watchdog);
 }
 
-/* In a forked child there is no thread, and the watchdog's mutex may be locked
- * for ever by the one that is not there. The handler stays, as a signal that
- * somebody sends by the child's number means no more than in the parent. */
+/* A forked child does not have the thread, which may have left the watchdog's
+ * mutex locked for ever. The signal's handler stays, as in the parent. */
 static void end_watchdog(zl__watchdog *watchdog) {
   if (zl__loop_forked(watchdog->loop)) {
     empty_post(watchdog);
@@ -412,7 +411,7 @@ void zl__watchdog_begin(zl__watchdog *watchdog) {
 }
 
 /* The run has ended. Waits until no signal is being sent. In a forked child
- * nobody sends, and the flag may be raised for ever. */
+ * nothing sends, and the flag may stay set. */
 void zl__watchdog_end(zl__watchdog *watchdog) {
   atomic_thread_fence(memory_order_seq_cst);
   while (atomic_load(&watchdog->sending) && !zl__loop_forked(watchdog->loop)) {

@@ -26,8 +26,8 @@ static int resize(zl_loop *loop, size_t capacity) {
   return 0;
 }
 
-/* After a burst, when an eighth is in use. If there is no memory for less, it
- * stays. */
+/* Shrinks the ring when only an eighth is in use, after a burst. If the
+ * allocator fails the ring stays as it is. */
 static void trim(zl_loop *loop) {
   const zl__callbacks *q = &loop->callbacks;
   size_t capacity = q->capacity;

@@ -20,9 +20,8 @@ int64_t zl__clock_virtual(void *loop) {
 }
 
 /* The first deadline + k * period after now, and how many of them have passed
- * without a call: exact for any distance, which may be more than an int64_t
- * holds. A clock that went back makes nobody wait for the past to come again.
- */
+ * without a call. Exact for any distance, even one that overflows int64_t. If
+ * the clock went back, it is one period after the deadline. */
 int64_t zl__time_next(int64_t deadline_ns, int64_t period_ns, int64_t now_ns,
                       uint64_t *missed) {
   *missed = 0;

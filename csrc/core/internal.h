@@ -336,17 +336,17 @@ struct zl_stream {
   zl__queue queue;
   size_t most_messages; /* in the queue; 0: no limit */
   size_t most_bytes;
-  bool refused;   /* a message for want of room, and on_room is still to tell */
+  bool refused;   /* a message for want of room; on_room is still to come */
   bool draining;  /* nothing more is accepted */
-  bool early;     /* a REP queues what has no request to answer */
+  bool early;     /* a REP queues messages without a request to answer */
   bool starved;   /* reports have used up the budget of the last turn */
   int batch;      /* messages per turn */
   int left;       /* of this turn or flush */
   bool drained;   /* this turn ended because the socket had no more */
   int lost;       /* the error that this turn ended with; 0: none */
   bool whole;     /* frames hold a whole message */
-  bool unseen;    /* which was received ahead, and not shown since */
-  bool looked_at; /* by the callback: between peek and pop */
+  bool unseen;    /* it was received ahead, and not yet delivered */
+  bool looked_at; /* the callback is between peek and pop */
   bool large;     /* one of the frames is */
   int size;       /* of the frame received last, as zmq_msg_recv() told */
   int count;      /* frames received so far */
@@ -354,7 +354,7 @@ struct zl_stream {
   int capacity;
   zmq_msg_t *frames;
   bool flushing; /* in zl_stream_flush(): stopping does not end the turn */
-  bool telling;  /* in a callback of a message that has left the queue */
+  bool telling;  /* in a callback for a message that has left the queue */
 };
 
 const char *zl__streams_verify(const zl_loop *loop);
@@ -414,12 +414,12 @@ struct zl_loop {
 
   zl__link handles;   /* all that are open */
   zl__link graveyard; /* closed, to be freed when the stack has unwound */
-  zl__link lively; /* all that are alive; those found not to be are taken off */
-  zl__link dirty;  /* watches to be served in the next dispatch */
-  zl__link turn;   /* watches to be served in this dispatch */
-  zl__link sweep;  /* foreign sockets that change state silently */
-  zl__link signals; /* watchers of signals, at rest */
-  zl__link raised;  /* those to be called in this iteration */
+  zl__link lively;    /* all handles that are alive, and some that were */
+  zl__link dirty;     /* watches to be served in the next dispatch */
+  zl__link turn;      /* watches to be served in this dispatch */
+  zl__link sweep;     /* foreign sockets that change state silently */
+  zl__link signals;   /* signal watches at rest */
+  zl__link raised;    /* signal watches to be called in this iteration */
   zl__slot *slots;
   uint32_t slot_count;
   uint32_t free_slot;

@@ -307,9 +307,9 @@ static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
   return rc;
 }
 
-/* Waits and takes what there is to dispatch. Returns 0, -EINTR if that is asked
- * for, -ECHILD if a callback has forked and this is the child, or what the
- * poller says: passed over, the loop would spin and hear of nothing. */
+/* Waits and collects what there is to dispatch. Returns 0, -EINTR if the
+ * interrupt callback asks for it, -ECHILD in a forked child, or the poller's
+ * error: if that were ignored the loop would spin without any events. */
 static int wait(zl_loop *loop, int64_t wait_until) {
   if (loop->called) {
     loop->called = false;
@@ -414,7 +414,7 @@ static bool due_now(zl_loop *loop) {
           zl__timers_next(loop) <= zl_loop_time_ns(loop));
 }
 
-/* How long another step would have nothing to do but to wait. */
+/* How long the next step would only wait. */
 static int64_t idle_time(zl_loop *loop) {
   bool pending = loop->callbacks.count > 0 || zl__linked(&loop->dirty) ||
                  !zl__mailbox_empty(&loop->mailbox) ||
@@ -529,8 +529,8 @@ int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
   if (budget && budget->time_ns > 0) {
     loop->budget_ends = zl_time_add(now, budget->time_ns);
   }
-  /* What an error or a budget has left may be nothing any more, and the timer
-   * that a wait was for belongs to the next iteration. */
+  /* An interrupted iteration is resumed first. It may have nothing left, and
+   * the timer that the wait was for belongs to the next iteration. */
   bool resumes = loop->phase != ZL__PHASE_COLLECT;
   bool goes_on;
   do {
@@ -611,7 +611,7 @@ int zl_loop_is_last(const zl_loop *loop) {
   return loop->callbacks.collected == 0 && loop->heap.collected == 0;
 }
 
-/* Short of ZL_FOREVER, which is the deadline that never comes. */
+/* Below ZL_FOREVER, the deadline that never comes. */
 int64_t zl_loop_time_ns(const zl_loop *loop) {
   int64_t now = loop->clock(loop->clock_ud);
   return now < ZL_FOREVER ? now : ZL_FOREVER - 1;
@@ -639,7 +639,7 @@ static const char *verify_handles(const zl_loop *loop) {
     }
     if (handle->kind->alive && handle->kind->alive(handle) &&
         !zl__linked(&handle->lively)) {
-      return "a handle that is alive is on the list of those";
+      return "a handle that is alive is on the list of live handles";
     }
   }
   return NULL;

@@ -89,8 +89,8 @@ void zl__mailbox_close(zl__mailbox *mailbox) {
   mailbox->wake_read = -1;
 }
 
-/* Returns 0, or -EBADF if the descriptor is not ours any more: somebody has
- * closed it behind the loop's back, which nothing can wake from then on. */
+/* Returns 0, or -EBADF if other code has closed the descriptor: then nothing
+ * can wake the loop any more. */
 int zl__mailbox_drain_wake(const zl__mailbox *mailbox) {
   uint64_t count;
   ssize_t got;
@@ -159,8 +159,7 @@ int zl_loop_post(zl_loop *loop, zl_callback_fn fn, void *arg,
 
 /* Ends the present or the next wait. What ends it for good, for a step, is that
  * something was handled, or zl_loop_wake(). A forked child shares the
- * descriptor with its parent, whose loop it is not to wake. Async-signal-safe.
- */
+ * descriptor with its parent, and must not wake it. Async-signal-safe. */
 void zl__mailbox_wake(const zl__mailbox *mailbox) {
   int saved = errno;
   uint64_t one = 1;

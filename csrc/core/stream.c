@@ -8,14 +8,14 @@
  * receive that ends in EAGAIN is the full check of socket.c.
  *
  * Sending. Always DONTWAIT. What libzmq does not take now waits in the queue;
- * EAGAIN and EFSM mean "not yet"; but a REP that has nothing to answer is not
- * to answer what comes next: see needs_request(). libzmq throttles the
- * processing of commands, so half of its EAGAINs at a high-water mark of 1 are
- * false: one question for ZMQ_EVENTS, which is not throttled, tells, and is the
- * full check that lets the loop wait for the signal.
+ * EAGAIN and EFSM mean "not yet", except for a REP without a request: see
+ * needs_request(). libzmq throttles the processing of commands, so half of its
+ * EAGAINs at a high-water mark of 1 are false. Reading ZMQ_EVENTS, which is not
+ * throttled, tells which; it is also the full check that lets the loop wait for
+ * the signal.
  *
- * In a turn sending comes after receiving: what a receive has taken away of the
- * signals for sending, the send that follows finds.
+ * In a turn sending comes after receiving: a receive may consume the signal
+ * meant for sending, and the send that follows sees what it was about.
  *
  * A stream is open, draining (nothing more is accepted, the rest goes on) or
  * closed; apart from that its socket may be dead.
@@ -40,8 +40,8 @@ enum {
  * and trim for each. */
 enum { LARGE_FRAME = 1024 };
 
-/* What libzmq keeps inside of a zmq_msg_t needs no memory. Copies of larger
- * frames are on the C stack, if they are few. */
+/* Frames that libzmq keeps inside a zmq_msg_t need no memory. Copies of larger
+ * ones are on the C stack if they are few. */
 enum { BYTES_INSIDE = 29, FEW_COPIES = 8 };
 
 static zl_stream *of(zl__watch *watch) {
@@ -253,7 +253,7 @@ static int without_message(zl_stream *stream, int rc) {
   return 0;
 }
 
-/* The message that is held already is about to be shown. */
+/* The message that was received ahead is about to be delivered. */
 static inline int show_held(zl_stream *stream) {
   stream->unseen = false;
   return 1;
@@ -352,8 +352,8 @@ static void end_if_lost(zl_stream *stream) {
   }
 }
 
-/* After messages of very many frames, when an eighth of the room was in use
- * since. Frames without contents have nothing to be let go of. */
+/* Shrinks the array after messages of very many frames, when only an eighth of
+ * it is in use. Empty frames need not be closed. */
 static void trim_frames(zl_stream *stream) {
   int capacity = stream->capacity;
   while (capacity > KEPT_FRAMES && stream->spent <= capacity / 8) {
@@ -372,7 +372,7 @@ static void trim_frames(zl_stream *stream) {
   }
 }
 
-/* Whoever has sent them may wait for libzmq to let go of them. */
+/* A sender in this process may be tracking when libzmq releases them. */
 static void release_spent(zl_stream *stream) {
   release_frames(stream, stream->count, stream->spent);
   if (stream->capacity > KEPT_FRAMES) {
@@ -381,7 +381,7 @@ static void release_spent(zl_stream *stream) {
   stream->spent = 0;
 }
 
-/* A message that is not popped is held, and looked at by nobody. */
+/* If the callback does not pop the message, it stays held. */
 static void call_on_recv(zl_stream *stream) {
   stream->on_recv(stream, stream->on_recv_arg);
   stream->looked_at = false;
@@ -446,19 +446,19 @@ static void abandon_message(zl_socket *socket, bool more) {
   }
 }
 
-/* Can there be no memory for it, and others in front of it? */
+/* Might there be no memory for it once others have been sent? */
 static bool needs_copy(const zl_frame *frames, size_t i) {
   return i > 0 && frames[i].size > BYTES_INSIDE;
 }
 
-/* Lets go of the copies from `first` on. */
+/* Closes the copies from `first` on. */
 static void close_copies(zmq_msg_t *copies, size_t first, size_t count) {
   for (size_t i = first; i < count; i++) {
     (void)zmq_msg_close(&copies[i]);
   }
 }
 
-/* Makes the copies there are to be. Returns 0 or -ENOMEM: there are none. */
+/* Copies the frames that need it. Returns 0, or -ENOMEM without any copies. */
 static int copy_frames(zmq_msg_t *copies, const zl_frame *frames,
                        size_t count) {
   size_t copied = 0;
@@ -474,7 +474,7 @@ static int copy_frames(zmq_msg_t *copies, const zl_frame *frames,
   return 0;
 }
 
-/* One attempt, with the copies, which are of no use afterwards. */
+/* One attempt, which consumes the copies. */
 static int send_all(zl_socket *socket, const zl_frame *frames, size_t count,
                     zmq_msg_t *copies, size_t copied) {
   size_t next = 0;
@@ -491,13 +491,13 @@ static int send_all(zl_socket *socket, const zl_frame *frames, size_t count,
       }
       return rc;
     }
-    next += is_copied ? 1 : 0; /* sent, it is empty */
+    next += is_copied ? 1 : 0; /* which is empty, since it was sent */
   }
   return 0;
 }
 
-/* Of several frames all that need memory are copied before the first is sent:
- * one that there is none for would leave the others in the socket. */
+/* All frames that need memory are copied before the first is sent: if memory
+ * ran out in between, the first ones would stay in the socket. */
 static int try_several(zl_stream *stream, const zl_frame *frames,
                        size_t count) {
   zmq_msg_t few[FEW_COPIES];
@@ -560,14 +560,14 @@ static bool not_yet(int rc) {
   return rc == -EAGAIN || rc == -EFSM || rc == -ENOMEM;
 }
 
-/* Does a message only go out as the reply to a request that was shown? One that
- * waited for the next request would be another client's answer, and so would
- * all that follow. */
+/* May it only send the reply to a request that was delivered? A message that
+ * waited for the next request would answer another client, and so would all
+ * that follow. */
 static bool needs_request(const zl_stream *stream) {
   return stream->socket.type == ZMQ_REP && !stream->early;
 }
 
-/* Is what the socket has answered with rc to wait in the queue? */
+/* Is a message that failed with rc to wait in the queue? */
 static bool waits(const zl_stream *stream, int rc) {
   return not_yet(rc) && !(rc == -EFSM && needs_request(stream));
 }
@@ -595,8 +595,8 @@ static inline void count_as_sent(zl_stream *stream) {
   loop_of(stream)->stats.total.messages_out++;
 }
 
-/* What libzmq is not even to be asked for: of a DGRAM without bind or connect
- * it takes the frame, fails, and aborts when it is to let go of that. */
+/* For DGRAM, before an attempt: without a bind or connect libzmq takes the
+ * frame, fails, and aborts when it releases that. */
 static int may_attempt(zl_stream *stream) {
   int events = zl__socket_events(&stream->socket);
   return events < 0 ? events : events & ZL_WRITE ? 0 : -EAGAIN;
@@ -623,7 +623,7 @@ static int attempt(zl_stream *stream, const zl_frame *frames, size_t count,
   if (rc == 0) {
     count_as_sent(stream);
   } else if (rc == -ENOMEM) {
-    zl__socket_dirty(&stream->socket); /* no signal tells of free memory */
+    zl__socket_dirty(&stream->socket); /* no signal comes for free memory */
   } else if (!not_yet(rc)) {
     after_attempt(stream);
   }
@@ -761,7 +761,7 @@ int zl_stream_may_send(zl_stream *stream, size_t bytes) {
     return -ESHUTDOWN;
   }
   if ((stream->queue.unsent || stream->unseen) && needs_request(stream)) {
-    return -EFSM; /* the request is not to be had, or what waits answers it */
+    return -EFSM; /* no request was delivered, or a queued message answers it */
   }
   if (!has_room(stream, bytes)) {
     stream->refused = true;
@@ -938,9 +938,9 @@ static int flush_received(zl_stream *stream, int limit, bool discards) {
   return limit - stream->left;
 }
 
-/* Not from what the sending of a message has called: whoever sends goes on with
- * the rest, and a queue of messages that are refused does not become a stack of
- * callbacks as deep as it is long. */
+/* Does nothing inside a callback for a sent message: the code that sends goes
+ * on with the rest anyway, and callbacks that flush would nest as deep as the
+ * queue of refused messages is long. */
 static int flush_queued(zl_stream *stream, int limit) {
   int sent = 0;
   while (!stream->telling && sent < limit && !over(stream) &&
@@ -973,9 +973,9 @@ static int flush_all(zl_stream *stream, int events, int limit) {
 int zl_stream_flush(zl_stream *stream, int events, int limit) {
   zl_loop *loop = loop_of(stream);
   /* It may be called from within a turn or flush of the same stream, and a
-   * step's budget does not limit what its caller asks for. In a flush it only
-   * sends, or callbacks that flush would be as deep as messages are many; and
-   * so it does while one is looked at, which would be given out again. */
+   * step's budget does not limit it. Inside a flush it only sends, or callbacks
+   * that flush would nest as deep as there are messages; and also between peek
+   * and pop, or the same message would be delivered again. */
   int left = stream->left;
   bool flushing = stream->flushing;
   if (flushing || stream->looked_at) {

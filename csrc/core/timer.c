@@ -10,13 +10,13 @@
  * Due timers are first collected, then called: one that is started meanwhile,
  * with no delay too, waits for the next iteration, and one that is cancelled
  * meanwhile leaves a hole and is never called. They wait at the end of the same
- * array, in order: what the heap gives up is room for them. What the first of
- * them gives up lies next to the heap, so a periodic timer always finds room to
- * return; what others give up is found when there is no memory. So a timer that
- * is active can be started again whatever happens.
+ * array, in order, in the places that the heap gives up. The place of the first
+ * one is next to the heap, so a periodic timer always finds room to return; the
+ * holes that others leave are closed when the array cannot grow. So an active
+ * timer can always be started again.
  *
- * After a burst the array gets smaller again, by halves, when an eighth of it
- * is in use: each resize is paid for by as many timers that came or went.
+ * After a burst the array is halved when only an eighth of it is in use: each
+ * resize is paid for by as many timers that came or went.
  */
 #include <errno.h>
 #include <string.h>
@@ -158,8 +158,7 @@ static int grow(zl_loop *loop) {
   return 0;
 }
 
-/* Moves those collected together at the end, which makes room before them where
- * some have left. */
+/* Moves the collected timers together at the end, over the holes. */
 static void close_holes(zl__heap *heap) {
   uint32_t to = heap->capacity;
   for (uint32_t i = heap->capacity; i > heap->due; i--) {
@@ -173,7 +172,8 @@ static void close_holes(zl__heap *heap) {
   heap->due = to;
 }
 
-/* Room for one more timer. Cannot fail after one has left those collected. */
+/* Makes room for one more timer. Cannot fail if there is a hole among those
+ * collected. */
 static int reserve(zl_loop *loop) {
   zl__heap *heap = &loop->heap;
   if (heap->count < heap->due || grow(loop) == 0) {
@@ -183,7 +183,8 @@ static int reserve(zl_loop *loop) {
   return heap->count < heap->due ? 0 : -ENOMEM;
 }
 
-/* While none are collected. If there is no memory for less, it stays. */
+/* Shrinks the array, while no timers are collected. If the allocator fails the
+ * array stays as it is. */
 static void trim(zl_loop *loop) {
   zl__heap *heap = &loop->heap;
   uint32_t capacity = heap->capacity;
@@ -316,7 +317,7 @@ static void set_times(zl_timer *timer, int64_t deadline, int64_t period) {
   timer->deadline = deadline;
 }
 
-/* There is room for it. */
+/* After reserve(). */
 static void enter_heap(zl_timer *timer, int64_t deadline, int64_t period) {
   set_times(timer, deadline, period);
   insert(&timer->loop->heap, timer);
@@ -329,8 +330,8 @@ static void move_in_heap(zl_timer *timer, int64_t deadline, int64_t period) {
   zl__heap *heap = &timer->loop->heap;
   set_times(timer, deadline, period);
   if (deadline <= heap->entries[timer->index].key) {
-    /* With an equal key too: the rank is a later one, so the entry may have to
-     * go down as well as up. */
+    /* Also if the key is equal: its rank has grown, so the entry may have to
+     * move down as well as up. */
     heap->entries[timer->index].key = deadline;
     timer->rank = timer->start;
     sift_up(heap, timer->index);
@@ -597,7 +598,7 @@ static zl_timer *first_due(zl__heap *heap) {
 }
 
 /* Before the call, so that the callback can cancel, restart or close the timer.
- * It has just left the place next to the heap, which is room for it. */
+ * It has just left the place next to the heap, so there is room. */
 static uint64_t rearm(zl_timer *timer, int64_t now) {
   uint64_t missed;
   int64_t next = zl__time_next(timer->deadline, timer->period, now, &missed);

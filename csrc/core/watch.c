@@ -32,8 +32,8 @@ int zl__handle_new(zl_loop *loop, const zl__handle_kind *kind,
   return 0;
 }
 
-/* It may be alive from now on. zl_loop_alive() finds out, and takes off the
- * list what is not: each time it does so is paid for by a call of this. */
+/* To be called when the handle may have become alive. zl_loop_alive() removes
+ * from the list what is not, each at the cost of one call of this. */
 void zl__handle_enliven(zl__handle *handle) {
   if (!zl__linked(&handle->lively)) {
     zl__append(&handle->loop->lively, &handle->lively);
@@ -120,7 +120,8 @@ static void give_slot_back(zl__watch *watch) {
 
 /* ---- descriptors -------------------------------------------------------- */
 
-/* A number that no descriptor has may be a large one. */
+/* Checked first, because the table grows with the number, which may be large.
+ */
 static int reserve_owner(zl_loop *loop, int fd) {
   size_t needed = (size_t)fd + 1;
   if (needed <= loop->owner_count) {

@@ -130,7 +130,7 @@ static bool is_multicast(const struct sockaddr *address) {
       &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
-/* Is the text of this length a number of 16 bits? */
+/* Is the text of this length a 16-bit number? */
 static bool is_port(const char *text, size_t length) {
   size_t zeros = strspn(text, "0");
   zeros = zeros < length ? zeros : length;
@@ -236,8 +236,8 @@ static const char *last_colon(const char *text, size_t length) {
   return length > 0 ? text + length - 1 : NULL;
 }
 
-/* Does "host:port", of this length, have a port? Where it has none, or "*" or
- * "!", libzmq knows what to say of it. */
+/* Does "host:port", of this length, have a valid port? Also true if it has
+ * none, or "*" or "!", which libzmq checks itself. */
 bool zlua_is_host_and_port(const char *text, size_t length) {
   const char *colon = last_colon(text, length);
   if (!colon) {
@@ -260,8 +260,8 @@ static bool has_good_ports(const char *address, bool has_source_port) {
          zlua_is_host_and_port(semicolon + 1, strlen(semicolon + 1));
 }
 
-/* Is the port of the address, if its transport has some, one of 0 to 65535, or
- * a wildcard? */
+/* Is the port of the address 0 to 65535 or a wildcard? Also true for transports
+ * without ports. */
 bool zlua_address_has_port(const char *address) {
   const char *rest;
   if ((rest = after(address, "tcp://"))) {

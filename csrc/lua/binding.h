@@ -136,15 +136,15 @@ enum {
   ZLUA_LOOP_STATE       /* what calls leave: enum zlua_left */
 };
 
-/* Fields of the table at ZLUA_LOOP_STATE, all of which have their places from
- * the beginning: they are set where nothing may raise. */
+/* Fields of the table at ZLUA_LOOP_STATE. All have places from the start, since
+ * they are set where nothing may raise. */
 enum {
   ZLUA_LEFT_CALLBACK = 1, /* the callback being called */
   ZLUA_LEFT_ERROR,        /* to be raised by the method that entered the core */
   ZLUA_LEFT_RUNNER,       /* a coroutine for calls that no entry has, or nil */
   ZLUA_LEFT_TRACEBACK,    /* of the error that callback_error() raises */
   ZLUA_LEFT_ON_ERROR,     /* what the user gave to on_error() */
-  ZLUA_LEFT_CLOSED,       /* close callbacks that wait for another: stream.c */
+  ZLUA_LEFT_CLOSED,       /* queued close callbacks: stream.c */
   ZLUA_LEFT_BLOCKED,      /* what is called when the loop blocks */
   ZLUA_LEFT_TRACE,        /* of ZLUA_LEFT_ERROR: text, or nil */
   ZLUA_LEFT_LAST = ZLUA_LEFT_TRACE
@@ -174,11 +174,11 @@ typedef struct zlua_calls {
   int depth;                      /* how many those are, and this one */
 } zlua_calls;
 
-/* What tells that a state is being closed: loop.c. */
+/* Whether the Lua state is being closed: loop.c. */
 typedef struct zlua_ending {
   const void *watch; /* the latest object that is finalized before all loops */
   bool has_begun;
-  bool told; /* what its loops have left */
+  bool told; /* a warning about its loops was written */
 } zlua_ending;
 
 struct zlua_loop {

@@ -59,12 +59,12 @@ static void leave_runner(zlua_loop *loop) {
   }
 }
 
-/* So deep callbacks may run loops and flush streams whose callbacks do so: what
- * Lua's own limit of 200 calls of C leaves room for, with some of the user's in
- * between. */
+/* How deep loops and flushes may be nested in each other's callbacks: Lua's
+ * limit of 200 nested C calls leaves room for that, with some calls of the user
+ * in between. */
 enum { DEEPEST_CALL = 50 };
 
-/* Raises where a callback that is called so deep down would find no stack. */
+/* Raises if callbacks called at this depth would run out of stack. */
 void zlua_check_depth(lua_State *L, const zlua_loop *loop) {
   if (loop->calls->runner && loop->calls->depth >= DEEPEST_CALL) {
     luaL_error(L,
@@ -112,10 +112,12 @@ static bool push_clock_error(lua_State *L, zlua_loop *loop) {
   return true;
 }
 
-/* LuaJIT before 2023-09-21 takes the coroutine that a C function has resumed
- * last for the running one, if that function then raises: compiled code reads a
- * dead coroutine. Calling anything on the own state corrects that. [-0, +0] The
- * function that does nothing is at index. May raise, as a hook does. */
+/* [-0, +0] LuaJIT before 2023-09-21: if a C function raises after it has
+ * resumed a coroutine, compiled code takes that coroutine, which may be dead,
+ * for the running one. Calling anything on the C function's own state corrects
+ * that. The function to call, which does nothing, is at index. May raise, as a
+ * hook does.
+ */
 static void become_running(lua_State *L, int nothing_index) {
   if (LUA_VERSION_NUM == 501) { /* a module for 5.1 loads in LuaJIT too */
     lua_pushvalue(L, nothing_index);
@@ -123,8 +125,8 @@ static void become_running(lua_State *L, int nothing_index) {
   }
 }
 
-/* [-0, +0] The same where the slots are out of reach: the user's clock, which
- * has a coroutine of its own, may have been read. */
+/* [-0, +0] The same for where the slots are out of reach: the user's clock,
+ * which has its own coroutine, may have been read. */
 void zlua_become_running(lua_State *L) {
   if (LUA_VERSION_NUM == 501) {
     zlua_let_hooks_run(L);
@@ -199,8 +201,9 @@ void zlua_sigint_changed(zlua_loop *loop) {
   loop->sigint_handled = sigint_has_handler();
 }
 
-/* [-0, +0] keeps the trace of the error at the top, of the runner at the index,
- * which is to be raised later; without memory there is none. */
+/* [-0, +0] keeps the trace of the error at the top, which the runner at the
+ * index has raised, and which is to be raised again later. Without memory there
+ * is none. */
 static void keep_trace(const zlua_loop *loop, int runner_index) {
   lua_State *L = loop->L;
   int error = lua_gettop(L);
@@ -315,10 +318,10 @@ static void run_on(const zlua_calls *calls, lua_State *co) {
   }
 }
 
-/* What a coroutine yields that only tries whether it can: its address. */
+/* Its address is what a coroutine yields to try whether it can. */
 static const char trial;
 
-/* Did the runner yield for that? */
+/* Did the runner yield to try that? */
 static bool was_trial(lua_State *runner, int status) {
   return status == LUA_YIELD && lua_gettop(runner) > 0 &&
          lua_touserdata(runner, -1) == (const void *)&trial;
@@ -390,8 +393,8 @@ static zlua_calls *calls_of(lua_State *L) {
   return calls;
 }
 
-/* How many callbacks of the loop have been called: in one call there may be
- * several. */
+/* How many callbacks of the loop have been called; one call may make several.
+ */
 static lua_Number count_callbacks(const zlua_loop *loop) {
   zl_stats stats = {0};
   if (loop->core) {
@@ -400,8 +403,8 @@ static lua_Number count_callbacks(const zlua_loop *loop) {
   return (lua_Number)(stats.callbacks + stats.timers + stats.messages_in);
 }
 
-/* calling_loop(coroutine) -> the loop, its callback, the number of the call and
- * count_callbacks(), if the coroutine is one in which a loop calls, else nil */
+/* calling_loop(coroutine) -> the loop that makes a call in the coroutine, its
+ * callback, the number of the call and count_callbacks(); nil if none does */
 static int calling_loop(lua_State *L) {
   const zlua_calls *calls = calls_of(L);
   if (!calls->runner || calls->runner != lua_tothread(L, 1)) {
@@ -421,14 +424,14 @@ static int calling_loop(lua_State *L) {
   return 4;
 }
 
-/* call_serial() -> the number of the call of a loop that runs; 0: none does */
+/* call_serial() -> the number of the innermost call of a loop; 0: none */
 static int call_serial(lua_State *L) {
   lua_pushnumber(L, calls_of(L)->serial);
   return 1;
 }
 
-/* is_calling(serial) -> whether that call has not come back. What is outside of
- * all calls, 0, never does. */
+/* is_calling(serial) -> whether that call has not returned; true for 0, which
+ * stands for the code outside all calls */
 static int is_calling(lua_State *L) {
   const zlua_calls *calls = calls_of(L);
   double serial = luaL_checknumber(L, 1);
@@ -610,13 +613,13 @@ void zlua_calling(lua_State *L, int state_index, int callback_index) {
   lua_rawseti(L, state_index, ZLUA_LEFT_CALLBACK);
 }
 
-/* (err) -> what its __tostring() makes of it, or nil */
+/* (err) -> the result of its __tostring(), or nil */
 static int text_of_object(lua_State *L) {
   return luaL_callmeta(L, 1, "__tostring");
 }
 
-/* [-1, +1] replaces a text at the top that has a zero byte, which
- * debug.traceback() takes for its end, by one that shows it. */
+/* [-1, +1] escapes zero bytes in the text at the top, which debug.traceback()
+ * would take for its end. */
 static void show_zero_bytes(lua_State *L) {
   if (strlen(lua_tostring(L, -1)) < zlua_rawlen(L, -1)) {
     zlua_push_printable(L, -1);
@@ -674,8 +677,8 @@ void zlua_on_slowest(zl_loop *core, int64_t took_ns, void *arg) {
   }
 }
 
-/* How many functions lie above the one that has raised an error, for
- * debug.traceback(): itself, make_traceback() and the message handler. */
+/* The level of the function that raised the error, for debug.traceback(): below
+ * itself, make_traceback() and the message handler. */
 enum { LEVEL_OF_ERROR = 3 };
 
 /* (err, co) -> traceback, by the upvalue, debug.traceback. Called from a

@@ -54,8 +54,8 @@ int zlua_unpack(lua_State *L) {
 
 static void call_callbacks(zl_loop *core, void *arg);
 
-/* The core is to make as many calls as callbacks are queued here. Without
- * memory for one it is owed. */
+/* The core makes one call for each callback queued here. If it has no memory
+ * for a call, that is owed. */
 static void settle(zlua_loop *loop) {
   while (loop->owed > 0 &&
          zl_loop_add_callback(loop->core, call_callbacks, loop) == 0) {
@@ -76,7 +76,7 @@ static void call_callbacks(zl_loop *core, void *arg) {
   }
 }
 
-/* [-0, +0] gives the loop at 1 a queue in place of the one that is gone. */
+/* [-0, +0] gives the loop at 1 a new queue, after a burst. */
 static void make_queue(lua_State *L, zlua_loop *loop) {
   zlua_getuservalue(L, 1);
   lua_newtable(L);
@@ -124,12 +124,12 @@ enum {
   LOOP = 4,
   USERVALUE,
   CALLBACKS
-}; /* where zlua_call_callback() has them */
+}; /* stack indices of zlua_call_callback() */
 
 /* [-0, +1] takes the first callback off the queue. An empty queue starts again
- * at 1, so that the table stays an array. After a burst the table goes, since
- * it would keep its size; whoever queues next makes another one, as nothing may
- * be allocated here. */
+ * at 1, so that the table stays an array. After a burst the table is dropped,
+ * since it would keep its size. Nothing may be allocated here, so the next
+ * add_callback() makes a new one. */
 static void push_first(lua_State *L, zlua_loop *loop) {
   int place = (int)loop->first_callback;
   loop->first_callback++;

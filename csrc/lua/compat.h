@@ -1,4 +1,4 @@
-/* compat.h - what the six Luas spell differently, under names of our own.
+/* compat.h - names for what differs between the six Luas.
  * SPDX-License-Identifier: MIT
  *
  * Own names, because LuaJIT has some of the later functions and lacks others: a
@@ -104,8 +104,8 @@ static inline void zlua_gc_step(lua_State *L, int kib) {
 #endif
 }
 
-/* Integers of 64 bits. Before 5.3 they are numbers, as lua_Integer may have 32:
- * exact up to 2^53. */
+/* 64-bit integers. Before 5.3 they are passed as numbers, exact up to 2^53,
+ * since lua_Integer may have 32 bits. */
 
 /* Is the value a number without fraction that fits int64_t? */
 static inline bool zlua_isinteger(lua_State *L, int index) {
@@ -125,7 +125,7 @@ static inline bool zlua_isinteger(lua_State *L, int index) {
 #endif
 }
 
-/* Of what zlua_isinteger() holds. */
+/* For a value that zlua_isinteger() accepts. */
 static inline int64_t zlua_toint64(lua_State *L, int index) {
 #if LUA_VERSION_NUM >= 503
   return (int64_t)lua_tointeger(L, index);

@@ -16,8 +16,8 @@
 const zlua_class zlua_class_context = {.name = "Context",
                                        .size = sizeof(zlua_context)};
 
-/* Returns -EFAULT if the one of this state that it was borrowed of has been
- * closed, or 0. */
+/* Returns 0, or -EFAULT if it was borrowed from a context of this state that
+ * has been closed. */
 int zlua_context_check(const zlua_context *context) {
   const zlua_context *home = context->home;
   return home->zmq || home->borrowed ? 0 : -EFAULT;
@@ -46,10 +46,10 @@ static void fill_uservalue(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-/* The key of the state's contexts: that of libzmq's -> its home, weakly. */
+/* The key of the state's table: context of libzmq -> its home, weakly. */
 static const char homes_key;
 
-/* [-0, +1] pushes the home of the context of libzmq's, or nil. */
+/* [-0, +1] pushes the home of libzmq's context, or nil. */
 static const zlua_context *push_home(lua_State *L, void *zmq) {
   zlua_getregistry(L, &homes_key);
   lua_pushlightuserdata(L, zmq);
@@ -59,8 +59,7 @@ static const zlua_context *push_home(lua_State *L, void *zmq) {
   return home && home->zmq == zmq && home->pid == getpid() ? home : NULL;
 }
 
-/* [-0, +0] finds the home of the new context at index, whose handle is known,
- * or makes it one. */
+/* [-0, +0] finds the home of the new context at index, or makes it the home. */
 static void settle(lua_State *L, int index, zlua_context *context, void *zmq) {
   zlua_context *home = (zlua_context *)(size_t)push_home(L, zmq);
   if (home) {
@@ -147,8 +146,8 @@ static int context_shutdown(lua_State *L) {
   return 1;
 }
 
-/* [-0, +3] A context with open sockets in this state, which is one thread,
- * would wait for itself: it is shut down instead. */
+/* [-0, +3] To terminate a context with open sockets in this state, which is one
+ * thread, would wait for ever: it is shut down instead. */
 static int refuse(lua_State *L, zlua_context *context) {
   if (!context->borrowed && context->pid == getpid()) {
     zlua_inproc_close(context);
@@ -157,9 +156,9 @@ static int refuse(lua_State *L, zlua_context *context) {
   return zlua_fail_at(L, -EBUSY, "sockets of the context are open");
 }
 
-/* [-0, +n] terminates the context, all of whose sockets are closed, but perhaps
- * not those of contexts that were borrowed of it. Waits for what lingers. One
- * that belongs to someone else is let go. */
+/* [-0, +n] terminates the context. Its own sockets are closed, but perhaps not
+ * those of contexts borrowed from it. Waits for what lingers. A borrowed
+ * context is only released. */
 static int terminate(lua_State *L, zlua_context *context) {
   bool ours = !context->borrowed && context->pid == getpid();
   if (ours && context->guests > 0) {

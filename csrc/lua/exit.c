@@ -59,8 +59,8 @@ static void init_waiting(zlua_exit *exit) {
   (void)pthread_condattr_destroy(&attributes);
 }
 
-/* For whoever has come in by Lua. A forked child has none of the threads, one
- * of which may have had the mutex; it may get threads of its own. */
+/* For calls from Lua. A forked child has none of the threads, and one of them
+ * may have held the mutex; the child may start its own. */
 static void lock(zlua_exit *exit) {
   if (exit->pid != getpid()) {
     init_waiting(exit);

@@ -92,7 +92,7 @@ static bool push_number_method(lua_State *L, int index) {
   return false;
 }
 
-/* What a method has told as the number of a descriptor; -1: nothing useful. */
+/* The descriptor number that a method returned; -1: it is none. */
 static int64_t number_at(lua_State *L, int index) {
   return zlua_isinteger(L, index) ? zlua_toint64(L, index) : -1;
 }
@@ -210,10 +210,10 @@ int zlua_handler_suspend(lua_State *L, const void *handle) {
   return 1;
 }
 
-/* [-0, +0] the call of the handler at 1 has ended. A descriptor that was closed
- * meanwhile tells nothing more, as it would if nobody had waited; anything else
- * that keeps it from being watched again raises, as an error of the callback.
- * update_handler() tries once more. */
+/* [-0, +0] the call of the handler at 1 has ended: resumes its watch. If the
+ * descriptor was closed meanwhile it reports nothing more, as if the callback
+ * had not waited. Any other failure raises, as an error of the callback;
+ * update_handler() can try again. */
 void zlua_handler_resume(lua_State *L) {
   zlua_handler *handler =
       zlua_check_self(L, &zlua_class_handler, "resume_call");
@@ -440,7 +440,7 @@ static int update_handler(lua_State *L) {
   int rc = 0;
   if (handler->fd) {
     rc = zl_fd_update(handler->fd, events);
-    if (rc == 0 && !handler->suspended) { /* else it goes on already */
+    if (rc == 0 && !handler->suspended) { /* else it has been resumed */
       rc = zl_fd_pause(handler->fd, 0);
     }
   } else if (!handler->suspended) {

@@ -88,8 +88,8 @@ static void push_frames(lua_State *L, zlua_inbox *inbox, int count,
   zlua_open_frames(L, frames, count, as_list);
 }
 
-/* Is the frame that Lua got last in the middle of its message? If there are
- * none here libzmq knows, and that whoever else receives from the socket. */
+/* Is the frame that Lua got last in the middle of its message? If no frames are
+ * here, libzmq knows, whoever has received from the socket. */
 bool zlua_inbox_more(const zlua_inbox *inbox, void *zmq) {
   int more = 0;
   size_t size = sizeof more;
@@ -99,8 +99,8 @@ bool zlua_inbox_more(const zlua_inbox *inbox, void *zmq) {
   return zmq_getsockopt(zmq, ZMQ_RCVMORE, &more, &size) == 0 && more != 0;
 }
 
-/* Throws away the rest of the message whose beginning Lua has got. All of it is
- * there: libzmq gives out no part of a message before it has the whole. */
+/* Discards the rest of the message that Lua has begun to receive. All of it is
+ * there: libzmq delivers no part of a message before it has the whole. */
 void zlua_inbox_skip(zlua_inbox *inbox, void *zmq) {
   while (zlua_inbox_more(inbox, zmq) &&
          zlua_inbox_fill(inbox, zmq, ZMQ_DONTWAIT, false) == 0) {

@@ -1,16 +1,16 @@
 /* inproc.c - names of inproc that sockets wait for.
  * SPDX-License-Identifier: MIT
  *
- * A connect to a name that nobody has bound yet waits, also after its socket
- * was closed, until somebody binds the name or the context ends. libzmq then
- * writes into each pipe that waited, and aborts the process where it cannot: a
- * PAIR has refused all but its first; a pipe that was ended before takes
- * nothing. At the context's end it makes a socket to bind such names, and
- * aborts where max_sockets or the process's descriptors are used up.
+ * A connect to a name that is not bound yet stays pending, even after its
+ * socket is closed, until the name is bound or the context ends. Then libzmq
+ * writes to each pending pipe, and aborts the process if it cannot: a PAIR has
+ * refused all pipes but its first; a pipe that has ended takes nothing. At the
+ * end of the context it makes a socket to bind such names, and aborts if
+ * max_sockets or the descriptors of the process are used up.
  *
- * So the names are kept here, by the first context of this Lua state that
- * stands for the one of libzmq. What sockets of other states or libraries wait
- * for in a shared context nobody can know.
+ * So the names are recorded here, in the first context of this Lua state for
+ * libzmq's context. Names that sockets of other states or libraries wait for in
+ * a shared context are not known.
  */
 #define _GNU_SOURCE
 #include "binding.h"
@@ -20,16 +20,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A connect that waits, or a bind. */
+/* A pending connect, or a bind. */
 struct zlua_name {
   zlua_name *next;
   const zlua_socket *socket; /* NULL: closed */
   bool is_bound;
-  bool is_ended; /* by disconnect, and waits nevertheless */
+  bool is_ended; /* by disconnect, but still pending */
   char address[];
 };
 
-/* Is it an address of inproc of a context that we know? */
+/* Is it an inproc address in a context that we know? */
 static bool is_ours(const zlua_socket *socket, const char *address) {
   return socket->context && strncmp(address, "inproc://", 9) == 0;
 }
@@ -51,14 +51,14 @@ static bool is_bound(const zlua_context *home, const char *address) {
   return false;
 }
 
-/* A ROUTER or REP gets the routing id of whoever binds. */
+/* A ROUTER or REP gets the routing id of the socket that binds. */
 static bool wants_id(const zlua_name *name) {
   return name->socket &&
          (name->socket->type == ZMQ_ROUTER || name->socket->type == ZMQ_REP);
 }
 
-/* Can all that wait for the address be connected to the socket, of which
- * `one_peer` and `greets` tell what it does with a new pipe? */
+/* Can a socket that binds the address be connected to all that wait for it?
+ * one_peer: it refuses a second pipe; greets: it writes to each new one. */
 static bool can_serve(const zlua_context *home, const char *address,
                       bool one_peer, bool greets) {
   bool is_first = true;
@@ -84,9 +84,8 @@ static bool has_one_peer(int type) {
 #endif
 }
 
-/* The socket that binds at the context's end what waits then. It exists from
- * the first such connect on, so that none has to be made then. Returns 0 or an
- * error. */
+/* Makes the socket that binds pending names when the context ends: at the first
+ * pending connect, since it may be impossible then. Returns 0 or an error. */
 static int keep_stand_in(zlua_context *home) {
   const int none = 0;
   if (home->borrowed || home->stand_in) {
@@ -136,8 +135,8 @@ static void append(zlua_context *home, zlua_name *name) {
   *end = name;
 }
 
-/* Removes what is bound by the socket, at the address or with NULL anywhere.
- * Returns whether there was something. */
+/* Removes the socket's binds to the address, or with NULL all of them. Returns
+ * whether there were any. */
 static bool remove_bound(zlua_context *home, const zlua_socket *socket,
                          const char *address) {
   bool found = false;
@@ -185,7 +184,7 @@ void zlua_inproc_began(zlua_name *name, bool done) {
   append(home, name);
 }
 
-/* After an unbind or disconnect, which are one function of libzmq's. */
+/* After an unbind or disconnect, which are one function in libzmq. */
 void zlua_inproc_ended(const zlua_socket *socket, const char *address) {
   if (!is_ours(socket, address) ||
       remove_bound(home_of(socket), socket, address)) {
@@ -211,7 +210,7 @@ void zlua_inproc_forget(const zlua_socket *socket) {
 
 static void bind_waiting(zlua_context *home) {
   for (const zlua_name *name = home->names; name; name = name->next) {
-    /* A name that is there twice is in use the second time. */
+    /* If a name is recorded twice the second bind fails. */
     bool binds =
         !name->is_bound && can_serve(home, name->address, false, false);
     while (binds && zmq_bind(home->stand_in, name->address) < 0 &&
@@ -220,8 +219,7 @@ static void bind_waiting(zlua_context *home) {
   }
 }
 
-/* The context is about to be shut down or terminated: nothing waits any more.
- */
+/* The context is about to be shut down or terminated: binds what is pending. */
 void zlua_inproc_close(zlua_context *context) {
   if (context->home != context) {
     return;

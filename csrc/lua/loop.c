@@ -73,14 +73,14 @@ void zlua_unlink(zlua_handle *handle) {
   handle->loop = NULL;
 }
 
-/* The table of active handles has places that are in use, by handles, and free
- * ones, by the number of the next free one. What is after the last anchor is
- * nil, or in use since before the table got smaller. */
+/* The table of active handles: a place holds a handle, or is free and holds the
+ * number of the next free one. Places after the last anchor are nil, or in use
+ * since before the table shrank. */
 
 enum { KEPT_ANCHORS = 1024 };
 
-/* [-0, +0] takes the free places out of the table. A new key, for which its
- * hash part has no room beside [0], makes Lua count what is left. */
+/* [-0, +0] removes the free places from the table. Then a new key, for which
+ * its hash part has no room beside [0], makes Lua resize the table. */
 static void shrink_active(lua_State *L, zlua_loop *loop, int active_index) {
   loop->free_anchor = 0;
   loop->last_anchor = 0;
@@ -292,9 +292,9 @@ static void open_ending(lua_State *L) {
   zlua_setregistry(L, &ending_key);
 }
 
-/* What was meant to run and never has, and who was meant to receive and never
- * could, when the state is closed with it. Handlers and streams are finalized
- * before their loop. Of several loops one is told of. */
+/* At the end of the state, warns of a loop that never ran though something was
+ * waiting for it, or of a SUB that could not receive. Handlers and streams are
+ * finalized before their loop. Only one of several loops is reported. */
 static void tell_mistakes(const zlua_loop *loop) {
   zl_stats stats;
   zl_loop_stats(loop->core, &stats);
@@ -357,8 +357,8 @@ static int64_t read_clock(void *arg) {
   return loop->clock_ns;
 }
 
-/* () -> seconds: the upvalue's, if they are a time. Not for ever, or not a
- * number, is an error of the clock's like any that it raises. */
+/* () -> seconds, by the upvalue, the user's clock. If they are no finite number
+ * that is an error, like any that the clock raises. */
 static int tell_time(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_call(L, 0, 1);
@@ -612,8 +612,8 @@ static int loop_closed(lua_State *L) {
   return 1;
 }
 
-/* To be called after the clock may have been read: what comes next may raise.
- * Raises what the clock has raised, unless a run is there that will. */
+/* To be called after the clock may have been read, where the caller may raise.
+ * Raises the clock's error, unless a run is under way that will. */
 void zlua_check_clock(lua_State *L, const zlua_loop *loop) {
   if (!loop->clock) {
     return;
@@ -625,7 +625,7 @@ void zlua_check_clock(lua_State *L, const zlua_loop *loop) {
   }
 }
 
-/* The time of an open loop; what comes after it may raise. */
+/* The time of an open loop. May raise. */
 int64_t zlua_now_ns(lua_State *L, const zlua_loop *loop) {
   int64_t now = zl_loop_time_ns(loop->core);
   zlua_check_clock(L, loop);

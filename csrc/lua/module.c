@@ -294,7 +294,7 @@ static int failure(lua_State *L) {
   return zlua_fail(L, -(int)luaL_checkinteger(L, 1));
 }
 
-/* write_error(text): to the standard error of C, where Lua has no `io`. */
+/* write_error(text): writes to stderr where Lua has no `io`. */
 static int write_error(lua_State *L) {
   size_t size;
   const char *text = luaL_checklstring(L, 1, &size);

@@ -61,8 +61,8 @@ void zlua_set_own_metatable(lua_State *L, const zlua_class *class,
   lua_setmetatable(L, -2);
 }
 
-/* [-0, +0] class.__index = class, if it has none: what the class has its
- * objects have. */
+/* [-0, +0] class.__index = class, if it has none: objects inherit its fields.
+ */
 static void set_index(lua_State *L, int class_index) {
   lua_pushliteral(L, "__index");
   lua_rawget(L, class_index);
@@ -98,8 +98,8 @@ void *zlua_test_object(lua_State *L, int index, const zlua_class *class) {
   return found == class ? object : NULL;
 }
 
-/* Raises: what the method was called with, at index, is no object of its class.
- * Most likely '.' was written for ':'. */
+/* Raises: the self of the method, at index, is no object of its class. Most
+ * likely '.' was written for ':'. */
 int zlua_bad_self(lua_State *L, int index, const char *method,
                   const char *class) {
   return zlua_error(L,
@@ -108,7 +108,7 @@ int zlua_bad_self(lua_State *L, int index, const char *method,
                     method, class, luaL_typename(L, index), method);
 }
 
-/* bad_self(method, class, value): raises that, for classes of Lua. */
+/* bad_self(method, class, value): the same for classes of Lua files. */
 static int bad_self(lua_State *L) {
   return zlua_bad_self(L, 3, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
 }

@@ -177,7 +177,7 @@ static int set_probe(zlua_socket *socket, const setting *it) {
   return rc;
 }
 
-/* A message that new connections are sent. */
+/* A message that is sent to new connections. */
 static int set_greeting(zlua_socket *socket, const zlua_option *option,
                         const setting *it) {
   int rc = set_option(socket->zmq, option->number, it);
@@ -186,7 +186,7 @@ static int set_greeting(zlua_socket *socket, const zlua_option *option,
 }
 
 #ifdef ZMQ_WSS_KEY_PEM
-/* What is no PEM libzmq aborts on, when a connection or bind begins. */
+/* If the text is no PEM libzmq aborts when a connection or bind begins. */
 static bool is_pem(const setting *it) {
   static const char begin[] = "-----BEGIN ";
   return it->size >= sizeof begin &&
@@ -209,8 +209,8 @@ static int set_pem(zlua_socket *socket, const zlua_option *option,
 }
 #endif
 
-/* Is a ROUTER or REP between two frames of a message that it sends? A REP has
- * the envelope of its reply from the request on. */
+/* Is a ROUTER or REP in the middle of a message that it sends? A REP has begun
+ * its reply, with the envelope, when it has received the request. */
 static bool is_in_message(zlua_socket *socket) {
   int events = 0;
   size_t size = sizeof events;
@@ -222,9 +222,9 @@ static bool is_in_message(zlua_socket *socket) {
   return events & ZMQ_POLLOUT;
 }
 
-/* If the mark falls below what a ROUTER has in a pipe while it is in the middle
- * of a message for that, libzmq aborts when the peer reads: the rest of the
- * message is refused as if the pipe was full, and then it is not. */
+/* libzmq aborts if the mark is set below what a pipe holds while a ROUTER is in
+ * the middle of a message for it: the rest of the message is refused, as for a
+ * full pipe, which then is not full when the peer reads. */
 static int set_sndhwm(zlua_socket *socket, const setting *it) {
   int now = 0;
   size_t size = sizeof now;

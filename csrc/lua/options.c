@@ -275,9 +275,8 @@ static size_t least(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
-/* How many single letters have to be changed, or neighbours swapped, to make
- * one of the other, capitals or not; names are short, and this is only for a
- * message. */
+/* The edit distance of two names: single letters changed or neighbours swapped,
+ * ignoring case. Names are short, and this is only for a message. */
 static size_t distance(const char *a, const char *b) {
   enum { LONGEST = 64 };
   size_t rows[3][LONGEST + 1] = {{0}}; /* the last three, by i % 3 */
@@ -318,7 +317,7 @@ static const zlua_option *nearest_to(const char *name,
   return nearest;
 }
 
-/* The name of the list, which ends in NULL, that looks most like this one. */
+/* The name in the list, which ends in NULL, that is most like this one. */
 const char *zlua_nearest(const char *name, const char *const *names) {
   const char *nearest = *names;
   for (; *names; names++) {
@@ -371,8 +370,8 @@ static int nearest(lua_State *L) {
   return 1;
 }
 
-/* [-0, +0] whether the name at the top, of the set, is nearer than *least, or
- * as near and first in the alphabet: then it replaces the value at 5. */
+/* [-0, +0] if the name at the top is nearer than *least, or as near and first
+ * in the alphabet, it replaces the value at 5. */
 static void look_at(lua_State *L, const char *name, size_t *least) {
   const char *known = luaL_checkstring(L, -1);
   size_t away = distance(name, known);
@@ -384,8 +383,8 @@ static void look_at(lua_State *L, const char *name, size_t *least) {
   }
 }
 
-/* unknown_option(method, argument, name, known): raises: the name is not among
- * the keys of the table known */
+/* unknown_option(method, argument, name, known): raises an error that names the
+ * nearest key of the table known */
 static int unknown_option(lua_State *L) {
   const char *method = luaL_checkstring(L, 1);
   int argument = (int)luaL_checkinteger(L, 2);
@@ -394,7 +393,7 @@ static int unknown_option(lua_State *L) {
   if (lua_type(L, 3) != LUA_TSTRING) {
     return zlua_type_error(L, method, argument, 3, "name of an option");
   }
-  lua_pushliteral(L, ""); /* 5: the answer */
+  lua_pushliteral(L, ""); /* 5: the nearest */
   lua_pushnil(L);
   while (lua_next(L, 4)) {
     lua_pop(L, 1);

@@ -50,14 +50,14 @@ zlua_message zlua_check_part(lua_State *L, const char *method, int index) {
   return message;
 }
 
-/* Has the list at index anything behind its first `count` elements? Where it
- * has a hole its length may be that of what comes before. */
+/* Does the list at index have anything after its first `count` elements? If it
+ * has a hole, its length may end there. */
 bool zlua_has_hole(lua_State *L, int index, size_t count) {
   index = zlua_absindex(L, index);
   if (count == 0) {
     lua_pushnil(L);
   } else {
-    lua_pushinteger(L, (lua_Integer)count); /* the next of it is behind it */
+    lua_pushinteger(L, (lua_Integer)count); /* lua_next() starts after it */
   }
   while (lua_next(L, index)) {
     bool is_behind = lua_type(L, -2) == LUA_TNUMBER &&
@@ -242,8 +242,8 @@ static int add(lua_State *L, zlua_outbox *outbox,
   return rc;
 }
 
-/* [-0, +0] Adds what is at index: a part, or a list of `count` of them. Raises
- * nothing. Returns 0, or an error, with which nothing was added. */
+/* [-0, +0] adds the value at index: a part, or a list of `count` parts. Never
+ * raises. Returns 0, or an error and adds nothing. */
 int zlua_outbox_append(lua_State *L, zlua_outbox *outbox, int index,
                        size_t count, const zlua_send_options *options) {
   bool is_list = lua_istable(L, index);
@@ -265,14 +265,14 @@ int zlua_outbox_append(lua_State *L, zlua_outbox *outbox, int index,
   return rc;
 }
 
-/* The same for an outbox in which there is to be nothing else. */
+/* The same for an outbox that is to hold nothing else. */
 int zlua_outbox_fill(lua_State *L, zlua_outbox *outbox, int index, size_t count,
                      const zlua_send_options *options) {
   zlua_outbox_clear(outbox);
   return zlua_outbox_append(L, outbox, index, count, options);
 }
 
-/* Lets go of all but the first `count` frames. */
+/* Drops all but the first `count` frames. */
 void zlua_outbox_cut(zlua_outbox *outbox, size_t count) {
   while (outbox->count > count) {
     (void)zmq_msg_close(&outbox->frames[--outbox->count]);

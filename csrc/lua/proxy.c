@@ -161,8 +161,9 @@ static int take_command(proxy *it) {
   return rc;
 }
 
-/* Obeys all commands that there are: before each message, so that what was sent
- * after a command is not relayed in spite of it. Returns 0 or an error. */
+/* Obeys all pending commands. Called before each message, so that no message
+ * that was sent after a command is relayed before it takes effect. Returns 0 or
+ * an error. */
 static int take_commands(proxy *it) {
   int rc = 0;
   while (it->control && rc == 0 && !it->ended) {
@@ -173,7 +174,7 @@ static int take_commands(proxy *it) {
 
 /* ---- the proxy ---------------------------------------------------------- */
 
-/* Moves the messages that are there, a batch at most, until a command stops it.
+/* Relays the messages that are there, up to a batch, until a command stops it.
  * Returns 0 or an error. */
 static int serve(proxy *it, direction *way) {
   zmq_msg_t frame;

@@ -426,14 +426,13 @@ static bool looks_ahead(int type) {
          type == ZMQ_XSUB;
 }
 
-/* In a forked child libzmq answers EINTR for ever, to all that processes
- * commands. Returns 0, or -ECHILD there. */
+/* In a forked child libzmq fails with EINTR for ever in every call that
+ * processes commands. Returns 0, or -ECHILD there. */
 int zlua_socket_check_process(const zlua_socket *socket) {
   return socket->context && socket->context->pid != getpid() ? -ECHILD : 0;
 }
 
-/* Gives the value of an option, which is 0 with an error. Returns 0 or an
- * error. */
+/* Reads an option; *value is 0 on failure. Returns 0 or an error. */
 static int get_option(void *zmq, int option, int *value) {
   size_t size = sizeof *value;
   int rc;
@@ -672,9 +671,9 @@ static bool may_send(const zlua_socket *socket, int flags) {
   return !(flags & ZMQ_SNDMORE) || !socket->inbox.single;
 }
 
-/* Of a DGRAM that has no bind or connect libzmq takes what is to be sent, says
- * that it failed, and aborts when it is to let go of that. So it is waited for
- * here. Returns 0 or an error; may raise. */
+/* For a DGRAM without a bind or connect libzmq takes the frame, fails, and
+ * aborts when it releases that. So this waits until it can send. Returns 0 or
+ * an error; may raise. */
 static int wait_for_dgram(lua_State *L, const zlua_socket *socket,
                           const attempt *it) {
   int timeout = 0;
@@ -687,7 +686,7 @@ static int wait_for_dgram(lua_State *L, const zlua_socket *socket,
   return rc == 0 ? -EAGAIN : rc < 0 ? rc : 0;
 }
 
-/* What stands in the way of the first attempt: 0 or an error; may raise. */
+/* Checks before the first attempt. Returns 0 or an error; may raise. */
 static int before_send(lua_State *L, const zlua_socket *socket,
                        const attempt *it) {
   if (!may_send(socket, it->flags)) {
@@ -744,8 +743,8 @@ static void abandon_message(const zlua_socket *socket, bool more) {
   }
 }
 
-/* All frames are there before the first is sent: one that there is no memory
- * for would leave the others in the socket. */
+/* All frames are made before the first is sent: if memory ran out in between,
+ * the first ones would stay in the socket. */
 static int send_messages(lua_State *L, zlua_socket *socket, size_t count,
                          const zlua_send_options *options) {
   zlua_outbox *outbox = &socket->outbox;
@@ -763,18 +762,18 @@ static int send_messages(lua_State *L, zlua_socket *socket, size_t count,
 
 /* ---- messages that are sent part by part ------------------------------------
  *
- * libzmq takes nothing back of a message that was begun, and whatever is sent
- * next belongs to it. So where others may send meanwhile, which are tasks and a
- * stream, the parts stay here until the last one, and are sent all at once. */
+ * libzmq cannot take back a message that was begun, and whatever is sent next
+ * belongs to it. So where others may send meanwhile, as tasks and a stream can,
+ * the parts are kept here until the last one and then sent at once. */
 
-/* In a STREAM each two parts are a message, whatever the flags say. */
+/* In a STREAM every two parts are a message, whatever the flags say. */
 static bool ends_message(const zlua_socket *socket, int flags) {
   return !(flags & ZMQ_SNDMORE) ||
          (socket->type == ZMQ_STREAM && socket->begun.count >= 2);
 }
 
-/* Could the socket send the first part now? What these types do not find out
- * before they are given a message, the last part tells. */
+/* Could the socket send the first part now? Some types know only when they are
+ * given a message: then the last part fails. */
 static int may_begin(zlua_socket *socket, int flags) {
   bool waits = socket->type == ZMQ_PUSH || socket->type == ZMQ_DEALER ||
                socket->type == ZMQ_PAIR;
@@ -797,7 +796,7 @@ static int may_begin(zlua_socket *socket, int flags) {
                                            : 0;
 }
 
-/* Sends copies, which share the bytes: with EAGAIN the message is still whole.
+/* Sends copies, which share the bytes: after EAGAIN the message is still whole.
  */
 static int send_begun(lua_State *L, zlua_socket *socket, int flags) {
   size_t count = socket->begun.count;
@@ -818,9 +817,9 @@ static int send_begun(lua_State *L, zlua_socket *socket, int flags) {
   return rc;
 }
 
-/* Takes the part, or list of `count`, at 2, and if it is the end of the message
- * sends that. Then EAGAIN takes back this part, to be sent again; any other
- * error is the end of the message. */
+/* Keeps the part, or list of `count` parts, at 2, and sends the message if it
+ * is the last. If that fails with EAGAIN the part is dropped, to be given
+ * again; any other error drops the message. */
 static int send_part(lua_State *L, zlua_socket *socket, size_t count,
                      const zlua_send_options *options) {
   zlua_outbox *begun = &socket->begun;
@@ -837,7 +836,7 @@ static int send_part(lua_State *L, zlua_socket *socket, size_t count,
   return rc;
 }
 
-/* Does a send with these flags belong to a message that stays here? */
+/* Does a send with these flags belong to a message that is kept here? */
 static bool is_part(const zlua_socket *socket, int flags, bool is_task) {
   return socket->begun.count > 0 ||
          ((flags & ZMQ_SNDMORE) && (is_task || socket->stream));
@@ -887,7 +886,7 @@ static int socket_send_multipart(lua_State *L) {
 }
 
 /* send_part(socket, data | frame | list [, flags | options]): as send() and
- * send_multipart(), for a task: others may send before the message's end. */
+ * send_multipart(), for tasks: others may send before the message ends. */
 static int socket_send_part(lua_State *L) {
   zlua_socket *socket = check_self(L, "send");
   bool is_list = lua_istable(L, 2);
@@ -906,8 +905,8 @@ static int message_begun(lua_State *L) {
   return 2;
 }
 
-/* abandon_message(socket) -> how many parts there were of the message that was
- * begun, and will not be sent */
+/* abandon_message(socket) -> how many parts of the begun message were dropped
+ */
 static int abandon_begun(lua_State *L) {
   zlua_socket *socket = zlua_check_socket(L, 1, "abandon_message", 1);
   lua_pushinteger(L, (lua_Integer)socket->begun.count);
@@ -932,7 +931,7 @@ static int fill(lua_State *L, zlua_socket *socket, int flags, bool whole) {
   if (socket->deaf) {
     check_hears(L, socket, flags);
   }
-  /* What a part leaves in libzmq a stream would take for a message. */
+  /* A stream would take the parts left in libzmq for a message. */
   whole = whole || socket->stream;
   do {
     rc = zlua_inbox_fill(&socket->inbox, socket->zmq, it.flags, whole);
@@ -967,7 +966,7 @@ static int socket_recv(lua_State *L) {
   return results;
 }
 
-/* skip_message(socket): the rest of the message that was begun is not wanted */
+/* skip_message(socket): discards the rest of the message that was begun */
 static int skip_message(lua_State *L) {
   zlua_socket *socket = zlua_check_socket(L, 1, "skip_message", 1);
   zlua_inbox_skip(&socket->inbox, socket->zmq);

@@ -381,22 +381,22 @@ static bool is_gone(const zlua_stream *stream) {
   return zl_stream_may_send(stream->core, 0) == -ENOTSOCK;
 }
 
-/* Close callbacks that come while another one of the loop runs wait until that
- * has returned: else each could close the next stream, and the C stack would
- * not hold them all. They are in the table of the loop's state at
- * ZLUA_LEFT_CLOSED, a queue of callback, unsent, callback, unsent... */
+/* A close callback that is due while another one of the loop runs waits until
+ * that has returned: else each could close the next stream, and the C stack
+ * would overflow. They are queued in the loop's state at ZLUA_LEFT_CLOSED:
+ * callback, unsent, callback, unsent... */
 enum { CLOSED_VALUES = 2 };
 
-/* Is what runs the close callback of some stream of the loop? Who has called it
- * calls those that wait. */
+/* Is a close callback of the loop running? Its caller then calls those that
+ * wait. */
 static bool is_telling(const zlua_loop *loop) {
   const zlua_calls *calls = loop->calls;
   return calls->runner && calls->loop == loop &&
          calls->slot == (int)ZLUA_SLOT_CALL_CLOSED;
 }
 
-/* [-0, +0] makes a place in the queue of the loop at index, so that filling it
- * cannot fail; one that stays unfilled is passed over. */
+/* [-0, +0] reserves a place in the queue of the loop at index, so that filling
+ * it cannot fail. An unfilled place is skipped. */
 static int reserve_closed(lua_State *L, zlua_loop *loop, int index) {
   int place = loop->last_closed + 1;
   zlua_getuservalue(L, index);
@@ -448,7 +448,7 @@ static size_t push_first_closed(lua_State *L, zlua_loop *loop) {
   size_t unsent = (size_t)lua_tointeger(L, -1);
   lua_pop(L, 1);
   lua_rawgeti(L, -1, place);
-  lua_pushboolean(L, 0); /* the place stays, the callback does not */
+  lua_pushboolean(L, 0); /* keeps the place for reuse */
   lua_rawseti(L, -3, place);
   lua_remove(L, -2);
   return unsent;
@@ -505,7 +505,7 @@ size_t zlua_stream_close(lua_State *L, int index, const int *linger) {
   zlua_getuservalue(L, index);
   lua_rawgeti(L, top + 1, STREAM_LOOP);
   lua_rawgeti(L, top + 1, STREAM_FOREIGN);
-  /* What may raise comes first: nothing is done then. */
+  /* What may raise comes first, before anything is done. */
   int place = is_telling(loop) ? reserve_closed(L, loop, top + 2) : 0;
   zlua_enter(L, loop, top + 2, &before);
   if (!is_gone(stream) && call_foreign(L, loop, top + 3, "closed", NULL) &&

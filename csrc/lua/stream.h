@@ -19,7 +19,7 @@ struct zlua_stream {
   zl_stream *core; /* NULL: closed */
   zlua_socket *socket;
   uint64_t tokens;  /* given so far */
-  bool keeping;     /* a report is being kept, or that has failed half way */
+  bool keeping;     /* a report is being stored, or that failed half way */
   bool with_stream; /* on_recv_stream: fn(stream, frames) */
   bool unpack;      /* fn(frame1, frame2, ...) */
   bool copy;        /* frames as strings, not as Frames */
@@ -27,7 +27,7 @@ struct zlua_stream {
   zlua_conversion converting;
   bool sent_with_stream;
   bool has_recv;
-  bool told_deaf; /* its socket only sends, which was said */
+  bool told_deaf; /* the warning that its socket only sends was written */
   bool has_sent;
   bool has_error;
   bool paused;

@@ -47,7 +47,7 @@ show_message(zlua_turn *turn) {
 
 /* The number of frames of the next message, which are shown; or that the turn
  * is over; that the user's function has to be asked for again; or that this
- * message is one for the other road. When the frames are Lua's, the caller
+ * message must take the other path. When the frames are Lua's, the caller
  * clears `converting` if the message is taken, and calls take_message() if it
  * was only peeked at. */
 static int next_message(zlua_turn *turn) {
@@ -91,7 +91,7 @@ static zlua_turn *check_turn(lua_State *L) {
 }
 
 /* receiver(active, state, turn) -> the user's function, with_stream, unpack,
- * stream; or nothing, where the other road is to be taken */
+ * stream; or nothing, where the other path is to be taken */
 static int receiver(lua_State *L) {
   zlua_turn *turn = check_turn(L);
   const zlua_stream *stream = turn->stream;
@@ -116,7 +116,7 @@ static int receiver(lua_State *L) {
 enum { NOT_SENT = -1, SENT = 0, QUEUED = 1 };
 
 /* Sends the frames, if nobody wants a report. QUEUED: keep_stream() has to be
- * told. NOT_SENT: nothing was done, and the other road tells why. */
+ * told. NOT_SENT: nothing was done, and the other path says why. */
 static int send_message(const zlua_stream *stream, const zl_frame *frames,
                         size_t count) {
   if (!stream->core || stream->has_sent || stream->socket->uses_norm) {
@@ -173,7 +173,7 @@ static int push_jit_functions(lua_State *L) {
 }
 
 /* next_call(active, state, turn, loop) -> the user's function and what it is to
- * be called with, for a message of the other road */
+ * be called with, for a message of the other path */
 static int next_call(lua_State *L) {
   zlua_turn *turn = check_turn(L);
   turn->begun = false;

@@ -153,8 +153,8 @@ static int call_with_message(lua_State *L, zlua_turn *it) {
   return 1 + arguments;
 }
 
-/* [-0, +n] the function that is now the user's is not to be called with the
- * frame that zl_stream_take() has given, but with the message. */
+/* [-0, +n] the user has set another function, which gets the message instead of
+ * the frame from zl_stream_take(). */
 static int call_in_other_form(lua_State *L, zlua_turn *it) {
   zlua_stream *stream = it->stream;
   stream->converting = ZLUA_NO_MESSAGE;
@@ -172,7 +172,7 @@ static inline int call_with_frame(lua_State *L, zlua_turn *it,
   zlua_stream *stream = it->stream;
   stream->converting = ZLUA_TAKEN;
   push_callback(L, it);
-  if (!stream->usual) { /* since a hook that ran meanwhile */
+  if (!stream->usual) { /* a hook has changed it meanwhile */
     return call_in_other_form(L, it);
   }
   if (stream->unpack) {
@@ -294,8 +294,7 @@ static recv_options check_recv_options(lua_State *L, const char *method,
   return options;
 }
 
-/* [-0, +0] tells, once, of a socket that only sends. It is no error to PyZMQ.
- */
+/* [-0, +0] warns once if the socket only sends. In PyZMQ that is no error. */
 static void look_for_receiver(lua_State *L, zlua_stream *stream,
                               const char *method) {
   int type = stream->socket ? stream->socket->type : ZMQ_PAIR;
@@ -359,8 +358,8 @@ static int set_paused(lua_State *L, const char *method, bool paused) {
   return 0;
 }
 
-/* deliver_stream(stream, fn or nil): as on_recv_stream(), but what is paused
- * stays so. */
+/* deliver_stream(stream, fn or nil): as on_recv_stream(), but a paused stream
+ * stays paused. */
 int zlua_stream_deliver(lua_State *L) {
   bool paused = zlua_stream_check(L, "recv")->paused;
   lua_settop(L, 2);

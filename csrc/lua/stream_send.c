@@ -161,8 +161,8 @@ static void keep(lua_State *L, int field, uint64_t token, int index) {
   lua_pop(L, 2);
 }
 
-/* [-0, +1] pushes the i-th part, from 1, of what is at index: one, or a list.
- */
+/* [-0, +1] pushes the i-th part, from 1, of the value at index: a part or a
+ * list of parts. */
 static void push_part(lua_State *L, int index, size_t i) {
   if (lua_istable(L, index)) {
     lua_rawgeti(L, index, (int)i);
@@ -190,9 +190,9 @@ static void forget_report(lua_State *L, uint64_t token) {
   lua_pop(L, 1);
 }
 
-/* Keeps what the report will need, the parts at index and the message's own
- * callback, or nil, at callback_index, and returns its token. No finalizer runs
- * meanwhile; where memory ends half way, the next one clears up. */
+/* Stores what the report will need: the parts at index and the message's own
+ * callback, or nil, at callback_index. Returns its token. No finalizer runs
+ * meanwhile. If memory runs out half way, the next report cleans up. */
 static uint64_t keep_report(lua_State *L, zlua_stream *stream, int index,
                             int callback_index) {
   bool own = !lua_isnil(L, callback_index);
@@ -211,8 +211,8 @@ static uint64_t keep_report(lua_State *L, zlua_stream *stream, int index,
   return token;
 }
 
-/* Sends the strings at index, by the frames that there is room for. The bytes
- * are looked up when nothing will run any more that might change the list. */
+/* Sends the strings at index, by the array of frames. Their bytes are looked up
+ * last, when nothing can run any more that might change the list. */
 static int send_strings(lua_State *L, const zlua_stream *stream, int index,
                         zl_frame *frames, size_t count, uint64_t token) {
   for (size_t i = 0; i < count; i++) {
@@ -239,8 +239,8 @@ static int send_messages(lua_State *L, zlua_stream *stream, int index,
 }
 
 /* Sends the parts at 2, with the message's own callback, or nil, at 6. Returns
- * ZL_SENT, ZL_QUEUED or an error, and the token of its report, or 0. All that
- * may raise, or run a finalizer, comes before the report is kept. */
+ * ZL_SENT, ZL_QUEUED or an error, and the token of its report, or 0. Everything
+ * that may raise or run a finalizer comes before the report is stored. */
 static int send_parts(lua_State *L, zlua_stream *stream, size_t count,
                       bool as_messages, const zlua_send_options *options,
                       uint64_t *token) {

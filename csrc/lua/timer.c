@@ -95,7 +95,7 @@ static void on_timer(zl_timer *core, uint64_t missed, void *arg) {
   (void)missed;
   (void)zlua_call(loop, ZLUA_SLOT_CALL_TIMER, &timer);
   if (timer && loop->core && timer->anchor != 0) {
-    (void)zl_timer_start(core, 0, 0); /* no memory for the call: once more */
+    (void)zl_timer_start(core, 0, 0); /* no memory for the call: try again */
   }
 }
 
@@ -264,7 +264,7 @@ static void restart(lua_State *L, zlua_timer *timer, int64_t deadline) {
   if (!is_active(timer)) {
     start(L, timer, 1, deadline);
   } else {
-    /* Of an active one it cannot fail. */
+    /* For an active timer it cannot fail. */
     (void)zl_timer_start_at(zl_timer_in(&timer->core), deadline, 0);
   }
 }

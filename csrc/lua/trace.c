@@ -1,11 +1,11 @@
-/* trace.c - where errors come from, and who gets to see them.
+/* trace.c - where errors were raised, and whether they can be caught.
  * SPDX-License-Identifier: MIT
  *
- * An error is the value that was raised, as whoever catches it expects. What an
- * interpreter prints of one that ends the program is that value and the stack
- * of the main coroutine, which tells nothing of where a callback or a task has
- * raised it. So where nobody can catch an error its trace takes its place: a
- * text that begins with it and goes on with the stack where it was raised.
+ * An error keeps the value that was raised. For one that ends the program an
+ * interpreter prints that value and the stack of the main coroutine, which does
+ * not show where a callback or task raised it. So if nothing can catch an error
+ * its trace is raised instead: a text that begins with the error and goes on
+ * with the stack where it was raised.
  */
 #include "binding.h"
 
@@ -29,9 +29,9 @@ static bool lets_pass(lua_State *L) {
   return passes;
 }
 
-/* May somebody catch an error that is raised here? Lua's own code does so in a
- * function of C, such as pcall(), or in another coroutine; the outermost
- * function of C is the interpreter's, or the host's. */
+/* Can an error that is raised here be caught? Lua code catches errors by a C
+ * function, such as pcall(), or in another coroutine. The outermost C function
+ * is the interpreter's or the host's. */
 bool zlua_is_caught(lua_State *L) {
   lua_Debug at;
   lua_Debug caller;
@@ -66,8 +66,8 @@ void zlua_note_trace(lua_State *L, int error_index) {
   lua_pop(L, 1);
 }
 
-/* [-0, +1] pushes the trace of the error, if it was raised again last, and in
- * that coroutine; else pushes nothing and returns false. */
+/* [-0, +1] pushes the trace of the error if it was noted last, for that
+ * coroutine; else pushes nothing and returns false. */
 bool zlua_push_trace(lua_State *L, int error_index, int co_index) {
   int top = lua_gettop(L);
   zlua_getregistry(L, &last_key);
@@ -121,7 +121,7 @@ static void add_line(lua_State *L, luaL_Buffer *buffer, const lua_Debug *at) {
   luaL_addvalue(buffer);
 }
 
-/* No more of them are shown. */
+/* How many lines of a stack are shown. */
 enum { MOST_LINES = 20 };
 
 /* user_lines(coroutine) -> "\n\tmain.lua:7: in function 'answer'\n\t...": the
@@ -145,7 +145,7 @@ static int user_lines(lua_State *L) {
   return 1;
 }
 
-/* How often the __call of an object may be an object. */
+/* How often the __call of an object may itself be an object. */
 enum { DEEPEST_CALL = 8 };
 
 /* [-0, +1] pushes "main.lua:12", where the callback at index begins; that of a
