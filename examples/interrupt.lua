@@ -1,6 +1,6 @@
--- A service whose requests take long to compute, and a control socket that reaches it all the same.
--- While a callback computes no loop runs. So the control socket is on a loop of its own, which the
--- service's loop serves when it is idle, and a hook while a request is computed.
+-- A service whose requests take long to compute, with a control socket that works meanwhile.
+-- While a callback computes its loop does not run. So the control socket has its own loop, which
+-- the service's loop serves when it is idle, and a hook while a request is computed.
 --
 --   lua examples/interrupt.lua [WORK ENDPOINT [CONTROL ENDPOINT]]
 --
@@ -8,11 +8,11 @@
 local zmqloop = require("zmqloop")
 local ioloop = require("zmqloop.integrate.ioloop")
 
--- Code that LuaJIT has compiled does not look for hooks.
+-- Code that LuaJIT has compiled does not run hooks.
 local jit = rawget(_G, "jit")
 if jit then jit.off() end
 
-local INSTRUCTIONS = 10000 -- between two looks at the control socket
+local INSTRUCTIONS = 10000 -- between two checks of the control socket
 
 local ctx = zmqloop.zmq.Context()
 local loop, control = zmqloop.IOLoop.instance(), zmqloop.IOLoop()
@@ -35,7 +35,7 @@ orders:on_recv(function(frames)
   orders:send(busy and ("busy, %d rounds"):format(rounds) or "idle")
 end)
 
--- fn(...), while the control loop goes on. What the hook raises ends fn.
+-- Calls fn(...) while the control loop goes on. An error raised by the hook ends fn.
 local function interruptible(fn, ...)
   cancelled = false
   debug.sethook(function()

@@ -254,8 +254,8 @@ end)
 describe("what nobody was told of by an error", function()
   after_each(helper.cleanup)
 
-  local NEVER_STARTED = "zmqloop: an IOLoop has ended that was never started: what waits for it "
-    .. "has not run; call loop:start() or loop:run()\n"
+  local NEVER_STARTED = "zmqloop: an IOLoop was never started, so nothing on it has run; "
+    .. "call loop:start() or loop:run()\n"
 
   local function output_of(t, program)
     local output, status = t:run_child("local loop = new_loop() loop:make_current() " .. program)
@@ -289,8 +289,8 @@ describe("what nobody was told of by an error", function()
   it("is a SUB that never had a subscription", test(function(t)
     local program = "local stream = zmqloop.ZMQStream(zmqloop.zmq.Context():socket('SUB')) "
       .. "stream:on_recv(print) loop:step(0) "
-    assert.equal("zmqloop: a SUB has received nothing, as it never had a subscription; "
-      .. "stream:subscribe(\"\") takes all messages\n", output_of(t, program))
+    assert.equal("zmqloop: a SUB has received nothing because it never subscribed; "
+      .. "stream:subscribe(\"\") receives all messages\n", output_of(t, program))
     assert.equal("", output_of(t, program .. "stream:subscribe('a')"))
     assert.equal("", output_of(t, program .. "stream:close()"))
   end))

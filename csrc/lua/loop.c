@@ -306,11 +306,11 @@ static void tell_mistakes(const zlua_loop *loop) {
   }
   loop->ending->told = true;
   (void)fputs(never_ran
-                  ? "zmqloop: an IOLoop has ended that was never started: what "
-                    "waits for it has not run; call loop:start() or "
-                    "loop:run()\n"
-                  : "zmqloop: a SUB has received nothing, as it never had a "
-                    "subscription; stream:subscribe(\"\") takes all messages\n",
+                  ? "zmqloop: an IOLoop was never started, so nothing on it "
+                    "has run; call loop:start() or loop:run()\n"
+                  : "zmqloop: a SUB has received nothing because it never "
+                    "subscribed; stream:subscribe(\"\") receives all "
+                    "messages\n",
               stderr);
 }
 

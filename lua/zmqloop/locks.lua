@@ -249,4 +249,5 @@ return {
   Semaphore = Semaphore,
   BoundedSemaphore = BoundedSemaphore,
   Lock = Lock,
+  new_class = new_class, -- for zmqloop.queues
 }

@@ -7,7 +7,7 @@ local locks = require("zmqloop.locks")
 local waiters = require("zmqloop.waiters")
 
 local misuse = core.misuse
-local Event, Semaphore = locks.Event, locks.Semaphore
+local Event, Semaphore, new_class = locks.Event, locks.Semaphore, locks.new_class
 local begin_wait, timed_out = waiters.begin_wait, waiters.timed_out
 
 -- ---- what keeps the items ----------------------------------------------------------------------
@@ -168,15 +168,6 @@ end
 
 local function name_of(self)
   return self.__name:match("%w+$")
-end
-
-local function new_class(name, base)
-  local class = {__name = "zmqloop." .. name, __tostring = base and base.__tostring}
-  class.__index = class
-  return setmetatable(class, {
-    __index = base,
-    __call = function(self, ...) return self.new(...) end,
-  })
 end
 
 local Queue = new_class("Queue")

@@ -65,6 +65,43 @@ end
 
 local MESSAGES = 24
 
+-- Checks what arrives: every message once, in order, and whole.
+local function receive_numbers(run, part, from)
+  from:on_recv(function(frames)
+    local number = tonumber(frames[1])
+    if number ~= part.last + 1 then run:broken("message %d came after %d", number, part.last) end
+    if #frames ~= (number % 2 == 0 and 3 or 1) then
+      run:broken("message %d has %d frames", number, #frames)
+    end
+    part.last, part.got = number, part.got + 1
+    run:check()
+  end)
+end
+
+-- Offers messages, a few in each iteration; one that is refused is offered again by the next.
+local function offer_numbers(run, part, to, try)
+  part.offered = 0
+  local function report(_, status)
+    if not status then
+      part.unsent = part.unsent + 1
+      tell(run, "streams", "reported")
+    end
+  end
+  local function offer()
+    for _ = 1, 6 do
+      local number = part.accepted + 1
+      local frames = number % 2 == 0 and {tostring(number), "", ("x"):rep(100 * number)}
+        or {tostring(number)}
+      part.offered = part.offered + 1
+      if try(to.send_multipart, to, frames, number % 3 == 0 and report or nil) then
+        part.accepted = number
+      end
+    end
+    if part.offered < MESSAGES then try(run.loop.add_callback, run.loop, offer) end
+  end
+  offer()
+end
+
 -- Numbered messages of one frame and of three, through a queue that is often full.
 function PARTS.streams(run)
   local part = {accepted = 0, got = 0, unsent = 0, last = 0}
@@ -84,34 +121,8 @@ function PARTS.streams(run)
   for _, stream in ipairs{to, from} do
     stream:on_error(function(_, _, name) tell(run, "streams", name) run:check() end)
   end
-  from:on_recv(function(frames)
-    local number = tonumber(frames[1])
-    if number ~= part.last + 1 then run:broken("message %d came after %d", number, part.last) end
-    if #frames ~= (number % 2 == 0 and 3 or 1) then
-      run:broken("message %d has %d frames", number, #frames)
-    end
-    part.last, part.got = number, part.got + 1
-    run:check()
-  end)
-  part.offered = 0
-  local function offer()
-    for _ = 1, 6 do
-      local number = part.accepted + 1 -- one that was refused is offered again by the next
-      local frames = number % 2 == 0 and {tostring(number), "", ("x"):rep(100 * number)}
-        or {tostring(number)}
-      part.offered = part.offered + 1
-      if try(to.send_multipart, to, frames, number % 3 == 0 and function(_, status)
-        if not status then
-          part.unsent = part.unsent + 1
-          tell(run, "streams", "reported")
-        end
-      end or nil) then
-        part.accepted = number
-      end
-    end
-    if part.offered < MESSAGES then try(run.loop.add_callback, run.loop, offer) end
-  end
-  offer()
+  receive_numbers(run, part, from)
+  offer_numbers(run, part, to, try)
   part.verify = function()
     local missing = part.accepted - part.got - part.unsent
     if missing ~= 0 and not run.told.streams then
