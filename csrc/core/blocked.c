@@ -1,11 +1,11 @@
-/* blocked.c - telling a loop's thread that it does not come to its wait.
+/* blocked.c - telling a loop's thread that it has not reached its wait.
  * SPDX-License-Identifier: MIT
  *
  * The loop counts stretches of work and rest (loop->stretch, odd while it
- * works). A thread, the watchdog, looks at the count from time to time. When it
- * finds one odd number for longer than the threshold it sends the loop's thread
- * a signal, once per stretch. So a loop that is not blocked pays for two
- * additions per iteration, with a watchdog or without.
+ * works). A thread, the watchdog, reads the count from time to time. If it
+ * stays at one odd number longer than the threshold, the watchdog sends the
+ * loop's thread a signal, once per stretch. So a loop that is not blocked pays
+ * for two additions per iteration, with a watchdog or without.
  *
  * A signal may come late: after the stretch, after the watchdog was taken away,
  * after the loop was closed. It carries nothing. Its handler looks through the
@@ -30,8 +30,8 @@
 
 #include "internal.h"
 
-/* Looks per threshold: a block is told of when it has lasted for one threshold
- * to one and a quarter. */
+/* Checks per threshold: a block is reported when it has lasted for one
+ * threshold to one and a quarter. */
 enum { LOOKS = 4 };
 
 #define SHORTEST_PAUSE_NS INT64_C(1000000)

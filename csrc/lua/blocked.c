@@ -27,8 +27,8 @@ static const char traceback_key;
 /* ---- the report ----------------------------------------------------------
  */
 
-/* What it was that did not look for hooks. LuaJIT tells of no return from C,
- * nor does any Lua where C has raised an error. */
+/* Which code did not run hooks. LuaJIT calls no hook when a C function returns,
+ * and no Lua does when one raises. */
 static const char *where_late(lua_State *L, lua_Debug *event) {
   bool returns = event->event == LUA_HOOKRET;
   if (returns && lua_getinfo(L, "S", event) && *event->what == 'C') {

@@ -20,8 +20,8 @@ static void add_part(zlua_message *message, size_t size) {
   }
 }
 
-/* What stands in the way of the value at index being a part of a message, or
- * NULL: then it is counted in. */
+/* Counts in the value at index as a part of a message. Returns NULL, or why it
+ * cannot be one. */
 static const char *count_in(lua_State *L, int index, zlua_message *message) {
   if (lua_type(L, index) == LUA_TSTRING) {
     add_part(message, zlua_rawlen(L, index));

@@ -342,7 +342,7 @@ static void on_poker(zl_timer *timer, uint64_t missed, void *arg) {
   poke_some();
 }
 
-/* On its own socket a callback needs not report what it does. */
+/* On its own socket a callback need not report what it does. */
 static void on_readable(subject *s) {
   int limit = world.quiet ? 1000 : dice(4);
   while (limit > 0 && receive_directly(s)) {

@@ -31,20 +31,20 @@ function IOLoop.log_stack(_, _, text)
   report.write(text or traceback and traceback("IOLoop.log_stack", 2) or "IOLoop.log_stack")
 end
 
---- Has action(signal, report) called when the loop has worked for so many seconds without coming to
--- its wait, at most a quarter longer; once per block, wherever it is, the first iteration included.
--- report is the text "IOLoop blocked for 0.102 seconds in", with the traceback of what runs. nil
--- as seconds ends that. The action may be the loop's log_stack.
+--- Calls action(signal, report) when the loop has run for so many seconds without reaching its
+-- wait, or up to a quarter longer; once per block. report is the text "IOLoop blocked for 0.102
+-- seconds in", with the traceback of what runs. The action may be the loop's log_stack. nil as
+-- seconds ends the watch.
 --
--- A thread looks after the loop, only as long as this is asked for, and sends the loop's thread the
--- signal, by name or number, or with nil a realtime signal. In its handler Lua is given
--- a hook, which calls the action at the next instruction and ends there: an error that the action
--- raises is raised in what blocks. Code that does not look for hooks is told of when it is over: a
--- C function, which the report says with ", inside C," or, where that is not known, ", in C or
--- compiled code before it came here,"; code that LuaJIT has compiled; a coroutine that the user's
--- own code has resumed, unless Lua is LuaJIT. The signal cuts sleeps short.
+-- While the loop is watched a thread sends the loop's thread the signal, by name or number, or with
+-- nil a realtime signal. Its handler sets a hook, which calls the action at the next instruction;
+-- an error of the action is raised in the code that blocks. Code that does not run hooks is
+-- reported when it ends: C functions, which the report marks with ", inside C," or, if that is not
+-- known, ", in C or compiled code before it came here,"; code that LuaJIT has compiled; and, unless
+-- Lua is LuaJIT, coroutines that the user's code has resumed. The signal cuts sleeps short.
 --
--- Returns true, or nil, message, name: EAGAIN (no thread to be had), ECHILD (in a forked process).
+-- Returns true, or nil, message, name: EAGAIN (no thread could be created), ECHILD (in a forked
+-- child).
 function IOLoop:set_blocking_signal_threshold(seconds, action, signal)
   if action ~= nil and action == self.log_stack then
     return self:set_blocking_log_threshold(seconds, signal)
@@ -52,14 +52,14 @@ function IOLoop:set_blocking_signal_threshold(seconds, action, signal)
   return watch(self, seconds, action, signal)
 end
 
---- Has log_stack() called when the loop has blocked for so many seconds; nil ends that. See
+--- Calls log_stack() when the loop has blocked for so many seconds; nil ends that. See
 -- set_blocking_signal_threshold().
 function IOLoop:set_blocking_log_threshold(seconds, signal)
   return watch(self, seconds, function(...) self:log_stack(...) end, signal)
 end
 
--- A coroutine that is resumed on behalf of a callback of a loop that is `watched` is resumed by
--- core.resume(loop, coroutine, ...), so that a block in it is told of.
+-- Coroutines that run for a loop that is `watched` are resumed by core.resume(loop, coroutine,
+-- ...), so that a block in them is reported.
 core.blocked_module = {watched = watched}
 
 return core.blocked_module

@@ -443,12 +443,11 @@ green.Context = zmq.Context.derive(Context)
 
 -- ---- relays ----------------------------------------------------------------------------------
 
--- Seconds until the next attempt where somebody else has taken the message, or is in the middle of
--- one of his.
+-- Seconds until the next attempt if other code has taken the message, or is in the middle of one.
 local TAKEN_SECONDS = 0.005
 
--- The list of {socket, events} with 0 for what the socket is ready for already, which is watched no
--- more, but for being closed; and how many are not ready. Or nil, message, name.
+-- A copy of the list of {socket, events}, in which sockets that are ready have 0 as events, so that
+-- they are watched only for being closed; and how many are not ready. Or nil, message, name.
 local function look_at(list)
   local objects, missing = {}, 0
   for i, entry in ipairs(list) do
@@ -469,7 +468,7 @@ local function look_at(list)
   return objects, missing
 end
 
--- Whether one more is ready.
+-- The attempt of wait_for_all(): EAGAIN while no more of them are ready.
 local function try_another(list, missing)
   local objects, now, name = look_at(list)
   if objects and now == missing then
@@ -478,7 +477,7 @@ local function try_another(list, missing)
   return objects, now, name
 end
 
--- Waits until all of the list are ready at the same time. Returns true, or nil, message, name.
+-- Waits until all in the list are ready at the same time. Returns true, or nil, message, name.
 local function wait_for_all(list)
   at_once = at_once - 1
   if at_once < 0 and is_turn_over() then
@@ -495,8 +494,8 @@ local function wait_for_all(list)
   return objects and true, missing, name
 end
 
--- Passes a message on that was received, and that nobody can take back. Only a ROUTER that has to
--- reach its peer may have to wait, or who shares the socket with others.
+-- Sends a message that was received, and cannot be put back. It has to wait only for a ROUTER with
+-- router_mandatory, or if the sink is shared with others.
 local function pass_on(frames, sinks)
   for _, sink in ipairs(sinks) do
     local sent, message, name = sink:send_multipart(frames, DONTWAIT)
@@ -510,9 +509,9 @@ local function pass_on(frames, sinks)
   return true
 end
 
--- Passes messages on until that fails; returns nil, message, name. A message is received when it
--- can be sent on: one that cannot stays where it is, also when the task is cancelled. `to` gets it
--- after `capture`. A socket that never receives has nothing to pass on: it waits for ever.
+-- Relays messages until that fails; returns nil, message, name. A message is received only when it
+-- can be sent; until then it stays in its socket, even if the task is cancelled. `capture` gets it
+-- before `to`. With a socket that never receives this waits for ever.
 local function relay(from, to, capture)
   local sinks = capture and {capture, to} or {to}
   local awaited = {{from, zmq.POLLIN}}

@@ -214,7 +214,7 @@ end
 
 --- Returns a PAIR socket on which the events arrive, for recv_monitor_message(); the same one until
 -- it is closed or disable_monitor() is called. The caller closes it, before or after the socket.
--- Returns nil, message, name if there is none to be had. PyZMQ: `Socket.get_monitor_socket`.
+-- Returns nil, message, name if it cannot be made. PyZMQ: `Socket.get_monitor_socket`.
 function Socket:get_monitor_socket(events)
   check_socket(self, "get_monitor_socket")
   local pair = core.monitor_socket(self)
