@@ -212,6 +212,25 @@ describe("a loop that blocks", function()
     assert.same({1, 1}, {#outer, #inner})
   end))
 
+  it("is told of also where another one's report is just being made", test(function(t)
+    local seconds = 0.001
+    for round = 1, 500 do
+      local outer, inner = 0, 0
+      local loop = t:keep(zmqloop.IOLoop(helper.loop_options()))
+      t:watch(loop)
+      assert(loop:set_blocking_signal_threshold(seconds, function() inner = inner + 1 end))
+      loop:add_callback(function()
+        work_until(function() return outer > 0 and inner > 0 end)
+      end)
+      assert(t.loop:set_blocking_signal_threshold(seconds + round * 2e-7, function()
+        outer = outer + 1
+      end))
+      t.loop:add_callback(function() loop:step() end)
+      t:settle()
+      loop:close()
+    end
+  end))
+
   it("leaves a debugger its hook", test(function(t)
     local reports = note_reports(t)
     local lines = 0

@@ -74,20 +74,58 @@ static void call_action(lua_State *L, int index, lua_Debug *event) {
 
 static void on_hook(lua_State *L, lua_Debug *event);
 
-/* Takes the hook off again. Somebody else's that has taken its place stays. */
+static void set_hook(lua_State *L) {
+  const int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+  (void)lua_sethook(L, on_hook, mask, 1);
+}
+
+/* A loop that waits for the hook of L, among those in whose callbacks we are;
+ * or NULL. */
+static zlua_loop *waiting(const zlua_calls *calls, lua_State *L) {
+  for (; calls && calls->loop; calls = calls->outer) {
+    lua_State *hooked = calls->loop->blocked.L;
+    if (hooked == L || (hooked && LUA_VERSION_NUM == 501)) { /* LuaJIT's */
+      return calls->loop;
+    }
+  }
+  return NULL;
+}
+
+/* Gives L the former hook of a loop; or to another loop, if one still waits for
+ * ours. That may do so since a moment ago, or from any moment on: a signal that
+ * comes before the former hook is back is seen after it, and a later one finds
+ * that hook, as if there had been no other. */
+static void give_back(lua_State *L, const zlua_calls *calls,
+                      const zlua_blocked *former) {
+  if (lua_gethook(L) != on_hook) {
+    return; /* somebody else's that has taken its place stays */
+  }
+  (void)lua_sethook(L, former->former, former->mask, former->count);
+  zlua_loop *other = waiting(calls, L);
+  if (other) {
+    zlua_blocked *blocked = &other->blocked;
+    if (blocked->former == on_hook) {
+      blocked->former = former->former;
+      blocked->mask = former->mask;
+      blocked->count = former->count;
+    }
+    set_hook(L);
+  }
+}
+
+/* Takes the hook off again. */
 static void unhook(zlua_loop *loop) {
   zlua_blocked *blocked = &loop->blocked;
   lua_State *L = blocked->L;
   blocked->L = NULL;
-  if (blocked->former != on_hook && lua_gethook(L) == on_hook) {
-    (void)lua_sethook(L, blocked->former, blocked->mask, blocked->count);
+  if (blocked->former != on_hook) {
+    give_back(L, loop->calls, blocked);
   }
 }
 
 /* The former hook may be ours, set for another loop that waits for it to run.
  */
 static void hook(zlua_loop *loop) {
-  const int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
   zlua_blocked *blocked = &loop->blocked;
   lua_State *L = loop->runs;
   if (blocked->L != L) {
@@ -96,7 +134,7 @@ static void hook(zlua_loop *loop) {
     blocked->count = lua_gethookcount(L);
   }
   blocked->L = L;
-  (void)lua_sethook(L, on_hook, mask, 1);
+  set_hook(L);
 }
 
 /* In the handler of a signal. */
@@ -137,9 +175,8 @@ static void on_hook(lua_State *L, lua_Debug *event) {
   luaL_checkstack(L, LUA_MINSTACK, "too many nested calls");
   int top = lua_gettop(L);
   int count = push_blocked_loops(L);
-  if (lua_gethook(L) == on_hook) {
-    (void)lua_sethook(L, NULL, 0, 0); /* of a block that is over */
-  }
+  static const zlua_blocked none = {.L = NULL};
+  give_back(L, zlua_calls_of(L), &none); /* the hook of a block that is over */
   for (int i = 1; i <= count; i++) {
     lua_rawgeti(L, top + 1, i);
     call_action(L, top + 2, event);
