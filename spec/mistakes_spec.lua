@@ -56,6 +56,19 @@ local mistakes = {
     .. "as object:set_result()"},
   {"green_socket.recv()",
     "1: bad self to 'recv' (socket expected, got nil); call it with ':', as object:recv()"},
+  {"zmqloop.shield(future).cancel()",
+    "1: bad self to 'cancel' (Future expected, got nil); call it with ':', as object:cancel()"},
+  {"stream.cancel()",
+    "1: bad self to 'cancel' (ZMQStream expected, got nil); call it with ':', as object:cancel()"},
+  {"stream.messages()",
+    "1: bad self to 'messages' (ZMQStream expected, got nil); call it with ':', "
+    .. "as object:messages()"},
+  {"stream.send_wait('a')",
+    "1: bad self to 'send_wait' (ZMQStream expected, got string); call it with ':', "
+    .. "as object:send_wait()"},
+  {"socket.bind_to_random_port('tcp://127.0.0.1')",
+    "1: bad self to 'bind_to_random_port' (socket expected, got string); call it with ':', "
+    .. "as object:bind_to_random_port()"},
   {"poller.register(1)",
     "1: bad self to 'register' (Poller expected, got number); call it with ':', "
     .. "as object:register()"},

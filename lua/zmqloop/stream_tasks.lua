@@ -25,6 +25,13 @@ local function deliver(self, frames)
   stop_delivery(self)
 end
 
+-- What a method is called with, if '.' was written for ':'.
+local function check_self(self, method)
+  if type(self) ~= "userdata" then
+    core.bad_self(method, "ZMQStream", self)
+  end
+end
+
 local function is_delivering(self)
   return not self:closed() and core.stream_receiver(self) == deliver
 end
@@ -182,6 +189,7 @@ end
 -- `for frames in stream:messages() do`. (Lua 5.1 cannot suspend in a `for`: call the iterator in a
 -- `while` there.)
 function ZMQStream:messages()
+  check_self(self, "messages")
   return function()
     return not self:closed() and self:recv() or nil
   end
@@ -242,6 +250,7 @@ local at_once, AT_ONCE_MOST = 0, 128
 -- nor if the task is cancelled before the socket took it. Other failures are those of send(),
 -- on_send() and recv().
 function ZMQStream:send_wait(message, timeout)
+  check_self(self, "send_wait")
   if type(message) ~= "string" and type(message) ~= "table" and type(message) ~= "userdata" then
     misuse(("bad argument #1 to 'send_wait' (string, Frame or list expected, got %s)"):format(
       type(message)))
@@ -280,6 +289,7 @@ end
 -- waits, as Task:cancel() does. Returns how many there are. When they have ended the stream calls
 -- its present callback again. Does not cancel tasks in recv() and send_wait().
 function ZMQStream:cancel()
+  check_self(self, "cancel")
   local calls = tasks.calls_of(self)
   for _, task in ipairs(calls) do
     task:cancel()

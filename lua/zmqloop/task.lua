@@ -870,7 +870,9 @@ for _, method in ipairs{
   "done", "cancelled", "result", "error", "cancel", "set_result", "set_error", "__tostring",
 } do
   Shield[method] = function(self, ...)
-    take_over(self, self.inner)
+    if type(self) == "table" and self.inner then -- else Future's own method refuses it
+      take_over(self, self.inner)
+    end
     return Future[method](self, ...)
   end
 end

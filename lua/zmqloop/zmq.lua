@@ -122,6 +122,9 @@ end
 -- Without options the system chooses; {min=, max=, tries=} tries random ports of that range.
 -- Failures other than EADDRINUSE are returned at once.
 function Socket:bind_to_random_port(address, options)
+  if type(self) ~= "userdata" then
+    core.bad_self("bind_to_random_port", "socket", self)
+  end
   if type(address) ~= "string" then
     misuse(("bad argument #1 to 'bind_to_random_port' (string expected, got %s)"):format(
       type(address)))
