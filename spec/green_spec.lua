@@ -821,8 +821,12 @@ describe("tasks that wait for green sockets", function()
     local before = measure()
     round(count)
     local each, after = (waiting - before) / count - bare_bytes(measure), measure()
-    round(count)
-    local left = measure() - after
+    local left
+    for _ = 1, 5 do -- where more wait at once than before, a table has grown, for good
+      round(count)
+      after, left = measure(), measure() - after
+      if left < 100000 then break end
+    end
     if os.getenv("ZMQLOOP_TASKS") then
       print(("%d tasks: %.0f bytes each beside a coroutine's; %.0f left in all"):format(count,
         each, left))
