@@ -335,9 +335,10 @@ typedef struct zlua_context {
   zlua_name *names;          /* of a home: of inproc, bound or waited for */
   void *stand_in; /* of a home: binds at the end what is waited for, or NULL */
   bool lingers;   /* some socket was closed with messages unsent, perhaps */
-  int sched_policy; /* of libzmq's threads; -1: not set */
-  int priority;     /* the same */
-  pid_t pid;        /* of the process that made it */
+  int sched_policy;          /* of libzmq's threads; -1: not set */
+  int priority;              /* the same */
+  pid_t pid;                 /* of the process that made it */
+  const volatile char *here; /* 0 in a forked process, where the system tells */
 } zlua_context;
 
 /* The uservalue of a context. */
@@ -371,8 +372,9 @@ struct zlua_socket {
   const zlua_class *class;
   void *zmq; /* NULL: closed, or not yet open */
   int type;
-  zlua_context *context; /* kept by the uservalue; NULL: it is borrowed */
-  zlua_socket *previous; /* among those of the context */
+  zlua_context *context;     /* kept by the uservalue; NULL: it is borrowed */
+  const volatile char *here; /* its context's */
+  zlua_socket *previous;     /* among those of the context */
   zlua_socket *next;
   zlua_stream *stream;    /* on it, or NULL */
   zlua_handler *handler;  /* registered for it, or NULL */
@@ -392,6 +394,8 @@ struct zlua_socket {
   zlua_outbox outbox;
   zlua_outbox begun; /* of a message, whose last part is still to come */
 };
+
+extern const char zlua_here; /* 1 */
 
 zlua_context *zlua_check_context(lua_State *L, const char *method);
 zlua_socket *zlua_check_socket(lua_State *L, int index, const char *method,

@@ -112,6 +112,7 @@ void zlua_push_context(lua_State *L, int index) {
 static void link_to_context(zlua_socket *socket, zlua_context *context) {
   context->home->guests += context->home == context ? 0 : 1;
   socket->context = context;
+  socket->here = context->here;
   socket->next = context->sockets;
   if (context->sockets) {
     context->sockets->previous = socket;
@@ -132,6 +133,7 @@ static void unlink_from_context(zlua_socket *socket) {
   }
   socket->previous = NULL;
   socket->next = NULL;
+  socket->here = &zlua_here;
 }
 
 /* [-0, +1] pushes the table of the sockets of the context. */
@@ -329,6 +331,7 @@ static int borrow_socket(lua_State *L) {
   zlua_set_metatable(L, &zlua_class_socket);
   socket->type = type;
   socket->zmq = zmq;
+  socket->here = &zlua_here;
   socket->looked = true;
   zlua_socket_changed(socket);
   return 1;
@@ -691,6 +694,9 @@ static int before_send(lua_State *L, const zlua_socket *socket,
                        const attempt *it) {
   if (!may_send(socket, it->flags)) {
     return -ENOTSUP;
+  }
+  if (!*socket->here) {
+    return -ECHILD;
   }
   return socket->type == ZLUA_DGRAM ? wait_for_dgram(L, socket, it) : 0;
 }

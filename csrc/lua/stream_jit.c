@@ -119,7 +119,8 @@ enum { NOT_SENT = -1, SENT = 0, QUEUED = 1 };
  * told. NOT_SENT: nothing was done, and the other path says why. */
 static int send_message(const zlua_stream *stream, const zl_frame *frames,
                         size_t count) {
-  if (!stream->core || stream->has_sent || stream->socket->uses_norm) {
+  if (!stream->core || stream->has_sent || stream->socket->uses_norm ||
+      !*stream->socket->here) {
     return NOT_SENT;
   }
   int rc = zl_stream_send(stream->core, frames, count, 0);

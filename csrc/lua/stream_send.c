@@ -275,7 +275,9 @@ static int send_message(lua_State *L, zlua_stream *stream, const char *method,
                         zlua_message message) {
   zlua_send_options options = {0};
   uint64_t token = 0;
-  int rc = zlua_socket_check_message(stream->socket, &message);
+  int rc = *stream->socket->here
+               ? zlua_socket_check_message(stream->socket, &message)
+               : -ECHILD;
   if (rc < 0) {
     return zlua_fail(L, rc);
   }
@@ -348,7 +350,9 @@ static bool is_usual(lua_State *L, const zlua_stream *stream) {
 static int send_frames(lua_State *L, zlua_stream *stream,
                        const zl_frame *frames, size_t count) {
   static const zlua_send_options none = {0};
-  int rc = zl_stream_send(stream->core, frames, count, 0);
+  int rc = *stream->socket->here
+               ? zl_stream_send(stream->core, frames, count, 0)
+               : -ECHILD;
   if (rc < 0) {
     return zlua_fail_send(L, rc, &none);
   }
