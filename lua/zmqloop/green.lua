@@ -60,9 +60,12 @@ local AT_ONCE_MOST = 256
 local at_once = AT_ONCE_MOST -- how many are left
 
 -- The next operation is to be queued, if it can wait, so that others have their turn.
+local is_untried = false -- the operation about to wait
+
 local function is_turn_over()
   at_once = AT_ONCE_MOST
-  return can_wait()
+  is_untried = can_wait() or false
+  return is_untried
 end
 
 -- The flags, or options with flags, for an attempt, and whether it is the only one (DONTWAIT). A
@@ -116,6 +119,13 @@ end
 
 Socket.getsockopt = Socket.get
 
+-- Is the socket not ready for an operation that was not tried? Then that may fail at once, as with
+-- EFSM, and the socket never become ready.
+local function never_ready(self, line)
+  is_untried = false
+  return plain.poll(self, 0, line == "readers" and zmq.POLLIN or zmq.POLLOUT) == 0
+end
+
 -- Queues the running task until the attempt succeeds, for at most the time of the socket's option.
 -- `who` is given if the part may be the first or last one of a message.
 local function wait(self, method, line, option, attempt, a, b, who)
@@ -127,9 +137,10 @@ local function wait(self, method, line, option, attempt, a, b, who)
   local waiting = current_task(method)
   local milliseconds = milliseconds_of(self, option)
   local result, message, name
-  if milliseconds == 0 then
+  if milliseconds == 0 or is_untried and never_ready(self, line) then
     result, message, name = attempt(self, a, b)
-  else
+  end
+  if milliseconds ~= 0 and not result and (not name or name == "EAGAIN" or name == HELD) then
     local place = self.watch
     if not place or not place.events or place.loop ~= waiting.loop then
       place = Watch.of(waiting.loop, self)
