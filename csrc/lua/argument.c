@@ -113,7 +113,7 @@ static int where(lua_State *L) {
 static int here_is_library(lua_State *L) {
   lua_Debug at;
   const char *name = luaL_checkstring(L, 1);
-  if (!lua_getstack(L, 1, &at)) {
+  if (!*name || !lua_getstack(L, 1, &at)) { /* "" is found behind the end too */
     return 0;
   }
   (void)lua_getinfo(L, "S", &at);

@@ -12,7 +12,7 @@ describe("zmq", function()
         for _, list in ipairs{{}, {1, 2, 3, 4}, {"x", "y", "z"}, {{}, {}, {}, {}},
             {userdata, userdata, userdata, userdata}, {1, 2, userdata, userdata},
             {loop, 1, userdata}, {{{}}, 0}, {-1}, {2^53, 2^53}, {true, {}, "x"},
-            {print, print, print}} do
+            {print, print, print}, {"", "", ""}} do
           if type(fn) == "function" and not (name == "poll_items" or name:find("^set_") or
               name == "exit" or name:find("^close")) then
             pcall(fn, unpack(list, 1, 4))
