@@ -39,6 +39,12 @@ static void trim(zl_loop *loop) {
   }
 }
 
+ZL__HOT void trim_if_large(zl_loop *loop) {
+  if (loop->callbacks.capacity > KEPT_CAPACITY) {
+    trim(loop);
+  }
+}
+
 int zl_loop_add_callback(zl_loop *loop, zl_callback_fn fn, void *arg) {
   zl__callbacks *q = &loop->callbacks;
   if (q->count == q->capacity) {
@@ -76,7 +82,7 @@ bool zl__callbacks_run(zl_loop *loop) {
     next.fn(loop, next.arg);
     zl__stats_called(loop);
   }
-  trim(loop);
+  trim_if_large(loop);
   return true;
 }
 
@@ -93,7 +99,7 @@ static bool only_callbacks(const zl_loop *loop) {
 }
 
 static void begin_next_iteration(zl_loop *loop) {
-  trim(loop);
+  trim_if_large(loop);
   loop->stats.total.iterations++;
   loop->callbacks.collected = loop->callbacks.count;
 }

@@ -13,7 +13,7 @@ void zl__stats_working(zl_loop *loop) {
   zl__stats *stats = &loop->stats;
   int64_t now = zl__clock_monotonic(NULL);
   if (stats->idle_since != 0) {
-    stats->total.idle_ns += zl_time_until(now, stats->idle_since);
+    stats->total.idle_ns += now - stats->idle_since;
     stats->idle_since = 0;
   }
   stats->busy_since = now;
@@ -24,7 +24,7 @@ void zl__stats_working(zl_loop *loop) {
 void zl__stats_resting(zl_loop *loop, bool waits) {
   zl__stats *stats = &loop->stats;
   int64_t now = zl__clock_monotonic(NULL);
-  stats->total.busy_ns += zl_time_until(now, stats->busy_since);
+  stats->total.busy_ns += now - stats->busy_since;
   stats->idle_since = waits ? now : 0;
 }
 
@@ -32,7 +32,7 @@ void zl__stats_resting(zl_loop *loop, bool waits) {
 void zl__stats_called(zl_loop *loop) {
   zl__stats *stats = &loop->stats;
   int64_t now = zl__clock_monotonic(NULL);
-  int64_t took = zl_time_until(now, stats->tick);
+  int64_t took = now - stats->tick;
   stats->tick = now;
   if (took > stats->total.slowest_ns) {
     stats->total.slowest_ns = took;

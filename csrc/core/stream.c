@@ -40,9 +40,9 @@ enum {
  * and trim for each. */
 enum { LARGE_FRAME = 1024 };
 
-/* Frames that libzmq keeps inside a zmq_msg_t need no memory. Copies of larger
- * ones are on the C stack if they are few. */
-enum { BYTES_INSIDE = 29, FEW_COPIES = 8 };
+/* Frames that libzmq keeps inside a zmq_msg_t, 33 bytes since 4.2, need no
+ * memory. Copies of larger ones are on the C stack if they are few. */
+enum { BYTES_INSIDE = 33, FEW_COPIES = 8 };
 
 static zl_stream *of(zl__watch *watch) {
   return zl__container(watch, zl_stream, socket.watch);
@@ -271,8 +271,12 @@ static inline int hold_message(zl_stream *stream) {
 
 int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames) {
   int rc = !stream->on_recv || turn_over(stream) ? 0 : hold_message(stream);
-  *frames = rc > 0 ? stream->frames : NULL;
-  stream->looked_at = rc > 0;
+  if (rc <= 0) {
+    *frames = NULL;
+    return rc;
+  }
+  *frames = stream->frames;
+  stream->looked_at = true;
   return rc;
 }
 
@@ -373,7 +377,7 @@ static void trim_frames(zl_stream *stream) {
 }
 
 /* A sender in this process may be tracking when libzmq releases them. */
-static void release_spent(zl_stream *stream) {
+ZL__HOT void release_spent(zl_stream *stream) {
   release_frames(stream, stream->count, stream->spent);
   if (stream->capacity > KEPT_FRAMES) {
     trim_frames(stream);
@@ -446,9 +450,9 @@ static void abandon_message(zl_socket *socket, bool more) {
   }
 }
 
-/* Might there be no memory for it once others have been sent? */
-static bool needs_copy(const zl_frame *frames, size_t i) {
-  return i > 0 && frames[i].size > BYTES_INSIDE;
+/* Might there be no memory for it? */
+static inline bool needs_memory(const zl_frame *frame) {
+  return frame->size > BYTES_INSIDE;
 }
 
 /* Closes the copies from `first` on. */
@@ -463,7 +467,7 @@ static int copy_frames(zmq_msg_t *copies, const zl_frame *frames,
                        size_t count) {
   size_t copied = 0;
   for (size_t i = 1; i < count; i++) {
-    if (needs_copy(frames, i)) {
+    if (needs_memory(&frames[i])) {
       if (zl__frame_copy(&copies[copied], &frames[i]) < 0) {
         close_copies(copies, 0, copied);
         return -ENOMEM;
@@ -475,13 +479,13 @@ static int copy_frames(zmq_msg_t *copies, const zl_frame *frames,
 }
 
 /* One attempt, which consumes the copies. */
-static int send_all(zl_socket *socket, const zl_frame *frames, size_t count,
-                    zmq_msg_t *copies, size_t copied) {
+static inline int send_all(zl_socket *socket, const zl_frame *frames,
+                           size_t count, zmq_msg_t *copies, size_t copied) {
   size_t next = 0;
   for (size_t i = 0; i < count; i++) {
     bool more = i + 1 < count;
     int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
-    bool is_copied = needs_copy(frames, i);
+    bool is_copied = copied > 0 && i > 0 && needs_memory(&frames[i]);
     int rc = is_copied ? send_contents(socket, &copies[next], flags)
                        : send_bytes(socket, &frames[i], flags);
     if (rc < 0) {
@@ -496,39 +500,38 @@ static int send_all(zl_socket *socket, const zl_frame *frames, size_t count,
   return 0;
 }
 
-/* All frames that need memory are copied before the first is sent: if memory
- * ran out in between, the first ones would stay in the socket. */
-static int try_several(zl_stream *stream, const zl_frame *frames,
-                       size_t count) {
+static int send_with_copies(zl_stream *stream, const zl_frame *frames,
+                            size_t count, size_t copied) {
   zmq_msg_t few[FEW_COPIES];
   zl_loop *loop = loop_of(stream);
-  size_t large = 0;
-  if (zl__socket_conflates(&stream->socket)) {
-    return -ENOTSUP;
-  }
-  for (size_t i = 1; i < count; i++) {
-    large += needs_copy(frames, i) ? 1 : 0;
-  }
-  if (large > SIZE_MAX / sizeof *few) {
+  if (copied > SIZE_MAX / sizeof *few) {
     return -ENOMEM;
   }
   zmq_msg_t *copies =
-      large <= FEW_COPIES ? few : zl__alloc(loop, large * sizeof *few);
+      copied <= FEW_COPIES ? few : zl__alloc(loop, copied * sizeof *few);
   int rc = copies ? copy_frames(copies, frames, count) : -ENOMEM;
   if (rc == 0) {
-    rc = send_all(&stream->socket, frames, count, copies, large);
+    rc = send_all(&stream->socket, frames, count, copies, copied);
   }
   if (copies != few && copies) {
-    zl__free(loop, copies, large * sizeof *few);
+    zl__free(loop, copies, copied * sizeof *few);
   }
   return rc;
 }
 
-/* One attempt at a message from the caller's bytes. Returns 0 or an error. */
-static inline int try_frames(zl_stream *stream, const zl_frame *frames,
-                             size_t count) {
-  return count == 1 ? send_bytes(&stream->socket, frames, ZMQ_DONTWAIT)
-                    : try_several(stream, frames, count);
+/* One attempt at a message from the caller's bytes. Returns 0 or an error. Of
+ * several frames all after the first that need memory are copied before any is
+ * sent: one that there is none for would leave the others in the socket. */
+static int try_frames(zl_stream *stream, const zl_frame *frames, size_t count) {
+  size_t copied = 0;
+  if (count > 1 && zl__socket_conflates(&stream->socket)) {
+    return -ENOTSUP;
+  }
+  for (size_t i = 1; i < count; i++) {
+    copied += needs_memory(&frames[i]) ? 1 : 0;
+  }
+  return copied > 0 ? send_with_copies(stream, frames, count, copied)
+                    : send_all(&stream->socket, frames, count, NULL, 0);
 }
 
 /* One attempt at a queued message. Its frames are sent as copies, which share
@@ -782,12 +785,20 @@ static int send_or_refuse(zl_stream *stream, const zl_frame *frames,
              : send_now_or_enqueue(stream, frames, count, token);
 }
 
-/* One frame that libzmq takes at once, and nobody wants to hear of; what fails
+static inline bool try_once(zl_stream *stream, const zl_frame *frames,
+                            size_t count) {
+  return count == 1 ? try_bytes(&stream->socket, frames, ZMQ_DONTWAIT)
+                    : stream->socket.type != ZL__DGRAM &&
+                          try_frames(stream, frames, count) == 0;
+}
+
+/* A message that libzmq takes at once, and nobody wants to hear of; what fails
  * here is tried again the long way, which knows what to do then. */
-static inline bool send_at_once(zl_stream *stream, const zl_frame *frame) {
+static inline bool send_at_once(zl_stream *stream, const zl_frame *frames,
+                                size_t count) {
   bool may_send = !over(stream) && !stream->draining && !stream->queue.unsent &&
                   !stream->unseen;
-  if (!may_send || !try_bytes(&stream->socket, frame, ZMQ_DONTWAIT)) {
+  if (!may_send || !try_once(stream, frames, count)) {
     return false;
   }
   count_as_sent(stream);
@@ -799,7 +810,7 @@ int zl_stream_send(zl_stream *stream, const zl_frame *frames, size_t count,
   if (count == 0) {
     return -EINVAL;
   }
-  if (count == 1 && token == 0 && send_at_once(stream, frames)) {
+  if (token == 0 && send_at_once(stream, frames, count)) {
     return 0;
   }
   return send_or_refuse(stream, frames, count, token);

@@ -206,7 +206,7 @@ static void trim(zl_loop *loop) {
 
 /* ---- in and out --------------------------------------------------------- */
 
-static void insert(zl__heap *heap, zl_timer *timer) {
+ZL__HOT void insert(zl__heap *heap, zl_timer *timer) {
   timer->rank = timer->start;
   timer->place = ZL__TIMER_IN_HEAP;
   heap->entries[heap->count] =
@@ -318,7 +318,7 @@ static void set_times(zl_timer *timer, int64_t deadline, int64_t period) {
 }
 
 /* After reserve(). */
-static void enter_heap(zl_timer *timer, int64_t deadline, int64_t period) {
+ZL__HOT void enter_heap(zl_timer *timer, int64_t deadline, int64_t period) {
   set_times(timer, deadline, period);
   insert(&timer->loop->heap, timer);
   if (timer->index == 0) {

@@ -9,6 +9,7 @@
 #include "binding.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -248,25 +249,36 @@ static lua_Number check_time(lua_State *L, const char *method, int argument,
   return seconds;
 }
 
+/* Processors with 80-bit registers would compare digits that a double does not
+ * have. */
+#if FLT_EVAL_METHOD == 0
+typedef double rounded;
+#else
+typedef volatile double rounded;
+#endif
+
 /* The least number of nanoseconds that, converted back to seconds, is not below
  * `seconds`, which is a number: 8.3 is 8300000000, though the product is more.
- * Results are volatile because processors with 80-bit registers would compare
- * digits that a double does not have. */
-int64_t zlua_nanoseconds(lua_Number seconds) {
-  const volatile double product = (double)seconds * NS_PER_SECOND;
+ */
+static inline int64_t nanoseconds(lua_Number seconds) {
+  const rounded product = (double)seconds * NS_PER_SECOND;
   if (product >= LARGEST_NS || product <= -LARGEST_NS) {
     return product > 0 ? ZL_FOREVER : -ZL_FOREVER;
   }
   int64_t ns = (int64_t)floor(product);
-  const volatile double told = (double)ns / NS_PER_SECOND;
+  const rounded told = (double)ns / NS_PER_SECOND;
   return told < (double)seconds ? ns + 1 : ns;
+}
+
+int64_t zlua_nanoseconds(lua_Number seconds) {
+  return nanoseconds(seconds);
 }
 
 /* A time in seconds, a delay or one of the loop's, as nanoseconds, rounded up;
  * infinite is ZL_FOREVER. */
 int64_t zlua_check_seconds(lua_State *L, const char *method, int argument,
                            int index) {
-  return zlua_nanoseconds(check_time(L, method, argument, index));
+  return nanoseconds(check_time(L, method, argument, index));
 }
 
 /* A mask: a number, or "r", "w" and "rw" (5.1 has no bit operators). */

@@ -169,9 +169,9 @@ typedef struct zlua_calls {
   lua_State *runner; /* the coroutine it runs in */
   zlua_loop *loop;
   int slot;                       /* zlua_slot */
+  int depth;                      /* how many calls are outside, and this one */
   void *handle;                   /* what its function was given */
   const struct zlua_calls *outer; /* the call inside of which it was made */
-  int depth;                      /* how many those are, and this one */
 } zlua_calls;
 
 /* Whether the Lua state is being closed: loop.c. */
@@ -220,8 +220,24 @@ struct zlua_loop {
 
 zlua_loop *zlua_check_loop(lua_State *L, int index, const char *method,
                            int argument);
-void zlua_check_clock(lua_State *L, const zlua_loop *loop);
-int64_t zlua_now_ns(lua_State *L, const zlua_loop *loop);
+void zlua_check_users_clock(lua_State *L, const zlua_loop *loop);
+
+/* To be called after the clock may have been read: what comes next may raise.
+ * Raises what a clock of the user's has raised, unless a run is there that
+ * will. */
+static inline void zlua_check_clock(lua_State *L, const zlua_loop *loop) {
+  if (loop->clock) {
+    zlua_check_users_clock(L, loop);
+  }
+}
+
+/* The time of an open loop; what comes after it may raise. */
+static inline int64_t zlua_now_ns(lua_State *L, const zlua_loop *loop) {
+  int64_t now = zl_loop_time_ns(loop->core);
+  zlua_check_clock(L, loop);
+  return now;
+}
+
 void zlua_push_actives(lua_State *L);
 void zlua_push_loop(lua_State *L, int serial);
 void zlua_push_active(lua_State *L, int loop_index);

@@ -322,8 +322,8 @@ static void run_on(const zlua_calls *calls, lua_State *co) {
 static const char trial;
 
 /* Did the runner yield to try that? */
-static bool was_trial(lua_State *runner, int status) {
-  return status == LUA_YIELD && lua_gettop(runner) > 0 &&
+static bool was_trial(lua_State *runner) {
+  return lua_gettop(runner) > 0 &&
          lua_touserdata(runner, -1) == (const void *)&trial;
 }
 
@@ -345,7 +345,7 @@ static int resume(zlua_loop *loop, lua_State *runner, zlua_slot slot,
   move_call(loop, runner, slot, handle);
   run_on(calls, runner);
   int status = zlua_resume(runner, loop->L, 4);
-  while (was_trial(runner, status)) {
+  while (status == LUA_YIELD && was_trial(runner)) {
     lua_pop(runner, 1);
     lua_pushboolean(runner, 1);
     status = zlua_resume(runner, loop->L, 1);

@@ -71,7 +71,7 @@ static void call_callbacks(zl_loop *core, void *arg) {
   if (is_taken) { /* there was no memory for the call: it is still queued */
     loop->owed++;
   }
-  if (loop->core) {
+  if (loop->owed > 0 && loop->core) {
     settle(loop);
   }
 }
@@ -83,6 +83,16 @@ static void make_queue(lua_State *L, zlua_loop *loop) {
   lua_rawseti(L, -2, ZLUA_LOOP_CALLBACKS);
   lua_pop(L, 1);
   loop->lacks_queue = false;
+}
+
+/* [-0, +0] after a burst, or where memory was short. */
+static void prepare(lua_State *L, zlua_loop *loop) {
+  if (loop->lacks_queue) {
+    make_queue(L, loop);
+  }
+  if (loop->core) { /* else a finalizer has closed it just now */
+    settle(loop);
+  }
 }
 
 /* (loop, fn, ...): fn(...) in the next iteration. A closed loop forgets it, as
@@ -97,10 +107,9 @@ static int add_callback(lua_State *L) {
   if (!loop->core) {
     return 0;
   }
-  if (loop->lacks_queue) {
-    make_queue(L, loop);
+  if (loop->lacks_queue || loop->owed > 0) {
+    prepare(L, loop);
   }
-  settle(loop);
   zlua_getuservalue(L, 1);
   lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
   if (is_bare) {
@@ -126,28 +135,30 @@ enum {
   CALLBACKS
 }; /* stack indices of zlua_call_callback() */
 
-/* [-0, +1] takes the first callback off the queue. An empty queue starts again
- * at 1, so that the table stays an array. After a burst the table is dropped,
- * since it would keep its size. Nothing may be allocated here, so the next
- * add_callback() makes a new one. */
-static void push_first(lua_State *L, zlua_loop *loop) {
+/* [-0, +1] takes the first callback off the queue and returns its index. An
+ * empty queue starts again at 1, so that the table stays an array. After a
+ * burst the table is dropped, since it would keep its size. Nothing may be
+ * allocated here, so the next add_callback() makes a new one. */
+static inline int push_first(lua_State *L, zlua_loop *loop) {
   int place = (int)loop->first_callback;
   loop->first_callback++;
   lua_rawgeti(L, CALLBACKS, place);
   lua_pushnil(L);
   lua_rawseti(L, CALLBACKS, place);
   if (loop->first_callback < loop->next_callback) {
-    return;
+    return CALLBACKS + 1;
   }
-  if (loop->next_callback > KEPT_PLACES) {
+  bool was_burst = loop->next_callback > KEPT_PLACES;
+  loop->first_callback = 1;
+  loop->next_callback = 1;
+  if (was_burst) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, USERVALUE, ZLUA_LOOP_CALLBACKS);
     lua_remove(L, CALLBACKS); /* the next call looks for them again */
     lua_remove(L, USERVALUE);
     loop->lacks_queue = true;
   }
-  loop->first_callback = 1;
-  loop->next_callback = 1;
+  return was_burst ? LOOP + 1 : CALLBACKS + 1;
 }
 
 /* Takes the next callback off the core's queue, unless that has been done. */
@@ -171,9 +182,9 @@ int zlua_call_callback(lua_State *L, void *is_taken) {
     zlua_getuservalue(L, LOOP);
     lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
   }
-  push_first(L, loop);
+  int callback = push_first(L, loop);
   int count = zlua_unpack(L);
-  zlua_calling(L, 2, lua_gettop(L) - count);
+  zlua_calling(L, 2, callback);
   return 1 + count;
 }
 

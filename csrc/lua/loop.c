@@ -124,24 +124,21 @@ static int new_anchor(lua_State *L, const zlua_loop *loop, int active_index) {
 /* [-0, +0] keeps the value at index alive; returns its anchor. As luaL_ref(),
  * but with the head of the free list at hand. */
 int zlua_keep(lua_State *L, zlua_loop *loop, int active_index, int index) {
-  if (loop->last_anchor > KEPT_ANCHORS &&
+  if (loop->free_anchor && loop->last_anchor > KEPT_ANCHORS &&
       loop->anchors < loop->last_anchor / 8) {
     shrink_active(L, loop, active_index);
   }
   int anchor = loop->free_anchor;
-  int next = 0;
   if (anchor) {
     lua_rawgeti(L, active_index, anchor);
-    next = (int)lua_tointeger(L, -1);
+    loop->free_anchor = (int)lua_tointeger(L, -1);
     lua_pop(L, 1);
+    lua_pushvalue(L, index);
+    lua_rawseti(L, active_index, anchor); /* its place is there */
   } else {
     anchor = new_anchor(L, loop, active_index);
-  }
-  lua_pushvalue(L, index);
-  lua_rawseti(L, active_index, anchor); /* raises only if it is a new one */
-  if (loop->free_anchor) {
-    loop->free_anchor = next;
-  } else {
+    lua_pushvalue(L, index);
+    lua_rawseti(L, active_index, anchor); /* may raise */
     loop->last_anchor = anchor;
   }
   loop->anchors++;
@@ -612,24 +609,13 @@ static int loop_closed(lua_State *L) {
   return 1;
 }
 
-/* To be called after the clock may have been read, where the caller may raise.
- * Raises the clock's error, unless a run is under way that will. */
-void zlua_check_clock(lua_State *L, const zlua_loop *loop) {
-  if (!loop->clock) {
-    return;
-  }
+/* Raises the error of the user's clock, unless a run is under way that will. */
+void zlua_check_users_clock(lua_State *L, const zlua_loop *loop) {
   zlua_become_running(L);
   if (!loop->L && !loop->reads_clock && lua_gettop(loop->clock) > 1) {
     lua_xmove(loop->clock, L, 1);
     lua_error(L);
   }
-}
-
-/* The time of an open loop. May raise. */
-int64_t zlua_now_ns(lua_State *L, const zlua_loop *loop) {
-  int64_t now = zl_loop_time_ns(loop->core);
-  zlua_check_clock(L, loop);
-  return now;
 }
 
 /* Seconds; of a closed loop those when it was closed. */

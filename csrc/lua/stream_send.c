@@ -376,13 +376,20 @@ static bool push_strings(lua_State *L, zl_frame *frames, size_t count) {
   return true;
 }
 
+/* [-0, +0 or +2] Is there anything in the list at 2 behind its first `count`
+ * elements, or beside them? zlua_has_hole() tells what that is. */
+static bool has_more(lua_State *L, size_t count) {
+  lua_pushinteger(L, (lua_Integer)count);
+  return lua_next(L, 2) != 0;
+}
+
 /* Sends the list at 2, if it has a few strings; nothing runs meanwhile that
  * could change it. -> as send_frames(), or 0: it has something else */
 static int send_few_strings(lua_State *L, zlua_stream *stream) {
   zl_frame frames[FEW_FRAMES];
   size_t count = zlua_rawlen(L, 2);
   if (count == 0 || count > FEW_FRAMES || !push_strings(L, frames, count) ||
-      zlua_has_hole(L, 2, count)) {
+      has_more(L, count)) {
     lua_settop(L, 2);
     return 0;
   }

@@ -203,7 +203,8 @@ static int call_at(lua_State *L) {
   return add_at(L, "call_at");
 }
 
-static int64_t after(lua_State *L, const zlua_loop *loop, int64_t delay) {
+static inline int64_t after(lua_State *L, const zlua_loop *loop,
+                            int64_t delay) {
   return zl_time_add(zlua_now_ns(L, loop), delay);
 }
 
