@@ -22,7 +22,7 @@ describe("a call for which there is no memory", function()
           return loop
         end
         for round = 1, 2 do
-          local n = 0
+          local n, came_through = 0, nil
           repeat
             n = n + 1
             failures, called, fired = 0, 0, 0
@@ -37,7 +37,8 @@ describe("a call for which there is no memory", function()
             arm(n)
             local ok = pcall(loop.step, loop, 0)
             off()
-            local came_through = ok and failures == 0 and called == 3 and fired == 3
+            if not ok then failures = failures + 1 end -- no memory for on_error: step() raises
+            came_through = ok and failures == 0 and called == 3 and fired == 3
             for _ = 1, 5 do pcall(loop.step, loop, 0) end
             assert(called + fired + failures >= 6, ("%d: %d called, %d fired, %d failed"):format(
               n, called, fired, failures))
@@ -47,7 +48,7 @@ describe("a call for which there is no memory", function()
             assert(called == before + 1, n .. ": a callback came late")
             loop:close()
           until came_through or n > 1000
-          assert(came_through == nil and n <= 1000, n)
+          assert(came_through, n)
         end
         print("ok")
       ]==], {mode}, 60)
