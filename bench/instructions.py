@@ -41,8 +41,7 @@ def inproc(task, load, count, row, **options):
 
 
 CASES = {
-    # So many that cycles of the collector, and what they do to malloc(), are many too.
-    'sink': [inproc('sink', 'push', 100000, 'sink'),
+    'sink': [inproc('sink', 'push', 20000, 'sink'),
              inproc('sink', 'push', 20000, 'sink-unpack', unpack=1)],
     'router': [inproc('router', 'dealers', 20000, 'router', size=32)],
     # Without a pause it is chance how often a side finds the other one asleep.

@@ -50,18 +50,10 @@ static int parse(lua_State *L) {
   return 1;
 }
 
-/* Before the message after which figures begin: whether a cycle of the
- * collector falls into them would be chance. */
-static void collect_before_begin(lua_State *L) {
-  if (b.seen + 1 == b.checked)
-    lua_gc(L, LUA_GCCOLLECT, 0);
-}
-
 /* take(data) -> messages still to come */
 static int take(lua_State *L) {
   size_t size;
   const char *data = luaL_checklstring(L, 1, &size);
-  collect_before_begin(L);
   lua_pushnumber(L, (lua_Number)bench_take(&b, data, size));
   return 1;
 }
@@ -76,7 +68,6 @@ static int counted(lua_State *L) {
 /* count(bytes) -> messages still to come */
 static int count(lua_State *L) {
   size_t size = (size_t)luaL_checknumber(L, 1);
-  collect_before_begin(L);
   lua_pushnumber(L, (lua_Number)bench_count(&b, size));
   return 1;
 }
