@@ -132,12 +132,16 @@ static int send_frame(zlua_stream *stream, const char *data, size_t size) {
   return send_message(stream, &frame, 1);
 }
 
-static int send_frames(zlua_stream *stream, const char *const *data,
-                       const size_t *sizes, int count) {
-  zl_frame frames[ZLUA_FEW_FRAMES];
-  for (int i = 0; i < count && i < ZLUA_FEW_FRAMES; i++) {
-    frames[i] = (zl_frame){.data = data[i], .size = sizes[i]};
-  }
+/* The first `count` of these. They are arguments, for a buffer that is filled
+ * from Lua could be filled anew by a hook or a finalizer that sends, too. */
+static int send_frames(zlua_stream *stream, int count, const char *a,
+                       size_t a_size, const char *b, size_t b_size,
+                       const char *c, size_t c_size, const char *d,
+                       size_t d_size) {
+  const zl_frame frames[] = {{.data = a, .size = a_size},
+                             {.data = b, .size = b_size},
+                             {.data = c, .size = c_size},
+                             {.data = d, .size = d_size}};
   return send_message(stream, frames, (size_t)count);
 }
 
@@ -157,8 +161,9 @@ typedef struct jit_functions {
   int (*next_message)(zlua_turn *turn);
   int (*take_message)(zlua_turn *turn);
   int (*send_frame)(zlua_stream *stream, const char *data, size_t size);
-  int (*send_frames)(zlua_stream *stream, const char *const *data,
-                     const size_t *sizes, int count);
+  int (*send_frames)(zlua_stream *stream, int count, const char *a,
+                     size_t a_size, const char *b, size_t b_size, const char *c,
+                     size_t c_size, const char *d, size_t d_size);
 } jit_functions;
 
 /* jit_functions() -> userdata that holds them */

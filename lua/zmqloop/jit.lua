@@ -27,7 +27,8 @@ local functions_pointer = ffi.typeof([[const struct {
   int (*next_message)(void *turn);
   int (*take_message)(void *turn);
   int (*send_frame)(void *stream, const char *data, size_t size);
-  int (*send_frames)(void *stream, const char *const *data, const size_t *sizes, int count);
+  int (*send_frames)(void *stream, int count, const char *a, size_t a_size, const char *b,
+    size_t b_size, const char *c, size_t c_size, const char *d, size_t d_size);
 } *]])
 
 local functions_userdata = core.jit_functions() -- holds them
@@ -161,12 +162,10 @@ end
 -- Streams made here -> their address. A stream that is not among them is somebody else's userdata.
 local addresses = setmetatable({}, {__mode = "k"})
 
--- What send_frames() is given; reading or writing an element makes no garbage.
-local FEW_FRAMES = 8
-local frames, sizes = ffi.new("const char *[?]", FEW_FRAMES), ffi.new("size_t[?]", FEW_FRAMES)
-
 -- Results of send_frame() and send_frames(): nothing was done, and the other path says why.
 local NOT_SENT, QUEUED = -1, 1
+
+local FEW_FRAMES = 4 -- more of them are not sent here
 
 local function sent(answer, stream)
   if answer == QUEUED then
@@ -187,25 +186,41 @@ local function make_send(raw_send)
   end
 end
 
--- Fills in the list's frames. Returns false if one is no string, or if something follows them: the
--- length of a list with a hole may end at the hole.
-local function fill(list, count)
-  for i = 1, count do
-    local data = list[i]
-    if type(data) ~= "string" then
-      return false
-    end
-    frames[i - 1], sizes[i - 1] = data, #data
-  end
+-- Between any two instructions a hook may send another message, and where a trace ends a finalizer
+-- may. So the frames of a message are in locals, and in nothing else, until C has all of them.
+
+-- Whether nothing follows the frames of the list: the length of a list with a hole may end at the
+-- hole.
+local function ends_at(list, count)
   return next(list, count) == nil
+end
+
+-- A list of up to four frames. Returns what send_frames() does.
+local function send_list(address, list, count)
+  local a, b, c, d = list[1], list[2], list[3], list[4]
+  if type(a) ~= "string" or not ends_at(list, count) then
+    return NOT_SENT
+  elseif count == 1 then
+    return send_frame(address, a, #a)
+  elseif type(b) ~= "string" then
+    return NOT_SENT
+  elseif count == 2 then
+    return send_frames(address, 2, a, #a, b, #b, nil, 0, nil, 0)
+  elseif type(c) ~= "string" then
+    return NOT_SENT
+  elseif count == 3 then
+    return send_frames(address, 3, a, #a, b, #b, c, #c, nil, 0)
+  elseif type(d) ~= "string" then
+    return NOT_SENT
+  end
+  return send_frames(address, 4, a, #a, b, #b, c, #c, d, #d)
 end
 
 local function send_multipart(self, list, options, ...)
   local address = addresses[self]
   if address and type(list) == "table" and options == nil and not getmetatable(list) then
     local count = #list
-    if count > 0 and count <= FEW_FRAMES and fill(list, count) and
-      sent(send_frames(address, frames, sizes, count), self) then
+    if count > 0 and count <= FEW_FRAMES and sent(send_list(address, list, count), self) then
       return true
     end
   end
