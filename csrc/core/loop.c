@@ -214,8 +214,11 @@ void zl__loop_report(zl_loop *loop, uint64_t token, int events) {
   }
 }
 
+/* A stop is for a run. It waits for one through all steps: a host that only
+ * steps would never wait again. */
 static bool stopping(const zl_loop *loop) {
-  return atomic_load_explicit(&loop->stopping, memory_order_acquire);
+  return loop->endless &&
+         atomic_load_explicit(&loop->stopping, memory_order_acquire);
 }
 
 /* ---- one iteration ------------------------------------------------------ */
@@ -238,17 +241,27 @@ static bool something_to_do(const zl_loop *loop) {
          stopping(loop) || loop->terminated;
 }
 
-/* How long the wait may be: not at all if there is something to do. */
+static int64_t wait_ends(const zl_loop *loop, int64_t wait_until) {
+  int64_t next = zl__timers_next(loop);
+  return next < wait_until ? next : wait_until;
+}
+
+/* How long the wait may be: not at all if there is something to do. A clock of
+ * the user's may give the loop something to do: what there is, is asked after
+ * it was read. */
 static int64_t wait_time(zl_loop *loop, int64_t wait_until) {
   if (something_to_do(loop)) {
     return 0;
   }
-  int64_t next = zl__timers_next(loop);
-  int64_t until = next < wait_until ? next : wait_until;
-  if (until == ZL_FOREVER) {
+  if (wait_ends(loop, wait_until) == ZL_FOREVER) {
     return ZL_FOREVER;
   }
-  return zl_time_until(until, zl_loop_time_ns(loop));
+  int64_t now = zl_loop_time_ns(loop);
+  if (something_to_do(loop)) {
+    return 0;
+  }
+  int64_t until = wait_ends(loop, wait_until);
+  return until == ZL_FOREVER ? ZL_FOREVER : zl_time_until(until, now);
 }
 
 /* Where a virtual clock stands, events come first; without any the time that a
@@ -282,7 +295,7 @@ static int look_for_events(zl_loop *loop) {
  * is left out where only a wake-up could be seen: what it is for is seen
  * without it, unless a host sees it too. In the child of a callback that has
  * forked, events are the parent's. */
-static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
+static int wait_for_events(zl_loop *loop, int64_t timeout_ns, int64_t start) {
   if (timeout_ns == 0 && loop->watch_count == 0 && !loop->hosted) {
     return 0;
   }
@@ -292,15 +305,13 @@ static int wait_for_events(zl_loop *loop, int64_t timeout_ns) {
   if (timeout_ns == 0) {
     return look_for_events(loop);
   }
-  bool limited = loop->budget_ends != ZL_FOREVER;
-  int64_t start = limited ? zl_loop_time_ns(loop) : 0;
   bool jumps = loop->is_virtual && timeout_ns != ZL_FOREVER;
   zl__stats_resting(loop, true);
   int rc = jumps ? wait_virtually(loop, timeout_ns)
                  : loop->poller->wait(loop, timeout_ns);
   zl__stats_working(loop);
   loop->looked = loop->stats.tick;
-  if (limited) {
+  if (loop->budget_ends != ZL_FOREVER) {
     int64_t waited = zl_time_until(zl_loop_time_ns(loop), start);
     loop->budget_ends = zl_time_add(loop->budget_ends, waited);
   }
@@ -315,9 +326,10 @@ static int wait(zl_loop *loop, int64_t wait_until) {
     loop->called = false;
     zl__sockets_sweep(loop);
   }
+  int64_t start = loop->budget_ends != ZL_FOREVER ? zl_loop_time_ns(loop) : 0;
   int64_t timeout_ns = wait_time(loop, wait_until);
   zl__stretch_add(loop, 1);
-  int rc = wait_for_events(loop, timeout_ns);
+  int rc = wait_for_events(loop, timeout_ns, start);
   zl__stretch_add(loop, 1);
   if (rc == -ECHILD) {
     return rc;
@@ -383,7 +395,7 @@ static int iterate(zl_loop *loop, int64_t wait_until, int mode) {
     if (loop->breaking) {
       return ZL_STEP_MORE;
     }
-    if (mode != ONE_STEP && stopping(loop)) {
+    if (stopping(loop)) {
       loop->phase = ZL__PHASE_COLLECT;
       return 0;
     }
@@ -416,15 +428,7 @@ static bool due_now(zl_loop *loop) {
 
 /* How long the next step would only wait. */
 static int64_t idle_time(zl_loop *loop) {
-  bool pending = loop->callbacks.count > 0 || zl__linked(&loop->dirty) ||
-                 !zl__mailbox_empty(&loop->mailbox) ||
-                 zl__signals_pending(loop);
-  if (pending) {
-    return 0;
-  }
-  int64_t next = zl__timers_next(loop);
-  return next == ZL_FOREVER ? ZL_FOREVER
-                            : zl_time_until(next, zl_loop_time_ns(loop));
+  return wait_time(loop, ZL_FOREVER);
 }
 
 int64_t zl_loop_timeout_ns(zl_loop *loop) {
@@ -536,8 +540,7 @@ int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
   do {
     rc = iterate_and_check(loop, resumes ? INT64_MIN : until, ONE_STEP);
     goes_on = rc == 0 && loop->handled == 0 && !loop->terminated &&
-              !loop->woken && !stopping(loop) &&
-              (resumes || zl_loop_time_ns(loop) < until);
+              !loop->woken && (resumes || zl_loop_time_ns(loop) < until);
     resumes = false;
   } while (goes_on);
   loop->terminated = false;

@@ -232,7 +232,7 @@ static inline bool turn_over(const zl_stream *stream) {
     return true;
   }
   return atomic_load_explicit(&loop->stopping, memory_order_relaxed) &&
-         !stream->flushing && stream->left < stream->batch;
+         loop->endless && !stream->flushing && stream->left < stream->batch;
 }
 
 /* There is no message now. Returns 0, or -ENOMEM: there is one. */

@@ -198,6 +198,7 @@ ZL_API int zl_loop_step(zl_loop *loop, int64_t timeout_ns,
 
 /* Makes zl_loop_run() return at the end of the present iteration. When the loop
  * does not run, the next zl_loop_run() returns at once and clears the request.
+ * To zl_loop_step() it is no more than a wake-up.
  * Async-signal-safe; any thread. The loop must outlive the call: its thread
  * must not close it before the call has returned. */
 ZL_API void zl_loop_stop(zl_loop *loop);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "internal.h"
 #include "support/clock.h"
 #include "support/sockets.h"
 #include "test.h"
@@ -314,6 +315,95 @@ static void test_step_does_not_wait_when_there_is_work(void) {
   close_loop(loop);
 }
 
+/* The stop is for the next run, however many steps come before. */
+static void test_step_waits_after_a_stop(void) {
+  zl_loop *loop = new_loop();
+  int timers = 0;
+  zl_timer *timer;
+  CHECK_INT(zl_timer_new(loop, on_timer_count, &timers, &timer), 0);
+  zl_loop_stop(loop);
+  CHECK_INT(zl_loop_step(loop, ZL_FOREVER, NULL), 0); /* woken */
+  CHECK_INT(timers, 0);
+  for (int i = 1; i <= 3; i++) {
+    CHECK_INT(zl_timer_start(timer, MILLISECONDS, 0), 0);
+    CHECK_INT(zl_loop_step(loop, ZL_FOREVER, NULL), 1);
+    CHECK_INT(timers, i);
+  }
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), 0);
+  CHECK_INT(timers, 3);
+  close_loop(loop);
+}
+
+static void test_step_after_a_stop_fills_its_batch(void) {
+  zl_loop *loop = new_loop();
+  void *context = zmq_ctx_new();
+  zl_stream *stream;
+  int messages = 0;
+  void *pull = new_full_pull(context, 5);
+  CHECK_INT(zl_stream_new(loop, pull, 0, &stream), 0);
+  zl_stream_on_recv(stream, on_recv_count, &messages);
+  zl_loop_stop(loop);
+  CHECK_INT(handled(zl_loop_step(loop, 0, NULL)), 5);
+  CHECK_INT(messages, 5);
+  CHECK_INT(zl_stream_close(stream), 0);
+  close_loop(loop);
+  close_socket(pull);
+  end_context(context);
+}
+
+/* ---- a clock that gives work ----------------------------------------------
+ */
+
+typedef struct giving_clock {
+  zl_loop *loop;
+  int phase;    /* in which it does */
+  int readings; /* up to the one that gives work */
+  int calls;
+} giving_clock;
+
+static int64_t read_giving_clock(void *arg) {
+  giving_clock *clock = arg;
+  if (clock->loop && (int)clock->loop->phase == clock->phase &&
+      clock->readings > 0 && --clock->readings == 0) {
+    CHECK_INT(zl_loop_add_callback(clock->loop, on_count, &clock->calls), 0);
+  }
+  return zl__clock_monotonic(NULL);
+}
+
+static void step_with_giving_clock(int readings, const zl_budget *budget) {
+  giving_clock clock = {.phase = ZL__PHASE_WAIT, .readings = readings};
+  zl_config config = {
+      .size = sizeof config, .clock = read_giving_clock, .clock_ud = &clock};
+  zl_loop *loop;
+  CHECK_INT(zl_loop_new(&config, &loop), 0);
+  clock.loop = loop;
+  CHECK_INT(handled(zl_loop_step(loop, 2 * SECONDS, budget)), 1);
+  CHECK_INT(clock.calls, 1);
+  close_loop(loop);
+}
+
+static void test_step_does_not_wait_for_what_its_clock_gives(void) {
+  const zl_budget budget = {.time_ns = 3600 * SECONDS};
+  step_with_giving_clock(1, NULL);
+  step_with_giving_clock(1, &budget);
+  step_with_giving_clock(2, &budget);
+}
+
+/* For a host, which would wait so long. */
+static void test_step_timeout_knows_what_its_clock_gives(void) {
+  giving_clock clock = {.phase = ZL__PHASE_COLLECT, .readings = 1};
+  zl_config config = {
+      .size = sizeof config, .clock = read_giving_clock, .clock_ud = &clock};
+  zl_loop *loop;
+  zl_timer *timer;
+  CHECK_INT(zl_loop_new(&config, &loop), 0);
+  CHECK_INT(zl_timer_new(loop, on_timer_count, &clock.calls, &timer), 0);
+  CHECK_INT(zl_timer_start(timer, 3600 * SECONDS, 0), 0);
+  clock.loop = loop;
+  CHECK_INT(zl_loop_timeout_ns(loop), 0);
+  close_loop(loop);
+}
+
 static void test_step_is_ended_by_a_wake(void) {
   zl_loop *loop = new_loop();
   zl_loop_wake(loop);
@@ -335,6 +425,10 @@ static const zl_test tests[] = {
     TEST(test_step_waits_for_a_timer),
     TEST(test_step_waits_as_long_as_it_may),
     TEST(test_step_does_not_wait_when_there_is_work),
+    TEST(test_step_waits_after_a_stop),
+    TEST(test_step_after_a_stop_fills_its_batch),
+    TEST(test_step_does_not_wait_for_what_its_clock_gives),
+    TEST(test_step_timeout_knows_what_its_clock_gives),
     TEST(test_step_is_ended_by_a_wake),
 };
 

@@ -50,6 +50,7 @@ local function open_pipe()
 end
 
 local function main(backend, first, seconds, left_out)
+  io.stdout:setvbuf("line") -- what is killed has told its seed
   local pipe, ran, seed, count = open_pipe(), {}, tonumber(first), 0
   local dropped = {}
   for number in (left_out or ""):gmatch("%d+") do dropped[tonumber(number)] = true end
