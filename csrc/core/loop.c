@@ -241,7 +241,7 @@ static bool something_to_do(const zl_loop *loop) {
          stopping(loop) || loop->terminated;
 }
 
-static int64_t wait_ends(const zl_loop *loop, int64_t wait_until) {
+static int64_t wait_ends(zl_loop *loop, int64_t wait_until) {
   int64_t next = zl__timers_next(loop);
   return next < wait_until ? next : wait_until;
 }

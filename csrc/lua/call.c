@@ -42,7 +42,21 @@ static bool sigint_has_handler(void) {
          action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
 }
 
-/* [-0, +0] the runner in the slot, if there is one, is this entry's alone. */
+static int new_runner(lua_State *L) {
+  (void)lua_newthread(L);
+  return 1;
+}
+
+/* [-0, +0] fills the slot of the runner, if it is empty: the first call must
+ * find one. May raise. */
+static void fill_runner(lua_State *L, int slots) {
+  if (lua_isnil(L, slots + ZLUA_SLOT_RUNNER)) {
+    (void)new_runner(L);
+    lua_replace(L, slots + ZLUA_SLOT_RUNNER);
+  }
+}
+
+/* [-0, +0] the runner in the slot is this entry's alone. */
 static void take_runner(zlua_loop *loop) {
   lua_State *L = loop->L;
   loop->runner = lua_tothread(L, loop->slots + ZLUA_SLOT_RUNNER);
@@ -89,6 +103,7 @@ void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
     lua_rawgeti(L, functions, slot);
   }
   lua_remove(L, functions);
+  fill_runner(L, slots);
   *before = (zlua_entry){.L = loop->L,
                          .runs = loop->runs,
                          .runner = loop->runner,
@@ -261,11 +276,6 @@ static void report(zlua_loop *loop, lua_State *runner, int runner_index) {
 
 /* ---- runners ------------------------------------------------------------ */
 
-static int new_runner(lua_State *L) {
-  (void)lua_newthread(L);
-  return 1;
-}
-
 /* [-0, +1] the runner in the slot is at work, or there is none: pushes another
  * one. Returns its index, or 0, and pushes nothing, without memory for one. */
 static int push_runner(zlua_loop *loop) {
@@ -282,6 +292,19 @@ static int push_runner(zlua_loop *loop) {
   return lua_gettop(L);
 }
 
+/* [-0, +0] the runner in the slot is lost. The next one is made now: when its
+ * call comes the core has let go of what that is to tell. Without memory for it
+ * the loop ends, and begins again by zlua_enter(), which makes it. */
+static void replace_runner(zlua_loop *loop) {
+  lua_State *L = loop->L;
+  lua_pushnil(L);
+  lua_replace(L, loop->slots + ZLUA_SLOT_RUNNER);
+  int index = loop->core ? push_runner(loop) : 0;
+  if (index > 0) {
+    loop->runner = lua_tothread(L, index);
+  }
+}
+
 /* [-0 or -1, +0] the runner at the index has served its call; or it is lost: it
  * has failed, or somebody else goes on with it. */
 static void put_back(zlua_loop *loop, lua_State *runner, int index, bool lost) {
@@ -289,8 +312,7 @@ static void put_back(zlua_loop *loop, lua_State *runner, int index, bool lost) {
   if (index != loop->slots + ZLUA_SLOT_RUNNER) {
     lua_pop(L, 1);
   } else if (lost) {
-    lua_pushnil(L);
-    lua_replace(L, index);
+    replace_runner(loop);
   } else {
     lua_settop(runner, 0); /* results of a callback */
     loop->runner = runner;

@@ -156,9 +156,14 @@ typedef struct event {
   int events;
 } event;
 
+/* Keeps the handler for as long as it is called: the callback may remove it,
+ * and wait then. */
 static void on_event(zlua_handler *handler, int events) {
   event it = {.handler = handler, .events = events};
-  (void)zlua_call(handler->handle.loop, ZLUA_SLOT_CALL_HANDLER, &it);
+  zlua_loop *loop = handler->handle.loop;
+  lua_rawgeti(loop->L, loop->slots + ZLUA_SLOT_ACTIVE, handler->handle.anchor);
+  (void)zlua_call(loop, ZLUA_SLOT_CALL_HANDLER, &it);
+  lua_pop(loop->L, 1);
 }
 
 static void on_fd(zl_fd *fd, int events, void *arg) {
@@ -174,7 +179,7 @@ static void on_socket(zl_socket *watch, int events, void *arg) {
 /* (active, state, event, loop): fn(what was registered, events) */
 int zlua_call_handler(lua_State *L, void *handle) {
   const event *it = handle;
-  lua_rawgeti(L, 1, it->handler->handle.anchor); /* 5: kept here */
+  lua_rawgeti(L, 1, it->handler->handle.anchor); /* 5 */
   zlua_getuservalue(L, 5);                       /* 6 */
   lua_rawgeti(L, 6, HANDLER_CALLBACK);           /* 7 */
   zlua_calling(L, 2, 7);

@@ -79,7 +79,7 @@ local answers = {
   "set by on_recv", "already registered", "ECANCELED", "ETIMEDOUT", "EINTR: IOLoop stopped",
   "another loop than the task", "a task waits", "has a stream", "ETERM", "ENOTSOCK",
   "inside a callback", "while it runs", "inside its own", "task_done%(%) called too many",
-  "attempt to yield", "EBUSY", "released too many times", "yield across",
+  "attempt to yield", "EBUSY", "released too many times", "yield across", "is done already",
 }
 
 --- Whether the error is an answer that an act may have.

@@ -1,0 +1,123 @@
+-- A signal, the report of what was sent, a stream's notice that there is room and its close
+-- callback are told once. Where a callback before had failed, or waited, and there was no memory for
+-- the coroutine of the next call, that one was lost, and send_wait() waited for ever.
+local helper = require("spec.helper")
+
+local SOURCE = [==[
+local zmqloop = require("zmqloop")
+local kind, mode = ...
+local fault = require("faultalloc")
+if rawget(_G, "jit") then jit.off() end
+local context = zmqloop.zmq.Context()
+local serial = 0
+
+local function pair(loop)
+  serial = serial + 1
+  local bound = context:socket("PAIR", {linger = 0, sndhwm = 1, rcvhwm = 1})
+  local peer = context:socket("PAIR", {linger = 0, sndhwm = 1, rcvhwm = 1})
+  assert(bound:bind("inproc://" .. serial))
+  assert(peer:connect("inproc://" .. serial))
+  return zmqloop.ZMQStream(bound, loop), peer
+end
+
+-- Each makes something happen, and calls told() when it is told. Returns the function that lets it
+-- happen in the next iteration.
+local kinds = {}
+
+function kinds.signal(loop, told)
+  assert(loop:add_signal_handler("USR1", told))
+  return function() require("process").kill(10) end
+end
+
+function kinds.report(loop, told)
+  local stream = pair(loop)
+  return function() assert(stream:send("x", told)) end
+end
+
+function kinds.on_send(loop, told)
+  local stream = pair(loop)
+  stream:on_send(told)
+  return function() assert(stream:send("x")) end
+end
+
+function kinds.send_wait(loop, told)
+  local stream, peer = pair(loop)
+  repeat
+    assert(stream:send("x"))
+  until stream:queued() > 0
+  local task = loop:spawn(function() assert(stream:send_wait("last")) end)
+  task:add_done_callback(told) -- it may have failed for want of memory itself
+  for _ = 1, 3 do loop:step(0) end
+  return function()
+    while stream:queued() > 0 and peer:recv_multipart(zmqloop.zmq.DONTWAIT) do stream:flush("w") end
+  end
+end
+
+function kinds.drain(loop, told)
+  local stream, peer = pair(loop)
+  stream:set_send_hwm(1)
+  stream:on_drain(told)
+  while stream:send("x") do end
+  return function()
+    while peer:recv_multipart(zmqloop.zmq.DONTWAIT) do end
+  end
+end
+
+function kinds.close(loop, told)
+  local stream = pair(loop)
+  stream:set_close_callback(told)
+  return function() stream:close() end
+end
+
+local function waits() coroutine.yield() end
+local function fails() error("planned", 0) end
+
+for _, before in ipairs{fails, waits} do
+  local n = 0
+  repeat
+    n = n + 1
+    local failures, told, came_through = 0, 0, true
+    local loop = new_loop()
+    loop:on_error(function(_, err)
+      if err ~= "planned" then failures = failures + 1 end
+    end)
+    local happen = kinds[kind](loop, function() told = told + 1 end)
+    loop:add_callback(before)
+    if kind ~= "close" then happen() end
+    fault[mode](n)
+    came_through = pcall(loop.step, loop, 0)
+    if kind == "close" and not pcall(happen) then
+      came_through = false
+      fault.off()
+      happen()
+    end
+    pcall(loop.step, loop, 0)
+    fault.off()
+    for _ = 1, 10 do pcall(loop.step, loop, 0) end
+    -- Where all memory is gone on_error cannot be called: the step has raised.
+    local is_raised = mode == "fail_from" and kind ~= "send_wait" and not came_through
+    assert(told + failures >= 1 or is_raised, ("%s: allocation %d: nobody was told"):format(kind, n))
+    assert(told <= 1, ("%s: allocation %d: told %d times"):format(kind, n, told))
+    came_through = came_through and failures == 0
+    pcall(loop.remove_signal_handler, loop, "USR1")
+    loop:close(true)
+  until came_through or n > 1000
+  assert(n <= 1000)
+end
+print("ok")
+]==]
+
+describe("a notice for which there is no memory", function()
+  after_each(helper.cleanup)
+
+  for _, kind in ipairs{"signal", "report", "on_send", "send_wait", "drain", "close"} do
+    for _, mode in ipairs{"fail_once", "fail_from"} do
+      it(("is not lost: %s (%s)"):format(kind, mode), helper.test(function(t)
+        if not pcall(require, "faultalloc") then pending("needs the module faultalloc") end
+        local output, status = t:run_child(SOURCE, {kind, mode}, 60)
+        assert.equal("ok\n", output)
+        assert.equal(0, status)
+      end))
+    end
+  end
+end)
