@@ -931,7 +931,32 @@ static void check_hears(lua_State *L, const zlua_socket *socket, int flags) {
   }
 }
 
+static int socket_recv_part(lua_State *L);
+static int socket_recv(lua_State *L);
+static int socket_recv_multipart(lua_State *L);
+
+/* Are the socket's frames becoming Lua's further down on this stack? Then a
+ * finalizer runs in the middle of that. An error leaves the mark behind. */
+static bool is_pushing(lua_State *L, zlua_socket *socket) {
+  lua_Debug where;
+  for (int level = 1; socket->inbox.pushing && lua_getstack(L, level, &where);
+       level++) {
+    (void)lua_getinfo(L, "f", &where);
+    lua_CFunction function = lua_tocfunction(L, -1);
+    lua_pop(L, 1);
+    if (function == socket_recv_part || function == socket_recv ||
+        function == socket_recv_multipart) {
+      return true;
+    }
+  }
+  socket->inbox.pushing = false;
+  return false;
+}
+
 static int fill(lua_State *L, zlua_socket *socket, int flags, bool whole) {
+  if (socket->inbox.pushing && is_pushing(L, socket)) {
+    return -EAGAIN; /* what is here is somebody's already */
+  }
   attempt it = begin(flags, ZMQ_RCVTIMEO);
   int rc;
   if (socket->deaf) {
@@ -975,7 +1000,9 @@ static int socket_recv(lua_State *L) {
 /* skip_message(socket): discards the rest of the message that was begun */
 static int skip_message(lua_State *L) {
   zlua_socket *socket = zlua_check_socket(L, 1, "skip_message", 1);
-  zlua_inbox_skip(&socket->inbox, socket->zmq);
+  if (!socket->inbox.pushing || !is_pushing(L, socket)) {
+    zlua_inbox_skip(&socket->inbox, socket->zmq);
+  }
   after_operation(socket);
   return 0;
 }

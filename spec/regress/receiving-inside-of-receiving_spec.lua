@@ -1,0 +1,86 @@
+-- A finalizer may run while the frames that a socket has received become Lua's, and receive from
+-- the same socket: libzmq aborted, where the one read a frame that the other had let go of.
+local helper = require("spec.helper")
+
+local SOURCE = [==[
+local zmq = require("zmqloop").zmq
+local method, copy = ..., select(2, ...) == "copy"
+local MESSAGES = 300
+local context = zmq.Context()
+local a, b = context:socket("PAIR", {sndhwm = 0}), context:socket("PAIR", {rcvhwm = 0})
+assert(a:bind("inproc://a"))
+assert(b:connect("inproc://a"))
+local function part(i, k) return ("%d.%d "):format(i, k) .. ("x"):rep(i * k) end
+for i = 1, MESSAGES do
+  assert(a:send_multipart{part(i, 1), part(i, 2), part(i, 3), part(i, 4)})
+end
+
+local seen, parts = {}, 0
+
+-- Which of two receives got a message is open, but one of them has.
+local function note(frames)
+  local i = tonumber(tostring(frames[1]):match("^%d+"))
+  assert(method == "recv" or #frames == 4, #frames)
+  for k, frame in ipairs(frames) do
+    local text = tostring(frame)
+    if method == "recv" then k = tonumber(text:match("^%d+%.(%d)")) end
+    assert(text == part(i, k) and not seen[text], text)
+    seen[text], parts = true, parts + 1
+  end
+end
+
+local function receive()
+  if method == "recv_multipart" then return b:recv_multipart(zmq.DONTWAIT, copy) end
+  local frame, _, name = b:recv(zmq.DONTWAIT, copy)
+  assert(frame or name == "EAGAIN", name)
+  return frame and {frame}
+end
+
+local failure, over
+local finalizable
+local function finalizer()
+  if over then return end
+  local ok, err = pcall(function()
+    local frames = receive()
+    if frames then note(frames) end
+  end)
+  if not ok then failure = err end
+  finalizable()
+end
+
+function finalizable()
+  local newproxy = rawget(_G, "newproxy")
+  if newproxy then
+    getmetatable(newproxy(true)).__gc = finalizer
+  else
+    setmetatable({}, {__gc = finalizer})
+  end
+end
+
+collectgarbage("setpause", 0)
+collectgarbage("setstepmul", 100000)
+finalizable()
+repeat
+  local frames = receive()
+  if frames then note(frames) end
+until parts == 4 * MESSAGES or failure or not frames
+over = true
+assert(not failure, failure)
+assert(parts == 4 * MESSAGES, parts)
+context:destroy(0)
+print("ok")
+]==]
+
+describe("a receive in a finalizer inside of a receive of the same socket", function()
+  after_each(helper.cleanup)
+
+  for _, method in ipairs{"recv", "recv_multipart"} do
+    for _, form in ipairs{"copy", "frames"} do
+      it(("leaves its frames to it: %s, %s"):format(method, form), helper.test(function(t)
+        local output, status = t:run_child(SOURCE, {method, form}, 60)
+        assert.equal("ok\n", output)
+        assert.equal(0, status)
+      end))
+    end
+  end
+end)
