@@ -1,6 +1,6 @@
 -- A signal, the report of what was sent, a stream's notice that there is room and its close
--- callback are told once. Where a callback before had failed, or waited, and there was no memory for
--- the coroutine of the next call, that one was lost, and send_wait() waited for ever.
+-- callback are told once. Where a callback before had failed, or waited, and there was no memory
+-- for the coroutine of the next call, that one was lost, and send_wait() waited for ever.
 local helper = require("spec.helper")
 
 local SOURCE = [==[
@@ -38,19 +38,6 @@ function kinds.on_send(loop, told)
   local stream = pair(loop)
   stream:on_send(told)
   return function() assert(stream:send("x")) end
-end
-
-function kinds.send_wait(loop, told)
-  local stream, peer = pair(loop)
-  repeat
-    assert(stream:send("x"))
-  until stream:queued() > 0
-  local task = loop:spawn(function() assert(stream:send_wait("last")) end)
-  task:add_done_callback(told) -- it may have failed for want of memory itself
-  for _ = 1, 3 do loop:step(0) end
-  return function()
-    while stream:queued() > 0 and peer:recv_multipart(zmqloop.zmq.DONTWAIT) do stream:flush("w") end
-  end
 end
 
 function kinds.drain(loop, told)
@@ -94,11 +81,11 @@ for _, before in ipairs{fails, waits} do
     pcall(loop.step, loop, 0)
     fault.off()
     for _ = 1, 10 do
-      if kind == "send_wait" or kind == "drain" then happen() end -- the peer reads on
+      if kind == "drain" then happen() end -- the peer reads on
       pcall(loop.step, loop, 0)
     end
     -- Where all memory is gone on_error cannot be called: the step has raised.
-    local is_raised = mode == "fail_from" and kind ~= "send_wait" and not came_through
+    local is_raised = mode == "fail_from" and not came_through
     assert(told + failures >= 1 or is_raised, ("%s: allocation %d: nobody was told"):format(kind, n))
     assert(told <= 1, ("%s: allocation %d: told %d times"):format(kind, n, told))
     came_through = came_through and failures == 0
@@ -113,7 +100,7 @@ print("ok")
 describe("a notice for which there is no memory", function()
   after_each(helper.cleanup)
 
-  for _, kind in ipairs{"signal", "report", "on_send", "send_wait", "drain", "close"} do
+  for _, kind in ipairs{"signal", "report", "on_send", "drain", "close"} do
     for _, mode in ipairs{"fail_once", "fail_from"} do
       it(("is not lost: %s (%s)"):format(kind, mode), helper.test(function(t)
         if not pcall(require, "faultalloc") then pending("needs the module faultalloc") end
