@@ -86,7 +86,8 @@ for _, before in ipairs{fails, waits} do
     end
     -- Where all memory is gone on_error cannot be called: the step has raised.
     local is_raised = mode == "fail_from" and not came_through
-    assert(told + failures >= 1 or is_raised, ("%s: allocation %d: nobody was told"):format(kind, n))
+    assert(told + failures >= 1 or is_raised,
+      ("%s: allocation %d: nobody was told"):format(kind, n))
     assert(told <= 1, ("%s: allocation %d: told %d times"):format(kind, n, told))
     came_through = came_through and failures == 0
     pcall(loop.remove_signal_handler, loop, "USR1")
