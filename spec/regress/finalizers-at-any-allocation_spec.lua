@@ -466,7 +466,10 @@ cross("stream:send_wait", function(loop)
   return world
 end)
 
-print(points > 500 and failures == 0 and "all right" or "failures", points, failures)
+-- Fewer would say that the collector did not run. That of 5.2 runs at every sixth allocation, in
+-- either of its modes and at any pace.
+local least = _VERSION == "Lua 5.2" and 100 or 500
+print(points > least and failures == 0 and "all right" or "failures", points, failures)
 ]==]
 
 describe("a finalizer at any allocation", function()
