@@ -62,7 +62,8 @@ for _, method in ipairs{"on_recv", "on_recv_stream", "stop_on_recv"} do
   local own = ZMQStream[method]
   ZMQStream[method] = function(self, ...)
     local waiting = type(self) == "userdata" and self.waiting_
-    if not waiting or not waiting.receivers.first or self:closed() then
+    local lacks_argument = select("#", ...) == 0 and method ~= "stop_on_recv"
+    if lacks_argument or not waiting or not waiting.receivers.first or self:closed() then
       return own(self, ...)
     elseif (...) ~= nil and method ~= "stop_on_recv" then
       misuse(("%s: a task waits in recv()"):format(method))

@@ -95,7 +95,8 @@ function IOLoop:advance(seconds) end
 
 ---Makes `start()` or `run()` return at the end of this iteration. Without one of
 ---them running, the next one returns at once; two stops are one. It ends the wait
----of a `step()` that is under way, or of the next one. Does nothing on a closed loop. Tornado: `IOLoop.stop`, with the semantics up to 4.5.
+---of a `step()` that is under way, or of the next one. Does nothing on a closed
+---loop. Tornado: `IOLoop.stop`, with the semantics up to 4.5.
 function IOLoop:stop() end
 
 ---Whether `start()`, `run()` or `step()` is under way. False on a closed loop.
