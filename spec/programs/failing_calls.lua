@@ -14,6 +14,9 @@ local ALWAYS = 1000000 -- calls
 -- A loop that has nothing to do must wait: so many iterations are a loop that spins.
 local MOST_ITERATIONS = 3000
 
+-- How long a loop that has nothing to do waits at the end: long where that wait itself is to fail.
+local LAST_WAIT = CALL == "epoll_pwait2" and 0.1 or 0.002
+
 -- Only a run that has lost something waits so long.
 local PATIENCE_SECONDS = 5
 
@@ -53,7 +56,20 @@ function Run:check()
       return
     end
   end
-  self:stop()
+  self:wait_once_more()
+end
+
+-- With nothing else left to do: a slow machine may have had no reason to wait before.
+function Run:wait_once_more()
+  if not self.waits then
+    self.waits = true
+    for _, part in pairs(self.parts) do
+      if part.rest then part.rest() end
+    end
+    if not self:try("loop", self.loop.call_later, self.loop, LAST_WAIT, self.stop, self) then
+      self:stop()
+    end
+  end
 end
 
 function Run:stop()
@@ -174,12 +190,13 @@ function PARTS.timers(run)
     part.fired = part.fired + 1
     run:check()
   end
-  for i = 1, 3 do -- late enough for the loop to wait, also where it is slow
-    run:try("timers", run.loop.call_later, run.loop, i / 300, fire)
+  for i = 1, 3 do
+    run:try("timers", run.loop.call_later, run.loop, i / 2000, fire)
   end
-  local periodic = run:try("timers", zmqloop.PeriodicCallback, fire, 4, run.loop)
+  local periodic = run:try("timers", zmqloop.PeriodicCallback, fire, 1, run.loop)
   if periodic then run:try("timers", periodic.start, periodic) end
-  part.close = function() if periodic then periodic:stop() end end
+  part.rest = function() if periodic then periodic:stop() end end
+  part.close = part.rest
   return part
 end
 
