@@ -347,10 +347,13 @@ static int wait(zl_loop *loop, int64_t wait_until) {
 /* Serves each watch of this turn once. Returns false if the budget ended it
  * before. */
 static bool serve_ready(zl_loop *loop) {
-  zl__link *link;
-  while ((link = zl__first(&loop->turn))) {
+  while (zl__first(&loop->turn)) {
     if (zl__loop_spent(loop)) {
       return false;
+    }
+    zl__link *link = zl__first(&loop->turn);
+    if (!link) {
+      break; /* the user's clock has closed it */
     }
     zl__watch *watch = zl__container(link, zl__watch, ready);
     zl__unlink(link);

@@ -343,10 +343,13 @@ void zl__signals_take(zl_loop *loop) {
 
 /* Calls those collected. Returns false if the budget ended it before. */
 bool zl__signals_run(zl_loop *loop) {
-  zl__link *link;
-  while ((link = zl__first(&loop->raised))) {
+  while (zl__first(&loop->raised)) {
     if (zl__loop_spent(loop)) {
       return false;
+    }
+    zl__link *link = zl__first(&loop->raised);
+    if (!link) {
+      break; /* the user's clock has closed it */
     }
     zl_signal *watch = zl__container(link, zl_signal, raised);
     zl__unlink(link);

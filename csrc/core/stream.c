@@ -96,8 +96,8 @@ static void report_first(zl_stream *stream) {
 /* For a batch at most: on_sent may send and so make new reports. */
 static void report_sent(zl_stream *stream) {
   for (int left = stream->batch;
-       left > 0 && !stream->socket.watch.handle.closed && has_reports(stream) &&
-       !zl__loop_spent(loop_of(stream));
+       left > 0 && !zl__loop_spent(loop_of(stream)) &&
+       !stream->socket.watch.handle.closed && has_reports(stream);
        left--) {
     report_first(stream);
   }
@@ -227,8 +227,8 @@ ZL__HOT int receive_message(zl_stream *stream) {
 
 static inline bool turn_over(const zl_stream *stream) {
   const zl_loop *loop = loop_of(stream);
-  if (over(stream) || stream->lost || stream->left <= 0 ||
-      zl__loop_spent(loop)) {
+  if (zl__loop_spent(loop) || over(stream) || stream->lost ||
+      stream->left <= 0) {
     return true;
   }
   return atomic_load_explicit(&loop->stopping, memory_order_relaxed) &&
@@ -718,7 +718,8 @@ static void send_queued(zl_stream *stream) {
       stream->socket.again = true;
       return;
     }
-    if (!send_first(stream)) {
+    /* The user's clock may have closed the stream. */
+    if (over(stream) || !stream->queue.unsent || !send_first(stream)) {
       return;
     }
   }

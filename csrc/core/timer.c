@@ -624,11 +624,10 @@ static void announce(const zl__heap *heap, uint64_t index) {
 #endif
 }
 
-/* Takes the first of those collected, which is about to be called. */
-static zl_timer *take_due(zl_loop *loop, uint64_t *missed) {
-  zl_timer *timer = first_due(&loop->heap);
+/* Takes a timer off those collected: it is about to be called. */
+static void take_due(zl_loop *loop, zl_timer *timer, int64_t now,
+                     uint64_t *missed) {
   announce(&loop->heap, (uint64_t)loop->heap.due + 4);
-  int64_t now = now_of(loop);
   zl__stats_timer(loop, now, timer->deadline);
   leave_due(timer);
   loop->heap.due++;
@@ -639,17 +638,22 @@ static zl_timer *take_due(zl_loop *loop, uint64_t *missed) {
     timer->deadline = ZL_FOREVER;
   }
   zl__loop_handled(loop);
-  return timer;
 }
 
-/* Calls those collected. Returns false if the budget ended it before. */
+/* Calls those collected. Returns false if the budget ended it before. The first
+ * one is looked for after the clock was read: a user's clock may cancel any. */
 bool zl__timers_run(zl_loop *loop) {
   while (first_due(&loop->heap)) {
     if (zl__loop_spent(loop)) {
       return false;
     }
+    int64_t now = now_of(loop);
+    zl_timer *timer = first_due(&loop->heap);
+    if (!timer) {
+      break;
+    }
     uint64_t missed;
-    zl_timer *timer = take_due(loop, &missed);
+    take_due(loop, timer, now, &missed);
     timer->fn(timer, missed, timer->arg);
     zl__stats_called(loop);
   }
@@ -663,7 +667,13 @@ zl_timer *zl_timer_next(zl_loop *loop, zl_timer_fn fn, uint64_t *missed) {
     return NULL;
   }
   zl__stats_called(loop);
-  return take_due(loop, missed);
+  int64_t now = now_of(loop);
+  zl_timer *timer = first_due(&loop->heap);
+  if (!timer || timer->fn != fn) {
+    return NULL;
+  }
+  take_due(loop, timer, now, missed);
+  return timer;
 }
 
 /* Those in the caller's memory outlive the loop, at rest. */

@@ -213,11 +213,20 @@ end
 
 local call
 
+-- A hook, a finalizer or the user's clock may stop the series, or start it anew, at any time: what
+-- was scheduled for the one before is taken back.
 local function schedule(self, when)
-  if self.timeout then
-    core.again_at(self.timeout, when)
-  else
-    self.timeout = self.running_loop:call_at(when, call, self)
+  local timeout, loop = self.timeout, self.running_loop
+  if timeout then
+    core.again_at(timeout, when)
+  elseif loop then
+    timeout = loop:call_at(when, call, self)
+    if self.running_loop == loop and not self.timeout then
+      self.timeout = timeout
+    end
+  end
+  if timeout and timeout ~= self.timeout then
+    timeout:cancel()
   end
 end
 
@@ -242,9 +251,10 @@ function PeriodicCallback:__newindex(name, value)
     misuse(("bad %s of a PeriodicCallback (%s)"):format(name, fault))
   end
   self.settings[name] = value
-  if name == "callback_time" and self.point and is_suspended(self) then
-    self.next_time = self.point
-    advance(self, self.running_loop:time())
+  local point, loop = self.point, self.running_loop
+  if name == "callback_time" and point and loop and is_suspended(self) then
+    self.next_time = point
+    advance(self, loop:time())
     schedule(self, self.next_time)
   end
 end
@@ -264,6 +274,9 @@ end
 -- stop() with start() begins another: both change the handle.
 function call(self)
   local timeout, loop = self.timeout, self.running_loop
+  if not timeout or not loop then
+    return
+  end
   local now = loop:time()
   if is_suspended(self) then
     return schedule(self, (next_point(self, now, true)))
@@ -276,6 +289,9 @@ function call(self)
   self.point = self.next_time
   self.skipped, self.overrun = self.overrun + advance(self, now), 0
   schedule(self, self.next_time)
+  if self.timeout ~= timeout then
+    return -- stopped by something that ran in between
+  end
   core.calling(loop, self.callback)
   self.body = coroutine.running()
   self.callback()
@@ -303,11 +319,11 @@ end
 --- Ends the calls, also inside the callback; it can be started again.
 function PeriodicCallback:stop()
   check_self(self, "PeriodicCallback", "stop")
-  if self.timeout then
-    self.timeout:cancel()
-    self.timeout = nil
+  local timeout = self.timeout
+  self.running_loop, self.point, self.timeout = nil, nil, nil
+  if timeout then
+    timeout:cancel()
   end
-  self.running_loop, self.point = nil, nil
 end
 
 -- For <close> variables of Lua 5.4.
