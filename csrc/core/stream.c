@@ -793,8 +793,8 @@ static inline bool try_once(zl_stream *stream, const zl_frame *frames,
                           try_frames(stream, frames, count) == 0;
 }
 
-/* A message that libzmq takes at once, and nobody wants to hear of; what fails
- * here is tried again the long way, which knows what to do then. */
+/* The fast path: nothing is queued and no report is wanted. What fails here is
+ * tried again on the general path, which handles the failure. */
 static inline bool send_at_once(zl_stream *stream, const zl_frame *frames,
                                 size_t count) {
   bool may_send = !over(stream) && !stream->draining && !stream->queue.unsent &&

@@ -735,9 +735,8 @@ static int callback_error(lua_State *L) {
 }
 
 /* [-0, +0] replaces the coroutine at the top by its traceback with the error at
- * 1; or by the error, if there is no debug.traceback, or no memory. Nothing
- * here needs memory outside of the protected call: the user is told of the
- * error in any case. */
+ * 1; or by the error, if there is no debug.traceback, or no memory. Only the
+ * protected call allocates, so the user always hears of the error. */
 static void replace_by_traceback(lua_State *L) {
   zlua_getregistry(L, &traceback_key);
   lua_pushvalue(L, 1);
