@@ -119,13 +119,18 @@ local function notify(self, loop, fn, subscriber)
   end
 end
 
+-- A hook may run between any two instructions: it sees the new state before the subscribers are
+-- taken away, and one that has been called is crossed out before it is.
 local function finish(self, state)
+  self.state = state
   local callbacks = self.callbacks
-  self.state, self.callbacks = state, nil
+  self.callbacks = nil
   if callbacks then
     for i = 1, #callbacks, 3 do
-      if callbacks[i + 1] then
-        notify(self, callbacks[i], callbacks[i + 1], callbacks[i + 2])
+      local fn = callbacks[i + 1]
+      if fn then
+        callbacks[i + 1] = false
+        notify(self, callbacks[i], fn, callbacks[i + 2])
       end
     end
   end
@@ -315,11 +320,16 @@ function Future:subscribe(loop, fn, subscriber)
     return notify(self, loop, fn, subscriber)
   end
   local callbacks = self.callbacks or made
-  local last = #callbacks
-  callbacks[last + 1], callbacks[last + 2], callbacks[last + 3] = loop, fn, subscriber
   self.callbacks = callbacks
+  local last = #callbacks
+  callbacks[last + 1], callbacks[last + 2], callbacks[last + 3] = loop, false, subscriber
   if subscriber then
     subscriber.place = last + 3
+  end
+  callbacks[last + 2] = fn
+  if self.state and callbacks[last + 2] then -- a hook has finished it, and has not seen this one
+    callbacks[last + 2] = false
+    notify(self, loop, fn, subscriber)
   end
 end
 
