@@ -74,6 +74,9 @@ static zl__callback take(zl_loop *loop) {
 
 /* Runs those collected. Returns false if the budget ended it before. */
 bool zl__callbacks_run(zl_loop *loop) {
+  if (loop->callbacks.collected == 0) {
+    return true;
+  }
   while (loop->callbacks.collected > 0) {
     if (zl__loop_spent(loop)) {
       return false;

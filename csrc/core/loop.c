@@ -246,22 +246,24 @@ static int64_t wait_ends(zl_loop *loop, int64_t wait_until) {
   return next < wait_until ? next : wait_until;
 }
 
-/* How long the wait may be: not at all if there is something to do. A clock of
- * the user's may give the loop something to do: what there is, is asked after
- * it was read. */
+/* How long the wait may be: not at all if there is something to do. */
 static int64_t wait_time(zl_loop *loop, int64_t wait_until) {
   if (something_to_do(loop)) {
     return 0;
   }
-  if (wait_ends(loop, wait_until) == ZL_FOREVER) {
+  int64_t until = wait_ends(loop, wait_until);
+  if (until == ZL_FOREVER) {
     return ZL_FOREVER;
   }
   int64_t now = zl_loop_time_ns(loop);
-  if (something_to_do(loop)) {
-    return 0;
+  if (loop->clock != zl__clock_monotonic) {
+    /* A clock of the user's may have given the loop something to do. */
+    if (something_to_do(loop)) {
+      return 0;
+    }
+    until = wait_ends(loop, wait_until);
   }
-  int64_t until = wait_ends(loop, wait_until);
-  return until == ZL_FOREVER ? ZL_FOREVER : zl_time_until(until, now);
+  return zl_time_until(until, now);
 }
 
 /* Where a virtual clock stands, events come first; without any the time that a
@@ -619,6 +621,9 @@ int zl_loop_is_last(const zl_loop *loop) {
 
 /* Below ZL_FOREVER, the deadline that never comes. */
 int64_t zl_loop_time_ns(const zl_loop *loop) {
+  if (loop->clock == zl__clock_monotonic) {
+    return zl__clock_monotonic(NULL);
+  }
   int64_t now = loop->clock(loop->clock_ud);
   return now < ZL_FOREVER ? now : ZL_FOREVER - 1;
 }
