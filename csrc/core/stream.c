@@ -300,11 +300,11 @@ static void release_frames(zl_stream *stream, int first, int end) {
   }
 }
 
-/* The message counts as delivered. */
-static inline void deliver(zl_stream *stream) {
+/* The message, of so many frames, counts as delivered. */
+static inline void deliver(zl_stream *stream, int count) {
   zl_loop *loop = loop_of(stream);
-  if (stream->spent < stream->count) {
-    stream->spent = stream->count;
+  if (stream->spent < count) {
+    stream->spent = count;
   }
   stream->count = 0;
   stream->whole = false;
@@ -318,7 +318,7 @@ void zl_stream_pop(zl_stream *stream) {
   if (stream->large) {
     release_frames(stream, 0, stream->count);
   }
-  deliver(stream);
+  deliver(stream, stream->count);
 }
 
 int zl_stream_take(zl_stream *stream, zl_frame *frame) {
@@ -335,7 +335,7 @@ int zl_stream_take(zl_stream *stream, zl_frame *frame) {
   }
   frame->data = zmq_msg_data(stream->frames);
   frame->size = (size_t)stream->size;
-  deliver(stream);
+  deliver(stream, 1);
   return 1;
 }
 
@@ -416,15 +416,23 @@ static inline bool try_bytes(zl_socket *socket, const zl_frame *frame,
   return zmq_send(socket->zmq, frame->data, frame->size, flags) >= 0;
 }
 
+/* After try_bytes() has failed. */
+static int send_bytes_again(zl_socket *socket, const zl_frame *frame,
+                            int flags) {
+  int interrupts = 0;
+  int rc;
+  do {
+    rc = failed_to_send(socket, &interrupts);
+  } while (rc == 0 && !try_bytes(socket, frame, flags));
+  return rc;
+}
+
 /* Gives libzmq a copy of the frame. Returns 0 or an error. */
 static inline int send_bytes(zl_socket *socket, const zl_frame *frame,
                              int flags) {
-  int interrupts = 0;
-  int rc = 0;
-  while (rc == 0 && !try_bytes(socket, frame, flags)) {
-    rc = failed_to_send(socket, &interrupts);
-  }
-  return rc;
+  return try_bytes(socket, frame, flags)
+             ? 0
+             : send_bytes_again(socket, frame, flags);
 }
 
 /* Gives libzmq the contents of the frame. */
@@ -500,10 +508,15 @@ static inline int send_all(zl_socket *socket, const zl_frame *frames,
   return 0;
 }
 
+/* As try_frames(), where frames behind the first need memory. */
 static int send_with_copies(zl_stream *stream, const zl_frame *frames,
-                            size_t count, size_t copied) {
+                            size_t count) {
   zmq_msg_t few[FEW_COPIES];
   zl_loop *loop = loop_of(stream);
+  size_t copied = 0;
+  for (size_t i = 1; i < count; i++) {
+    copied += needs_memory(&frames[i]) ? 1 : 0;
+  }
   if (copied > SIZE_MAX / sizeof *few) {
     return -ENOMEM;
   }
@@ -523,15 +536,15 @@ static int send_with_copies(zl_stream *stream, const zl_frame *frames,
  * several frames all after the first that need memory are copied before any is
  * sent: one that there is none for would leave the others in the socket. */
 static int try_frames(zl_stream *stream, const zl_frame *frames, size_t count) {
-  size_t copied = 0;
   if (count > 1 && zl__socket_conflates(&stream->socket)) {
     return -ENOTSUP;
   }
   for (size_t i = 1; i < count; i++) {
-    copied += needs_memory(&frames[i]) ? 1 : 0;
+    if (needs_memory(&frames[i])) {
+      return send_with_copies(stream, frames, count);
+    }
   }
-  return copied > 0 ? send_with_copies(stream, frames, count, copied)
-                    : send_all(&stream->socket, frames, count, NULL, 0);
+  return send_all(&stream->socket, frames, count, NULL, 0);
 }
 
 /* One attempt at a queued message. Its frames are sent as copies, which share
