@@ -64,15 +64,30 @@ local function is_received(turn)
   return take_message(turn) ~= 0
 end
 
+-- The frames of a message, in a list made with room for the usual ones.
+local function frames_of(turn, count)
+  local a = frame(turn, 0)
+  if count == 1 then
+    return {a}
+  end
+  local b = frame(turn, 1)
+  if count == 2 then
+    return {a, b}
+  end
+  local c = frame(turn, 2)
+  local frames = {a, b, c}
+  for i = 4, count do
+    frames[i] = frame(turn, i - 1)
+  end
+  return frames
+end
+
 -- Each of these calls fn for one message after the other, and returns the answer that ended that.
 
 local function receive_lists(turn, serial, fn)
   local count = next_message(turn)
   while count > 0 do
-    local frames = {frame(turn, 0)}
-    for i = 2, count do
-      frames[i] = frame(turn, i - 1)
-    end
+    local frames = frames_of(turn, count)
     if not is_received(turn) then
       return TURN_OVER
     end
