@@ -56,8 +56,14 @@ void zlua_set_metatable_of(lua_State *L, const zlua_class *class,
 void *zlua_test_object(lua_State *L, int index, const zlua_class *class);
 int zlua_bad_self(lua_State *L, int index, const char *method,
                   const char *class);
-void *zlua_check_self(lua_State *L, const zlua_class *class,
-                      const char *method);
+void *zlua_no_self(lua_State *L, const zlua_class *class, const char *method);
+
+/* The object that a method was called with. */
+static inline void *zlua_check_self(lua_State *L, const zlua_class *class,
+                                    const char *method) {
+  void *object = zlua_test_object(L, 1, class);
+  return object ? object : zlua_no_self(L, class, method);
+}
 
 /* ---- arguments and results: argument.c ------------------------------------
  */
@@ -218,8 +224,16 @@ struct zlua_loop {
   int last_closed;
 };
 
-zlua_loop *zlua_check_loop(lua_State *L, int index, const char *method,
-                           int argument);
+zlua_loop *zlua_no_loop(lua_State *L, int index, const char *method,
+                        int argument);
+
+/* The open loop at index, an argument of the method; 0: its self. */
+static inline zlua_loop *zlua_check_loop(lua_State *L, int index,
+                                         const char *method, int argument) {
+  zlua_loop *loop = zlua_test_object(L, index, &zlua_class_loop);
+  return loop && loop->core ? loop : zlua_no_loop(L, index, method, argument);
+}
+
 void zlua_check_users_clock(lua_State *L, const zlua_loop *loop);
 
 /* To be called after the clock may have been read: what comes next may raise.
@@ -302,7 +316,7 @@ void zlua_push_traceback(lua_State *L);
 void zlua_make_calls(lua_State *L);
 zlua_calls *zlua_calls_of(lua_State *L);
 
-int zlua_call_callback(lua_State *L, void *is_taken);
+int zlua_call_callback(lua_State *L, void *handle);
 int zlua_call_timer(lua_State *L, void *taken);
 int zlua_call_handler(lua_State *L, void *handle);
 int zlua_call_signal(lua_State *L, void *handle);
@@ -314,7 +328,17 @@ int zlua_call_finish(lua_State *L);
 int zlua_call_foreign(lua_State *L);
 
 /* blocked.c */
-void zlua_runs_on(zlua_loop *loop, lua_State *L);
+void zlua_move_hook(zlua_loop *loop);
+
+/* From now on another coroutine, or none, runs the callbacks of the loop; the
+ * former one may be collected. A hook that has not run yet goes along. */
+static inline void zlua_runs_on(zlua_loop *loop, lua_State *L) {
+  lua_State *former = loop->runs;
+  loop->runs = L;
+  if (loop->blocked.L && loop->blocked.L == former && L != former) {
+    zlua_move_hook(loop);
+  }
+}
 
 /* signal.c */
 int zlua_check_signal(lua_State *L, const char *method, int argument,

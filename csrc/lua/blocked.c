@@ -185,16 +185,12 @@ static void on_hook(lua_State *L, lua_Debug *event) {
   lua_settop(L, top);
 }
 
-/* From now on another coroutine, or none, runs the callbacks of the loop; the
- * former one may be collected. A hook that has not run yet goes along. */
-void zlua_runs_on(zlua_loop *loop, lua_State *L) {
-  lua_State *former = loop->runs;
-  loop->runs = L;
-  if (loop->blocked.L && loop->blocked.L == former && L != former) {
-    unhook(loop);
-    if (L) {
-      hook(loop);
-    }
+/* Takes the hook that has not run yet to the coroutine that runs now, if any.
+ */
+void zlua_move_hook(zlua_loop *loop) {
+  unhook(loop);
+  if (loop->runs) {
+    hook(loop);
   }
 }
 

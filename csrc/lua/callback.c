@@ -63,12 +63,18 @@ static void settle(zlua_loop *loop) {
   }
 }
 
+/* For the calls that serve a turn. */
+typedef struct callbacks {
+  zlua_loop *loop;
+  bool is_taken; /* the core has taken one off its queue, still to be called */
+} callbacks;
+
 static void call_callbacks(zl_loop *core, void *arg) {
   zlua_loop *loop = arg;
-  bool is_taken = true;
+  callbacks it = {.loop = loop, .is_taken = true};
   (void)core;
-  (void)zlua_call(loop, ZLUA_SLOT_CALL_CALLBACK, &is_taken);
-  if (is_taken) { /* there was no memory for the call: it is still queued */
+  (void)zlua_call(loop, ZLUA_SLOT_CALL_CALLBACK, &it);
+  if (it.is_taken) { /* there was no memory for the call: it is still queued */
     loop->owed++;
   }
   if (loop->owed > 0 && loop->core) {
@@ -95,30 +101,31 @@ static void prepare(lua_State *L, zlua_loop *loop) {
   }
 }
 
-/* (loop, fn, ...): fn(...) in the next iteration. A closed loop forgets it, as
- * it has forgotten what was pending. */
-static int add_callback(lua_State *L) {
-  zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "add_callback");
-  int top = lua_gettop(L);
-  bool is_bare = top == 2 && lua_isfunction(L, 2);
-  if (!is_bare) {
-    zlua_check_callable(L, "add_callback", 1, 2);
-  }
-  if (!loop->core) {
-    return 0;
-  }
+/* [-0, +2] pushes the queue of the loop at 1, on the top, which may be closed.
+ */
+static inline void push_queue(lua_State *L, zlua_loop *loop) {
   if (loop->lacks_queue || loop->owed > 0) {
     prepare(L, loop);
   }
   zlua_getuservalue(L, 1);
   lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
-  if (is_bare) {
+}
+
+/* (loop, fn, ...): fn(...) in the next iteration. A closed loop forgets it, as
+ * it has forgotten what was pending. */
+static int add_callback(lua_State *L) {
+  zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "add_callback");
+  int top = lua_gettop(L);
+  if (top == 2 && lua_isfunction(L, 2)) {
+    push_queue(L, loop);
     lua_pushvalue(L, 2);
   } else {
+    zlua_check_callable(L, "add_callback", 1, 2);
+    push_queue(L, loop);
     zlua_pack(L, 2, top - 2);
   }
   if (!loop->core) {
-    return 0; /* a finalizer has closed it just now */
+    return 0; /* before, or just now, by a finalizer */
   }
   lua_rawseti(L, -2, (int)loop->next_callback);
   int rc = zl_loop_add_callback(loop->core, call_callbacks, loop);
@@ -162,20 +169,21 @@ static inline int push_first(lua_State *L, zlua_loop *loop) {
 }
 
 /* Takes the next callback off the core's queue, unless that has been done. */
-static bool take_next(bool *is_taken, const zlua_loop *loop) {
+static bool take_next(callbacks *it) {
   void *arg;
-  if (*is_taken) {
-    *is_taken = false;
+  if (it->is_taken) {
+    it->is_taken = false;
     return true;
   }
-  return zlua_may_repeat(loop) &&
-         zl_loop_next_callback(loop->core, call_callbacks, &arg);
+  return zlua_may_repeat(it->loop) &&
+         zl_loop_next_callback(it->loop->core, call_callbacks, &arg);
 }
 
-/* (active, state, is_taken, loop) */
-int zlua_call_callback(lua_State *L, void *is_taken) {
-  zlua_loop *loop = lua_touserdata(L, LOOP);
-  if (!take_next(is_taken, loop)) {
+/* (active, state, callbacks, loop) */
+int zlua_call_callback(lua_State *L, void *handle) {
+  callbacks *it = handle;
+  zlua_loop *loop = it->loop;
+  if (!take_next(it)) {
     return 0;
   }
   if (lua_gettop(L) == LOOP) {

@@ -19,18 +19,15 @@ static const char running_key;
 static const char actives_key;
 
 /* The open loop at index, which is the argument, or self (argument 0). */
-zlua_loop *zlua_check_loop(lua_State *L, int index, const char *method,
-                           int argument) {
+zlua_loop *zlua_no_loop(lua_State *L, int index, const char *method,
+                        int argument) {
   zlua_loop *loop = zlua_test_object(L, index, &zlua_class_loop);
-  if (!loop && argument > 0) {
-    zlua_type_error(L, method, argument, index, "IOLoop");
-  } else if (!loop) {
-    loop = zlua_check_self(L, &zlua_class_loop, method);
-  }
-  if (!loop->core) {
+  if (loop) {
     zlua_error(L, "loop is closed");
+  } else if (argument > 0) {
+    zlua_type_error(L, method, argument, index, "IOLoop");
   }
-  return loop;
+  return zlua_no_self(L, &zlua_class_loop, method);
 }
 
 static zlua_loop *check_self(lua_State *L, const char *method) {
@@ -106,6 +103,12 @@ static void shrink_active(lua_State *L, zlua_loop *loop, int active_index) {
   }
 }
 
+/* Is the table much larger than what it keeps? */
+static inline bool is_sparse(const zlua_loop *loop) {
+  return loop->last_anchor > KEPT_ANCHORS &&
+         loop->anchors < loop->last_anchor / 8;
+}
+
 static bool is_used(lua_State *L, int active_index, int anchor) {
   lua_rawgeti(L, active_index, anchor);
   bool used = !lua_isnil(L, -1);
@@ -124,11 +127,11 @@ static int new_anchor(lua_State *L, const zlua_loop *loop, int active_index) {
 /* [-0, +0] keeps the value at index alive; returns its anchor. As luaL_ref(),
  * but with the head of the free list at hand. */
 int zlua_keep(lua_State *L, zlua_loop *loop, int active_index, int index) {
-  if (loop->free_anchor && loop->last_anchor > KEPT_ANCHORS &&
-      loop->anchors < loop->last_anchor / 8) {
-    shrink_active(L, loop, active_index);
-  }
   int anchor = loop->free_anchor;
+  if (anchor && is_sparse(loop)) {
+    shrink_active(L, loop, active_index);
+    anchor = 0;
+  }
   if (anchor) {
     lua_rawgeti(L, active_index, anchor);
     loop->free_anchor = (int)lua_tointeger(L, -1);

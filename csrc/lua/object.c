@@ -113,14 +113,10 @@ static int bad_self(lua_State *L) {
   return zlua_bad_self(L, 3, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
 }
 
-/* The object that a method was called with. */
-void *zlua_check_self(lua_State *L, const zlua_class *class,
-                      const char *method) {
-  void *object = zlua_test_object(L, 1, class);
-  if (!object) {
-    zlua_bad_self(L, 1, method, class->name);
-  }
-  return object;
+/* Raises the same for the self at 1. */
+void *zlua_no_self(lua_State *L, const zlua_class *class, const char *method) {
+  zlua_bad_self(L, 1, method, class->name);
+  return NULL;
 }
 
 /* [-0, +0] module table on the top. */

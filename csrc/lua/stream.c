@@ -16,11 +16,9 @@ static const char weak_key;
 const zlua_class zlua_class_stream = {.name = "ZMQStream",
                                       .size = sizeof(zlua_stream)};
 
-zlua_stream *zlua_stream_check(lua_State *L, const char *method) {
+zlua_stream *zlua_no_stream(lua_State *L, const char *method) {
   zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, method);
-  if (!stream->core) {
-    zlua_error(L, "stream is closed");
-  }
+  zlua_error(L, "stream is closed");
   return stream;
 }
 

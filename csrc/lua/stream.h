@@ -88,7 +88,14 @@ typedef struct zlua_turn {
 } zlua_turn;
 
 /* stream.c */
-zlua_stream *zlua_stream_check(lua_State *L, const char *method);
+zlua_stream *zlua_no_stream(lua_State *L, const char *method);
+
+/* The open stream that a method was called with. */
+static inline zlua_stream *zlua_stream_check(lua_State *L, const char *method) {
+  zlua_stream *stream = zlua_test_object(L, 1, &zlua_class_stream);
+  return stream && stream->core ? stream : zlua_no_stream(L, method);
+}
+
 void zlua_stream_set_kept(lua_State *L, zlua_stream *stream, int index,
                           bool kept);
 bool zlua_stream_push(lua_State *L, const zlua_stream *stream,

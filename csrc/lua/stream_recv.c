@@ -93,19 +93,23 @@ static void begin_turn(lua_State *L, zlua_turn *it) {
   (void)zlua_stream_push(L, it->stream, TURN_ACTIVE);
   zlua_getuservalue(L, TURN_STREAM);
   lua_pushnil(L);
-  it->changes = it->stream->handle.loop->changes - 1;
   it->begun = true;
 }
 
-/* [-0, +0] What changes seldom is looked up again only when it may have. */
-static inline void refresh_callback(lua_State *L, zlua_turn *it) {
-  unsigned changes = it->stream->handle.loop->changes;
-  if (it->changes != changes) {
-    it->changes = changes;
-    lua_rawgeti(L, TURN_USERVALUE, STREAM_ON_RECV);
-    lua_replace(L, TURN_CALLBACK);
-    zlua_calling(L, TURN_STATE, TURN_CALLBACK);
+/* Has the user's function been looked up, and not changed since? */
+static inline bool is_current(const zlua_turn *it, const zlua_stream *stream) {
+  return ZLUA_KEEPS_STACK && it->changes == stream->handle.loop->changes;
+}
+
+/* [-0, +0 or +3] looks the user's function up. */
+static void look_up_callback(lua_State *L, zlua_turn *it) {
+  if (!ZLUA_KEEPS_STACK || !it->begun) {
+    begin_turn(L, it);
   }
+  it->changes = it->stream->handle.loop->changes;
+  lua_rawgeti(L, TURN_USERVALUE, STREAM_ON_RECV);
+  lua_replace(L, TURN_CALLBACK);
+  zlua_calling(L, TURN_STATE, TURN_CALLBACK);
 }
 
 /* [-0, +n] */
@@ -123,15 +127,6 @@ static int push_arguments(lua_State *L, zlua_turn *it, int count) {
   return arguments < 0 ? arguments : before + arguments;
 }
 
-/* [-0, +1] pushes the user's function. */
-static inline void push_callback(lua_State *L, zlua_turn *it) {
-  if (!ZLUA_KEEPS_STACK || !it->begun) {
-    begin_turn(L, it);
-  }
-  refresh_callback(L, it);
-  lua_pushvalue(L, TURN_CALLBACK);
-}
-
 /* [-0, +n] the message that zl_stream_peek() shows, or the end of the turn. */
 static int call_with_message(lua_State *L, zlua_turn *it) {
   zlua_stream *stream = it->stream;
@@ -143,7 +138,10 @@ static int call_with_message(lua_State *L, zlua_turn *it) {
   if (count < 0) {
     return zlua_raise(L, count);
   }
-  push_callback(L, it);
+  if (!is_current(it, stream)) {
+    look_up_callback(L, it);
+  }
+  lua_pushvalue(L, TURN_CALLBACK);
   int arguments = push_arguments(L, it, count);
   stream->converting = ZLUA_NO_MESSAGE;
   if (arguments < 0) {
@@ -162,19 +160,20 @@ static int call_in_other_form(lua_State *L, zlua_turn *it) {
     return 0;
   }
   zl_stream_put_back(stream->core);
-  lua_pop(L, 1);
   return call_with_message(L, it);
 }
 
 /* [-0, +n] the frame that zl_stream_take() has given. */
 static inline int call_with_frame(lua_State *L, zlua_turn *it,
-                                  const zl_frame *frame) {
-  zlua_stream *stream = it->stream;
+                                  zlua_stream *stream, const zl_frame *frame) {
   stream->converting = ZLUA_TAKEN;
-  push_callback(L, it);
-  if (!stream->usual) { /* a hook has changed it meanwhile */
-    return call_in_other_form(L, it);
+  if (!is_current(it, stream)) {
+    look_up_callback(L, it);
+    if (!stream->usual) { /* a hook has changed it just now */
+      return call_in_other_form(L, it);
+    }
   }
+  lua_pushvalue(L, TURN_CALLBACK);
   if (stream->unpack) {
     lua_pushlstring(L, frame->data, frame->size);
   } else {
@@ -189,7 +188,7 @@ static inline int call_with_frame(lua_State *L, zlua_turn *it,
 /* (active, state, turn, loop): the next message until the turn is over. */
 int zlua_call_recv(lua_State *L, void *handle) {
   zlua_turn *it = handle;
-  const zlua_stream *stream = it->stream;
+  zlua_stream *stream = it->stream;
   if (!stream->core) {
     return 0;
   }
@@ -199,7 +198,7 @@ int zlua_call_recv(lua_State *L, void *handle) {
   zl_frame frame;
   int rc = zl_stream_take(stream->core, &frame);
   if (rc == 1) {
-    return call_with_frame(L, it, &frame);
+    return call_with_frame(L, it, stream, &frame);
   }
   return rc == 0 ? 0 : call_with_message(L, it);
 }
@@ -222,6 +221,7 @@ static void on_recv(zl_stream *core, void *arg) {
   (void)zlua_stream_hold(stream);
   do {
     it.begun = false;
+    it.changes = loop->changes - 1; /* not current */
   } while (!zlua_call(loop, ZLUA_SLOT_CALL_RECV, &it) && !loop->failed &&
            stream->converting == ZLUA_NO_MESSAGE && stream->core &&
            zlua_stream_has_hands_free(stream));

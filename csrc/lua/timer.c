@@ -153,7 +153,7 @@ static void cancel(lua_State *L, zlua_timer *timer) {
   lua_pop(L, 1);
 }
 
-/* [-0, +0] starts the timer at index, which is at rest. Raises when out of
+/* [-0, +1] starts the timer at index, which is at rest. Raises when out of
  * memory, and leaves it at rest. */
 static void start(lua_State *L, zlua_timer *timer, int index,
                   int64_t deadline) {
@@ -167,7 +167,6 @@ static void start(lua_State *L, zlua_timer *timer, int index,
     release(L, timer, active);
     zlua_raise(L, rc);
   }
-  lua_pop(L, 1);
 }
 
 /* (loop, when, fn, ...) -> handle */
@@ -185,6 +184,7 @@ static int new_timer(lua_State *L, const zlua_loop *loop, int64_t deadline) {
   lua_pushvalue(L, METATABLE);
   lua_setmetatable(L, top + 1);
   start(L, timer, top + 1, deadline);
+  lua_pushvalue(L, top + 1);
   return 1;
 }
 
