@@ -1,6 +1,6 @@
 -- Random programs, run by the loop and by a model of it that is a page of plain
 -- Lua: both have to make the same calls in the same order. The model follows
--- "One iteration" in docs/design.md.
+-- "One iteration" in docs/readiness.md.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

@@ -128,7 +128,7 @@ enum {
 
 enum {
   /* Look at a socket after every operation, instead of relying on epoll to
-   * report what libzmq has read away (docs/design.md, "Readiness"). The poll
+   * report what libzmq has read away (docs/readiness.md). The poll
    * backend always does; epoll does where its self test fails. */
   ZL_CONFIG_TOUCH = 1,
   /* The loop's clock is its own: it starts at 0, stands still while callbacks
