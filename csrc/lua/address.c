@@ -11,6 +11,8 @@
  * that no TCP connection would bring.
  */
 #define _GNU_SOURCE
+#include "address.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +23,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <zmq.h>
 
-#include "binding.h"
+#include "socket.h"
 
 enum {
   PORT_SPACE = 6,

@@ -6,7 +6,7 @@
  * pcall, and luaL_error() a line of this library when that calls its own
  * methods.
  */
-#include "binding.h"
+#include "argument.h"
 
 #include <errno.h>
 #include <float.h>
@@ -14,6 +14,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "call.h"
+#include "compat.h"
+#include "open.h"
+#include "zmqloop.h"
 
 #define NS_PER_SECOND 1e9
 

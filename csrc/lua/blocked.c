@@ -15,7 +15,17 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "binding.h"
+#include "argument.h"
+#include "call.h"
+#include "compat.h"
+#include "exit.h"
+#include "loop.h"
+#include "object.h"
+#include "open.h"
+#include "signal.h"
+#include "trace.h"
+#include "wait.h"
+#include "zmqloop.h"
 
 /* A hook that comes later than this has waited for something that does not look
  * for hooks. */

@@ -21,11 +21,23 @@
  * callback: its error is then no error of the callback, but the user's wish.
  */
 #define _GNU_SOURCE
-#include "binding.h"
+#include "call.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "callback.h"
+#include "compat.h"
+#include "handler.h"
+#include "loop.h"
+#include "object.h"
+#include "signal.h"
+#include "stream.h"
+#include "text.h"
+#include "timer.h"
+#include "trace.h"
+#include "zmqloop.h"
 
 /* The keys in the registry of the functions of the slots, and of the calls of
  * this state. */

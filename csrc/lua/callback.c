@@ -8,7 +8,15 @@
  * The callbacks of an iteration are called in one call from the core, until one
  * yields or raises an error: then the core makes another one.
  */
-#include "binding.h"
+#include "callback.h"
+
+#include "argument.h"
+#include "call.h"
+#include "compat.h"
+#include "loop.h"
+#include "object.h"
+#include "open.h"
+#include "zmqloop.h"
 
 enum { PACKED_COUNT = 1, PACKED_CALLBACK, PACKED_ARGUMENTS };
 

@@ -8,11 +8,22 @@
  * state in another thread, who terminates it; the sockets made here are ours.
  */
 #define _GNU_SOURCE
-#include "binding.h"
+#include "context.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <zmq.h>
+
+#include "argument.h"
+#include "call.h"
+#include "compat.h"
+#include "exit.h"
+#include "inproc.h"
+#include "object.h"
+#include "open.h"
+#include "option_value.h"
+#include "socket.h"
 
 const zlua_class zlua_class_context = {.name = "Context",
                                        .size = sizeof(zlua_context)};

@@ -3,8 +3,11 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <zmq.h>
 
-#include "binding.h"
+#include "argument.h"
+#include "compat.h"
+#include "open.h"
 
 /* Five characters of Z85 stand for four bytes. */
 enum { BYTES = 4, CHARACTERS = 5, KEY_TEXT = 40 };

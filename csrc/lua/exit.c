@@ -12,7 +12,7 @@
  * starts such a thread stays loaded.
  */
 #define _GNU_SOURCE
-#include "binding.h"
+#include "exit.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,6 +21,13 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#include <zmq.h>
+
+#include "argument.h"
+#include "compat.h"
+#include "context.h"
+#include "object.h"
+#include "open.h"
 
 enum { SECONDS_AT_EXIT = 1 };
 

@@ -11,10 +11,17 @@
  * nothing. In generational mode such work reaches young frames only, and old
  * ones wait until the heap has doubled; so they are counted to it.
  */
-#include "binding.h"
+#include "frame.h"
 
 #include <errno.h>
 #include <string.h>
+#include <zmq.h>
+
+#include "argument.h"
+#include "compat.h"
+#include "object.h"
+#include "open.h"
+#include "send_options.h"
 
 /* What the frames of a Lua state hold outside of themselves. */
 struct zlua_payload {

@@ -5,12 +5,22 @@
  * was registered with, so that either removes it, and an object whose number
  * can no longer be asked for does so too.
  */
-#include "binding.h"
+#include "handler.h"
 
 #include <errno.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "argument.h"
+#include "call.h"
+#include "compat.h"
+#include "handle.h"
+#include "loop.h"
+#include "object.h"
+#include "open.h"
+#include "socket.h"
+#include "zmqloop.h"
 
 struct zlua_handler {
   zlua_handle handle;

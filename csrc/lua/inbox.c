@@ -4,11 +4,15 @@
  * Making a Lua string may raise. A frame stays here until its string exists, so
  * that it is neither lost nor leaked: the next receive gets it.
  */
-#include "binding.h"
+#include "inbox.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <zmq.h>
+
+#include "compat.h"
+#include "frame.h"
 
 enum { FIRST_FRAMES = 4 };
 

@@ -13,12 +13,16 @@
  * a shared context are not known.
  */
 #define _GNU_SOURCE
-#include "binding.h"
+#include "inproc.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zmq.h>
+
+#include "context.h"
+#include "socket.h"
 
 /* A pending connect, or a bind. */
 struct zlua_name {

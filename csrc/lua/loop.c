@@ -1,13 +1,23 @@
 /* loop.c - class IOLoop: what is done in C of it.
  * SPDX-License-Identifier: MIT
  */
-#include "binding.h"
+#include "loop.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "argument.h"
+#include "call.h"
+#include "compat.h"
+#include "handle.h"
+#include "handler.h"
+#include "object.h"
+#include "open.h"
+#include "stream.h"
+#include "zmqloop.h"
 
 const zlua_class zlua_class_loop = {.name = "IOLoop",
                                     .size = sizeof(zlua_loop)};

@@ -1,13 +1,19 @@
 /* module.c - opening the module; constants; questions to libzmq.
  * SPDX-License-Identifier: MIT
  */
-#include "binding.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
+#include <zmq.h>
 
+#include "argument.h"
+#include "call.h"
+#include "compat.h"
+#include "constants.h"
+#include "open.h"
+#include "option.h"
+#include "zmqloop.h"
 #include "zmqloop_lua.h"
 
 /* The key of the module in the registry. */

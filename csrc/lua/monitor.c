@@ -7,12 +7,19 @@
  * high-water mark, and the two sockets know each other: whichever is closed
  * first, in whatever way, the events are stopped before.
  */
+#include "monitor.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <zmq.h>
 
-#include "binding.h"
+#include "argument.h"
+#include "compat.h"
+#include "open.h"
+#include "socket.h"
+#include "zmqloop.h"
 
 enum { ADDRESS_SPACE = 80, TRIES = 100, EVENT_SIZE = 6 };
 

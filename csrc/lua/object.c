@@ -1,9 +1,13 @@
 /* object.c - classes of userdata, and how one is told from another.
  * SPDX-License-Identifier: MIT
  */
-#include "binding.h"
+#include "object.h"
 
 #include <string.h>
+
+#include "argument.h"
+#include "compat.h"
+#include "open.h"
 
 /* [-0, +1] pushes a userdata of the class, zeroed but for its class: closed, so
  * that its finalizer is safe; with an empty table as its uservalue. It has no

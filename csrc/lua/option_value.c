@@ -9,13 +9,21 @@
  * with. libzmq's own options of contexts come first where both have a number.
  */
 #define _GNU_SOURCE
+#include "option_value.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <zmq.h>
 
-#include "binding.h"
+#include "address.h"
+#include "argument.h"
+#include "compat.h"
+#include "context.h"
+#include "inbox.h"
 #include "option.h"
+#include "socket.h"
 
 enum {
   STRING_SPACE = 512,

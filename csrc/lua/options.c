@@ -5,12 +5,13 @@
  * by number need it too, since libzmq does not tell types. What is newer than
  * libzmq 4.3, or a draft, is there if the header has it.
  */
-#include "option.h"
-
 #include <errno.h>
 #include <string.h>
+#include <zmq.h>
 
-#include "binding.h"
+#include "argument.h"
+#include "compat.h"
+#include "option.h"
 
 #define INT      ZLUA_OPTION_INT
 #define FLAG     ZLUA_OPTION_FLAG

@@ -5,11 +5,20 @@
  * raise half-way, when a signal's handler wants it; what it leaves behind here
  * the next zlua_outbox_fill() throws away.
  */
-#include "binding.h"
+#include "outbox.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zmq.h>
+
+#include "argument.h"
+#include "compat.h"
+#include "frame.h"
+#include "message.h"
+#include "object.h"
+#include "send_options.h"
+#include "tracker.h"
 
 /* ---- arguments ---------------------------------------------------------- */
 

@@ -9,8 +9,17 @@
 #include <limits.h>
 #include <math.h>
 #include <time.h>
+#include <zmq.h>
 
-#include "binding.h"
+#include "argument.h"
+#include "call.h"
+#include "compat.h"
+#include "handler.h"
+#include "object.h"
+#include "open.h"
+#include "socket.h"
+#include "wait.h"
+#include "zmqloop.h"
 
 /* Above, a double is no longer exact: for ever. */
 #define LONGEST_MS 9007199254740992.0

@@ -7,8 +7,15 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <zmq.h>
 
-#include "binding.h"
+#include "argument.h"
+#include "compat.h"
+#include "object.h"
+#include "open.h"
+#include "socket.h"
+#include "wait.h"
+#include "zmqloop.h"
 
 enum { BATCH = 100 }; /* messages of one direction before the other's turn */
 

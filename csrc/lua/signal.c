@@ -5,11 +5,19 @@
  * table of its handlers by the number of the signal, and closes their watches
  * itself, so there is no handle and no finalizer.
  */
+#include "signal.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 
-#include "binding.h"
+#include "argument.h"
+#include "call.h"
+#include "compat.h"
+#include "exit.h"
+#include "loop.h"
+#include "open.h"
+#include "zmqloop.h"
 
 /* What the table of handlers has for a signal. */
 enum { SIGNAL_NAME = 1, SIGNAL_CALLBACK, SIGNAL_WATCH };

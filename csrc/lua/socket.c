@@ -5,11 +5,35 @@
  * call may have taken away the signal that the loop waits for.
  */
 #define _GNU_SOURCE
-#include "binding.h"
+#include "socket.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include <zmq.h>
+
+#include "address.h"
+#include "argument.h"
+#include "call.h"
+#include "compat.h"
+#include "constants.h"
+#include "context.h"
+#include "handle.h"
+#include "handler.h"
+#include "inbox.h"
+#include "inproc.h"
+#include "message.h"
+#include "monitor.h"
+#include "object.h"
+#include "open.h"
+#include "option_value.h"
+#include "outbox.h"
+#include "send_options.h"
+#include "start.h"
+#include "stream.h"
+#include "tracker.h"
+#include "wait.h"
+#include "zmqloop.h"
 
 const zlua_class zlua_class_socket = {.name = "socket",
                                       .size = sizeof(zlua_socket)};

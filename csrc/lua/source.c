@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "binding.h"
+#include "compat.h"
+#include "object.h"
+#include "open.h"
 
 typedef struct zlua_source {
   const zlua_class *class;

@@ -7,14 +7,17 @@
  * out before.
  */
 #define _GNU_SOURCE
+#include "start.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <zmq.h>
 
-#include "binding.h"
+#include "context.h"
 
 /* A thread has a mailbox and a poller; the socket has a mailbox; the rest is
  * for what is opened for a moment. */

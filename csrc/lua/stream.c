@@ -10,6 +10,18 @@
 #include <errno.h>
 #include <string.h>
 
+#include "argument.h"
+#include "call.h"
+#include "compat.h"
+#include "handle.h"
+#include "loop.h"
+#include "monitor.h"
+#include "object.h"
+#include "open.h"
+#include "outbox.h"
+#include "socket.h"
+#include "zmqloop.h"
+
 /* The key of the metatable of weak tables in the registry. */
 static const char weak_key;
 

@@ -1,10 +1,15 @@
-/* stream.h - what the files of class ZMQStream share.
+/* stream.h - class ZMQStream: for its own files, and for others at the end.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_STREAM_H
 #define ZLUA_STREAM_H
 
-#include "binding.h"
+#include "handle.h"
+#include "outbox.h"
+#include "socket.h"
+#include "zmqloop.h"
+
+extern const zlua_class zlua_class_stream;
 
 /* Is a message on its way from the core to Lua? If that fails, for want of
  * memory, it is not lost. */
@@ -14,7 +19,7 @@ typedef enum zlua_conversion {
   ZLUA_TAKEN   /* it has to be put back */
 } zlua_conversion;
 
-struct zlua_stream {
+typedef struct zlua_stream {
   zlua_handle handle;
   zl_stream *core; /* NULL: closed */
   zlua_socket *socket;
@@ -38,7 +43,7 @@ struct zlua_stream {
   bool kept;     /* alive by the loop, exactly while it is active */
   size_t unsent; /* what closing it has told */
   zlua_outbox outbox;
-};
+} zlua_stream;
 
 /* The uservalue. */
 enum {
@@ -121,5 +126,23 @@ int zlua_stream_unsend(lua_State *L);
 
 /* stream_jit.c */
 extern const luaL_Reg zlua_stream_jit_functions[];
+
+/* What the slots of calls do. */
+int zlua_call_recv(lua_State *L, void *handle);
+int zlua_call_sent(lua_State *L, void *handle);
+int zlua_call_closed(lua_State *L, void *handle);
+int zlua_call_notice(lua_State *L, void *handle);
+int zlua_call_finish(lua_State *L);
+int zlua_call_foreign(lua_State *L);
+
+/* Streams as loops, sockets and calls see them. */
+void zlua_stream_detach(zlua_handle *handle);
+void zlua_stream_used(const zlua_stream *stream);
+void zlua_stream_touch(const zlua_stream *stream);
+int zlua_stream_receive_ahead(const zlua_stream *stream);
+void zlua_stream_leave_loop(zlua_handle *handle);
+int zlua_stream_suspend(lua_State *L, const void *handle);
+void zlua_stream_resume(lua_State *L);
+size_t zlua_stream_close(lua_State *L, int index, const int *linger);
 
 #endif /* ZLUA_STREAM_H */

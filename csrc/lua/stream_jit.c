@@ -8,9 +8,15 @@
  * code keeps its own in registers. So where a user's clock would be asked, the
  * turn is served as in other Luas.
  */
-#include "stream.h"
-
 #include <limits.h>
+#include <zmq.h>
+
+#include "call.h"
+#include "compat.h"
+#include "loop.h"
+#include "object.h"
+#include "stream.h"
+#include "zmqloop.h"
 
 /* ---- receiving ---------------------------------------------------------- */
 

@@ -8,9 +8,19 @@
  * one goes on with the next message. While so many calls of the function as the
  * user allows have yielded, the stream receives nothing.
  */
-#include "stream.h"
-
 #include <errno.h>
+#include <zmq.h>
+
+#include "argument.h"
+#include "call.h"
+#include "compat.h"
+#include "constants.h"
+#include "frame.h"
+#include "loop.h"
+#include "object.h"
+#include "send_options.h"
+#include "stream.h"
+#include "zmqloop.h"
 
 /* [-0, +1 or +count] pushes the strings, as a list or one by one. */
 static void push_strings(lua_State *L, zmq_msg_t *frames, int count,

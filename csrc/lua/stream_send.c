@@ -4,9 +4,21 @@
  * A message whose sender wants to know is kept, under its token, in the
  * uservalue's tables until it is reported.
  */
-#include "stream.h"
-
 #include <errno.h>
+#include <zmq.h>
+
+#include "argument.h"
+#include "call.h"
+#include "compat.h"
+#include "loop.h"
+#include "message.h"
+#include "object.h"
+#include "outbox.h"
+#include "send_options.h"
+#include "socket.h"
+#include "stream.h"
+#include "tracker.h"
+#include "zmqloop.h"
 
 /* ---- reports ------------------------------------------------------------ */
 

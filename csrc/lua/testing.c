@@ -2,8 +2,6 @@
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
-#include "binding.h"
-
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -16,6 +14,17 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "argument.h"
+#include "compat.h"
+#include "context.h"
+#include "handler.h"
+#include "loop.h"
+#include "object.h"
+#include "open.h"
+#include "socket.h"
+#include "stream.h"
+#include "timer.h"
 
 /* ---- what is active on a loop ---------------------------------------------
  */

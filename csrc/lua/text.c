@@ -5,12 +5,15 @@
  * it for commands. So control characters are escaped when it is written; the
  * value keeps them.
  */
+#include "text.h"
+
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "binding.h"
+#include "compat.h"
+#include "open.h"
 
 /* The length of the UTF-8 character at text; 0: it is none. Overlong forms and
  * surrogates do no harm here. */

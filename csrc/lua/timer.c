@@ -13,10 +13,20 @@
  * There is no finalizer: the core knows a timer only while it is active, and
  * then the loop reaches it, so Lua frees it after it has called the loop's.
  */
-#include "binding.h"
+#include "timer.h"
 
 #include <errno.h>
 #include <string.h>
+
+#include "argument.h"
+#include "call.h"
+#include "callback.h"
+#include "compat.h"
+#include "handle.h"
+#include "loop.h"
+#include "object.h"
+#include "open.h"
+#include "zmqloop.h"
 
 typedef struct zlua_timer {
   const zlua_class *class;

@@ -7,9 +7,14 @@
  * its trace is raised instead: a text that begins with the error and goes on
  * with the stack where it was raised.
  */
-#include "binding.h"
+#include "trace.h"
 
 #include <string.h>
+
+#include "argument.h"
+#include "compat.h"
+#include "open.h"
+#include "text.h"
 
 /* The keys in the registry of the table {error, trace, coroutine} of the last
  * error that was raised again, and of the C functions through which errors

@@ -8,7 +8,7 @@
  * this library stays loaded.
  */
 #define _GNU_SOURCE
-#include "binding.h"
+#include "tracker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +17,18 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <zmq.h>
+
+#include "argument.h"
+#include "call.h"
+#include "compat.h"
+#include "exit.h"
+#include "frame.h"
+#include "object.h"
+#include "open.h"
+#include "send_options.h"
+#include "wait.h"
+#include "zmqloop.h"
 
 /* Shared by the tracker and its envelopes. */
 struct zlua_tracking {

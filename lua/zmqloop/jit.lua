@@ -15,7 +15,7 @@ local ffi = require("ffi")
 local cast, to_string = ffi.cast, ffi.string
 local raw_send_multipart = core.ZMQStream.send_multipart
 
--- As in C: csrc/lua/stream.h, binding.h, stream_jit.c and zmqloop.h.
+-- As in C: csrc/lua/stream.h, call.h, stream_jit.c and zmqloop.h.
 local turn_pointer = ffi.typeof([[struct {
   const void *data[8];
   int size[8];

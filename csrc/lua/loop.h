@@ -1,0 +1,139 @@
+/* loop.h - a loop: its struct, its tables, its clock.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ZLUA_LOOP_H
+#define ZLUA_LOOP_H
+
+#include <sys/types.h>
+
+#include "handle.h"
+#include "object.h"
+#include "zmqloop.h"
+
+typedef struct zlua_calls zlua_calls;
+
+extern const zlua_class zlua_class_loop;
+
+/* The uservalue of a loop. */
+enum {
+  ZLUA_LOOP_ACTIVE = 1, /* active handles, by anchor; [0]: the loop */
+  ZLUA_LOOP_CALLBACKS,  /* packed ones, a queue from first to last */
+  ZLUA_LOOP_HANDLERS,   /* descriptor number and registered object -> handler */
+  ZLUA_LOOP_SIGNALS,    /* number -> handler of the signal */
+  ZLUA_LOOP_CLOCK,      /* the coroutine of the user's clock, if there is one */
+  ZLUA_LOOP_STATE       /* what calls leave: enum zlua_left */
+};
+
+/* Fields of the table at ZLUA_LOOP_STATE. All have places from the start, since
+ * they are set where nothing may raise. */
+enum {
+  ZLUA_LEFT_CALLBACK = 1, /* the callback being called */
+  ZLUA_LEFT_ERROR,        /* to be raised by the method that entered the core */
+  ZLUA_LEFT_RUNNER,       /* a coroutine for calls that no entry has, or nil */
+  ZLUA_LEFT_TRACEBACK,    /* of the error that callback_error() raises */
+  ZLUA_LEFT_ON_ERROR,     /* what the user gave to on_error() */
+  ZLUA_LEFT_CLOSED,       /* queued close callbacks: stream.c */
+  ZLUA_LEFT_BLOCKED,      /* what is called when the loop blocks */
+  ZLUA_LEFT_TRACE,        /* of ZLUA_LEFT_ERROR: text, or nil */
+  ZLUA_LEFT_LAST = ZLUA_LEFT_TRACE
+};
+
+/* How a block is reported: blocked.c. Also touched in the handler of a signal,
+ * on the same thread. */
+typedef struct zlua_blocked {
+  lua_State *volatile L; /* whose hook is ours and has not run yet, or NULL */
+  lua_Hook former;
+  int mask; /* of the former hook */
+  int count;
+  int64_t asked_ns;
+  int64_t threshold_ns;
+} zlua_blocked;
+
+/* Whether the Lua state is being closed: loop.c. */
+typedef struct zlua_ending {
+  const void *watch; /* the latest object that is finalized before all loops */
+  bool has_begun;
+  bool told; /* a warning about its loops was written */
+} zlua_ending;
+
+typedef struct zlua_loop {
+  const zlua_class *class;
+  zl_loop *core;       /* NULL: closed, or not yet open */
+  zlua_calls *calls;   /* of the state */
+  zlua_ending *ending; /* the same */
+  lua_State
+      *runner;  /* in the slot, idle; NULL: it is at work, or there is none */
+  lua_State *L; /* the state that has entered the core; NULL: none has */
+  lua_State *volatile runs; /* L, or the coroutine that it has resumed */
+  int slots;                /* where on its stack the slots begin */
+  bool failed;              /* ZLUA_LEFT_ERROR is to be raised */
+  bool raises;              /* on_error("raise") */
+  int64_t failed_ns;        /* when a callback raised an error last */
+  bool sigint_handled;      /* SIGINT had a handler when the loop was entered */
+  char slowest[LUA_IDSIZE + 16]; /* where the slowest callback begins */
+  pid_t pid;                     /* of the process that made it */
+  bool left_waiting; /* a handler or stream was finalized while it waited */
+  bool left_deaf;    /* a SUB without subscriptions among them */
+  int serial;        /* its key in the table of loops: zlua_push_loop() */
+  int anchors;       /* in use */
+  int last_anchor;   /* the last new one; see zlua_keep() */
+  bool scattered;    /* some in use are after the last new one */
+  int free_anchor;   /* the first free one; its place has the next; or 0 */
+  unsigned changes;  /* calls made and receive callbacks replaced, so far */
+  zlua_handle *handles;
+  zlua_blocked blocked;
+  lua_State *clock; /* whose function tells the time, or NULL */
+  bool reads_clock; /* it is at work: its stack is not ours */
+  int64_t clock_ns; /* what it told last, or when the loop was closed */
+  bool lacks_queue; /* it has none after a burst */
+  lua_Integer first_callback; /* places in ZLUA_LOOP_CALLBACKS */
+  lua_Integer next_callback;
+  unsigned owed;    /* calls of callbacks that the core is not going to make */
+  int first_closed; /* places in ZLUA_LEFT_CLOSED; last < first: it is empty */
+  int last_closed;
+} zlua_loop;
+
+zlua_loop *zlua_no_loop(lua_State *L, int index, const char *method,
+                        int argument);
+
+/* The open loop at index, an argument of the method; 0: its self. */
+static inline zlua_loop *zlua_check_loop(lua_State *L, int index,
+                                         const char *method, int argument) {
+  zlua_loop *loop = zlua_test_object(L, index, &zlua_class_loop);
+  return loop && loop->core ? loop : zlua_no_loop(L, index, method, argument);
+}
+
+void zlua_check_users_clock(lua_State *L, const zlua_loop *loop);
+
+/* To be called after the clock may have been read: what comes next may raise.
+ * Raises what a clock of the user's has raised, unless a run is there that
+ * will. */
+static inline void zlua_check_clock(lua_State *L, const zlua_loop *loop) {
+  if (loop->clock) {
+    zlua_check_users_clock(L, loop);
+  }
+}
+
+/* The time of an open loop; what comes after it may raise. */
+static inline int64_t zlua_now_ns(lua_State *L, const zlua_loop *loop) {
+  int64_t now = zl_loop_time_ns(loop->core);
+  zlua_check_clock(L, loop);
+  return now;
+}
+
+void zlua_push_actives(lua_State *L);
+void zlua_push_loop(lua_State *L, int serial);
+void zlua_push_active(lua_State *L, int loop_index);
+void zlua_move_hook(zlua_loop *loop);
+
+/* From now on another coroutine, or none, runs the callbacks of the loop; the
+ * former one may be collected. A hook that has not run yet goes along. */
+static inline void zlua_runs_on(zlua_loop *loop, lua_State *L) {
+  lua_State *former = loop->runs;
+  loop->runs = L;
+  if (loop->blocked.L && loop->blocked.L == former && L != former) {
+    zlua_move_hook(loop);
+  }
+}
+
+#endif /* ZLUA_LOOP_H */

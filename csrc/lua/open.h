@@ -1,0 +1,32 @@
+/* open.h - the parts of the module that module.c opens.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ZLUA_OPEN_H
+#define ZLUA_OPEN_H
+
+#include "compat.h"
+
+void zlua_open_exit(lua_State *L);
+void zlua_open_argument(lua_State *L);
+void zlua_open_object(lua_State *L);
+void zlua_open_trace(lua_State *L);
+void zlua_open_text(lua_State *L);
+void zlua_open_context(lua_State *L);
+void zlua_open_socket(lua_State *L);
+void zlua_open_monitor(lua_State *L);
+void zlua_open_poller(lua_State *L);
+void zlua_open_proxy(lua_State *L);
+void zlua_open_curve(lua_State *L);
+void zlua_open_loop(lua_State *L);
+void zlua_open_callback(lua_State *L);
+void zlua_open_timer(lua_State *L);
+void zlua_open_handler(lua_State *L);
+void zlua_open_blocked(lua_State *L);
+void zlua_open_signal(lua_State *L);
+void zlua_open_stream(lua_State *L);
+void zlua_open_testing(lua_State *L);
+void zlua_open_frame(lua_State *L);
+void zlua_open_tracker(lua_State *L);
+void zlua_open_source(lua_State *L);
+
+#endif /* ZLUA_OPEN_H */
