@@ -8,7 +8,6 @@
  */
 #include "argument.h"
 
-#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -18,6 +17,7 @@
 #include "call.h"
 #include "compat.h"
 #include "open.h"
+#include "spelling.h"
 #include "zmqloop.h"
 
 #define NS_PER_SECOND 1e9

@@ -17,7 +17,6 @@ int zlua_type_error(lua_State *L, const char *method, int argument, int index,
 bool zlua_is_callable(lua_State *L, int index);
 void zlua_check_callable(lua_State *L, const char *method, int argument,
                          int index);
-const char *zlua_nearest(const char *name, const char *const *names);
 void zlua_check_given(lua_State *L, const char *method);
 void zlua_check_options(lua_State *L, const char *method, int argument,
                         int index, const char *const *names);

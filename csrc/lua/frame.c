@@ -314,8 +314,6 @@ static int frame_get(lua_State *L) {
 
 #ifdef ZMQ_BUILD_DRAFT_API
 
-const bool zlua_has_drafts = true;
-
 int zlua_set_routing_id(zmq_msg_t *message, uint32_t routing_id) {
   return zmq_msg_set_routing_id(message, routing_id) < 0 ? -zmq_errno() : 0;
 }
@@ -351,8 +349,6 @@ static int push_group(lua_State *L, zmq_msg_t *message) {
 #else
 
 /* Sockets that use them are not in this libzmq either. */
-const bool zlua_has_drafts = false;
-
 int zlua_set_routing_id(zmq_msg_t *message, uint32_t routing_id) {
   (void)message;
   (void)routing_id;

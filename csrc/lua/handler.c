@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <lualib.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "argument.h"
 #include "call.h"

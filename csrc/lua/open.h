@@ -7,6 +7,8 @@
 #include "compat.h"
 
 void zlua_open_exit(lua_State *L);
+void zlua_open_constants(lua_State *L);
+void zlua_open_spelling(lua_State *L);
 void zlua_open_argument(lua_State *L);
 void zlua_open_object(lua_State *L);
 void zlua_open_trace(lua_State *L);

@@ -22,7 +22,7 @@
 #include "compat.h"
 #include "context.h"
 #include "inbox.h"
-#include "option.h"
+#include "options.h"
 #include "socket.h"
 
 enum {

@@ -5,13 +5,14 @@
  * by number need it too, since libzmq does not tell types. What is newer than
  * libzmq 4.3, or a draft, is there if the header has it.
  */
-#include <errno.h>
+#include "options.h"
+
 #include <string.h>
 #include <zmq.h>
 
 #include "argument.h"
 #include "compat.h"
-#include "option.h"
+#include "spelling.h"
 
 #define INT      ZLUA_OPTION_INT
 #define FLAG     ZLUA_OPTION_FLAG
@@ -268,62 +269,13 @@ const zlua_option *zlua_find_option(lua_State *L, int index,
              : NULL;
 }
 
-static int lower(char c) {
-  return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
-}
-
-static size_t least(size_t a, size_t b) {
-  return a < b ? a : b;
-}
-
-/* The edit distance of two names: single letters changed or neighbours swapped,
- * ignoring case. Names are short, and this is only for a message. */
-static size_t distance(const char *a, const char *b) {
-  enum { LONGEST = 64 };
-  size_t rows[3][LONGEST + 1] = {{0}}; /* the last three, by i % 3 */
-  size_t n = strlen(a);
-  size_t m = strlen(b);
-  if (n > LONGEST || m > LONGEST) {
-    return LONGEST;
-  }
-  for (size_t i = 0; i <= n; i++) {
-    size_t *row = rows[i % 3];
-    const size_t *above = rows[(i + 2) % 3];
-    row[0] = i;
-    for (size_t j = 1; j <= m; j++) {
-      if (i == 0) {
-        row[j] = j;
-        continue;
-      }
-      bool same = lower(a[i - 1]) == lower(b[j - 1]);
-      row[j] =
-          least(above[j - 1] + (same ? 0 : 1), least(above[j], row[j - 1]) + 1);
-      if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
-          lower(a[i - 2]) == lower(b[j - 1])) {
-        row[j] = least(row[j], rows[(i + 1) % 3][j - 2] + 1);
-      }
-    }
-  }
-  return rows[n % 3][m];
-}
-
 static const zlua_option *nearest_to(const char *name,
                                      const zlua_option *options,
                                      const zlua_option *nearest) {
   for (; options && options->name; options++) {
-    if (distance(name, options->name) < distance(name, nearest->name)) {
+    if (zlua_distance(name, options->name) <
+        zlua_distance(name, nearest->name)) {
       nearest = options;
-    }
-  }
-  return nearest;
-}
-
-/* The name in the list, which ends in NULL, that is most like this one. */
-const char *zlua_nearest(const char *name, const char *const *names) {
-  const char *nearest = *names;
-  for (; *names; names++) {
-    if (distance(name, *names) < distance(name, nearest)) {
-      nearest = *names;
     }
   }
   return nearest;
@@ -351,31 +303,11 @@ int zlua_unknown_option(lua_State *L, int index, const char *method,
 
 /* ---- for Lua ------------------------------------------------------------ */
 
-/* nearest(name, names) -> the one of the list that looks most like it */
-static int nearest(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
-  size_t least = SIZE_MAX;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 2);
-  lua_pushnil(L); /* 3: the answer */
-  for (int i = 1; i <= (int)zlua_rawlen(L, 2); i++) {
-    lua_rawgeti(L, 2, i);
-    size_t away = distance(name, luaL_checkstring(L, -1));
-    if (away < least) {
-      least = away;
-      lua_replace(L, 3);
-    } else {
-      lua_pop(L, 1);
-    }
-  }
-  return 1;
-}
-
 /* [-0, +0] if the name at the top is nearer than *least, or as near and first
  * in the alphabet, it replaces the value at 5. */
 static void look_at(lua_State *L, const char *name, size_t *least) {
   const char *known = luaL_checkstring(L, -1);
-  size_t away = distance(name, known);
+  size_t away = zlua_distance(name, known);
   if (away < *least ||
       (away == *least && strcmp(known, lua_tostring(L, 5)) < 0)) {
     *least = away;
@@ -429,15 +361,13 @@ static void add_constants(lua_State *L, const zlua_option *options) {
   }
 }
 
-/* [-0, +0] module table on the top: socket_options, context_options,
- * nearest and unknown_option. */
+/* [-0, +0] module table on the top: socket_options, context_options
+ * and unknown_option. */
 void zlua_push_options(lua_State *L) {
   push_names(L, zlua_socket_options);
   lua_setfield(L, -2, "socket_options");
   push_names(L, zlua_context_options);
   lua_setfield(L, -2, "context_options");
-  lua_pushcfunction(L, nearest);
-  lua_setfield(L, -2, "nearest");
   lua_pushcfunction(L, unknown_option);
   lua_setfield(L, -2, "unknown_option");
 }

@@ -18,9 +18,6 @@ typedef struct zlua_send_options {
   const char *group;       /* NULL: none */
 } zlua_send_options;
 
-/* Was this built with the drafts of libzmq's API? */
-extern const bool zlua_has_drafts;
-
 uint32_t zlua_check_routing_id(lua_State *L, const char *method, int argument,
                                int index);
 const char *zlua_check_group(lua_State *L, const char *method, int argument,

@@ -8,7 +8,6 @@
 #include "stream.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "argument.h"
 #include "call.h"

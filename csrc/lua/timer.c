@@ -15,9 +15,6 @@
  */
 #include "timer.h"
 
-#include <errno.h>
-#include <string.h>
-
 #include "argument.h"
 #include "call.h"
 #include "callback.h"

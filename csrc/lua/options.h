@@ -1,8 +1,8 @@
-/* option.h - an option of libzmq, as the table of options.c describes it.
+/* options.h - the options of libzmq.
  * SPDX-License-Identifier: MIT
  */
-#ifndef ZLUA_OPTION_H
-#define ZLUA_OPTION_H
+#ifndef ZLUA_OPTIONS_H
+#define ZLUA_OPTIONS_H
 
 #include <lua.h>
 #include <stdbool.h>
@@ -44,4 +44,4 @@ int zlua_unknown_option(lua_State *L, int index, const char *method,
 void zlua_push_options(lua_State *L);
 void zlua_option_constants(lua_State *L);
 
-#endif /* ZLUA_OPTION_H */
+#endif /* ZLUA_OPTIONS_H */

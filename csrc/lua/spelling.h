@@ -1,0 +1,14 @@
+/* spelling.h - which known name a misspelt one is most like.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ZLUA_SPELLING_H
+#define ZLUA_SPELLING_H
+
+#include <stddef.h>
+
+#include "compat.h"
+
+size_t zlua_distance(const char *a, const char *b);
+const char *zlua_nearest(const char *name, const char *const *names);
+
+#endif /* ZLUA_SPELLING_H */
