@@ -90,18 +90,6 @@ void zlua_set_metatable_of(lua_State *L, const zlua_class *class,
   }
 }
 
-/* The object at index, or NULL if it is not one of the class. Objects of other
- * libraries are read no further than they are long. */
-void *zlua_test_object(lua_State *L, int index, const zlua_class *class) {
-  const zlua_class *found;
-  void *object = lua_touserdata(L, index);
-  if (!object || zlua_rawlen(L, index) != class->size) {
-    return NULL; /* a light one has the length 0 */
-  }
-  memcpy(&found, object, sizeof found); /* NOLINT: the pointer is meant */
-  return found == class ? object : NULL;
-}
-
 /* Raises: the self of the method, at index, is no object of its class. Most
  * likely '.' was written for ':'. */
 int zlua_bad_self(lua_State *L, int index, const char *method,

@@ -11,6 +11,7 @@
 #define ZLUA_OBJECT_H
 
 #include <stddef.h>
+#include <string.h>
 
 #include "compat.h"
 
@@ -27,7 +28,20 @@ void zlua_set_own_metatable(lua_State *L, const zlua_class *class,
                             int class_index);
 void zlua_set_metatable_of(lua_State *L, const zlua_class *class,
                            int class_index);
-void *zlua_test_object(lua_State *L, int index, const zlua_class *class);
+
+/* The object at index, or NULL if it is not one of the class. Objects of other
+ * libraries are read no further than they are long. */
+static inline void *zlua_test_object(lua_State *L, int index,
+                                     const zlua_class *class) {
+  const zlua_class *found;
+  void *object = lua_touserdata(L, index);
+  if (!object || zlua_rawlen(L, index) != class->size) {
+    return NULL; /* a light one has the length 0 */
+  }
+  memcpy(&found, object, sizeof found); /* NOLINT: the pointer is meant */
+  return found == class ? object : NULL;
+}
+
 int zlua_bad_self(lua_State *L, int index, const char *method,
                   const char *class);
 void *zlua_no_self(lua_State *L, const zlua_class *class, const char *method);
