@@ -158,7 +158,7 @@ function contexts.cancelled_task(world, body, number)
   end))
   world.loop:call_later(milliseconds(number), function()
     world:enter()
-    task:cancel()
+    if task then task:cancel() end
   end)
 end
 
@@ -255,9 +255,23 @@ function contexts.inner_loop(world, body, number)
   if not loop:running() then world:returned(pcall(loop.step, loop, 0)) end
 end
 
+-- Each wait is cut off, not only the first: the world's own loop, which what is inside may wait for,
+-- does not run meanwhile.
 function contexts.run_sync(world, body)
   local loop = world:new_loop()
-  loop:run_sync(body, 1)
+  local task, timer
+  local function cut_off()
+    world:enter()
+    timer = loop:call_later(0.1, cut_off)
+    if task then task:cancel() end
+  end
+  timer = loop:call_later(0.1, cut_off)
+  local ok, err = pcall(loop.run_sync, loop, function()
+    task = zmqloop.current_task()
+    body()
+  end, 1)
+  timer:cancel()
+  if not ok then error(err, 0) end
 end
 
 -- In a callback that flush() calls.
