@@ -158,7 +158,7 @@ function contexts.cancelled_task(world, body, number)
   end))
   world.loop:call_later(milliseconds(number), function()
     world:enter()
-    if task then task:cancel() end
+    task:cancel()
   end)
 end
 
@@ -255,8 +255,8 @@ function contexts.inner_loop(world, body, number)
   if not loop:running() then world:returned(pcall(loop.step, loop, 0)) end
 end
 
--- Each wait is cut off, not only the first: the world's own loop, which what is inside may wait for,
--- does not run meanwhile.
+-- Each wait is cut off, not only the first: the world's own loop, which it may be for, does not run
+-- meanwhile.
 function contexts.run_sync(world, body)
   local loop = world:new_loop()
   local task, timer
