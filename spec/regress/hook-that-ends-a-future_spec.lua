@@ -2,7 +2,8 @@
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 
--- Runs fn(); calls act() before the k-th instruction of zmqloop.future. Returns whether it came so far.
+-- Runs fn(); calls act() before the k-th instruction of zmqloop.future, if it comes so far. Returns
+-- whether it did.
 local function with_act_at(k, act, fn)
   local left = k
   local function hook()
@@ -39,7 +40,7 @@ describe("a future that a hook ends", function()
     it("calls its subscriber once, at whichever instruction that is: " .. name,
       helper.test(function(t)
         local loop = t:keep(zmqloop.IOLoop(helper.loop_options()))
-        local k, reached = 0, nil
+        local k, reached = 0
         repeat
           k = k + 1
           local future, calls = zmqloop.Future(loop), 0
@@ -58,7 +59,7 @@ describe("a future that a hook ends", function()
 
   it("calls a subscriber that comes while it ends", helper.test(function(t)
     local loop = t:keep(zmqloop.IOLoop(helper.loop_options()))
-    local k, reached = 0, nil
+    local k, reached = 0
     repeat
       k = k + 1
       local future, calls = zmqloop.Future(loop), 0
