@@ -19,6 +19,15 @@ int64_t zl__clock_virtual(void *loop) {
   return ((const zl_loop *)loop)->virtual_ns;
 }
 
+/* Below ZL_FOREVER, the deadline that never comes. */
+int64_t zl_loop_time_ns(const zl_loop *loop) {
+  if (loop->clock == zl__clock_monotonic) {
+    return zl__clock_monotonic(NULL);
+  }
+  int64_t now = loop->clock(loop->clock_ud);
+  return now < ZL_FOREVER ? now : ZL_FOREVER - 1;
+}
+
 /* The first deadline + k * period after now, and how many of them have passed
  * without a call. Exact for any distance, even one that overflows int64_t. If
  * the clock went back, it is one period after the deadline. */

@@ -93,10 +93,16 @@ int zl__watch_open(zl__watch *watch, int fd, int events, bool edge);
 void zl__watch_shut(zl__watch *watch);
 void zl__watch_dirty(zl__watch *watch);
 void zl__watch_set_priority(zl__watch *watch, int priority);
-void zl__watches_take(zl_loop *loop);
+void zl__ready_take(zl_loop *loop);
 bool zl__events_valid(int events);
 uint64_t zl__watch_token(const zl__watch *watch);
-void zl__slots_free(zl_loop *loop);
+int zl__registry_add(zl__watch *watch);
+void zl__registry_remove(zl__watch *watch);
+int zl__registry_reserve(zl_loop *loop, int fd);
+const zl__watch *zl__registry_owner(const zl_loop *loop, int fd);
+void zl__registry_own(zl__watch *watch, int fd);
+void zl__registry_disown(zl__watch *watch);
+void zl__registry_free(zl_loop *loop);
 
 /* ---- poller: the only code that waits ----------------------------------- */
 
@@ -459,6 +465,7 @@ struct zl_loop {
   int64_t budget_ends; /* ZL_FOREVER: no limit */
 };
 
+void *zl__system_alloc(void *ud, void *ptr, size_t osize, size_t nsize);
 void *zl__alloc(zl_loop *loop, size_t size);
 void *zl__resize(zl_loop *loop, void *ptr, size_t old_size, size_t new_size);
 void zl__free(zl_loop *loop, void *ptr, size_t size);

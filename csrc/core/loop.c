@@ -14,38 +14,10 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "internal.h"
-
-/* ---- memory ------------------------------------------------------------- */
-
-static void *system_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
-  (void)ud;
-  (void)osize;
-  if (nsize == 0) {
-    free(ptr);
-    return NULL;
-  }
-  return realloc(ptr, nsize);
-}
-
-void *zl__alloc(zl_loop *loop, size_t size) {
-  return loop->alloc(loop->alloc_ud, NULL, 0, size);
-}
-
-void *zl__resize(zl_loop *loop, void *ptr, size_t old_size, size_t new_size) {
-  return loop->alloc(loop->alloc_ud, ptr, old_size, new_size);
-}
-
-void zl__free(zl_loop *loop, void *ptr, size_t size) {
-  if (ptr) {
-    (void)loop->alloc(loop->alloc_ud, ptr, size, 0);
-  }
-}
 
 /* ---- making ------------------------------------------------------------- */
 
@@ -63,7 +35,7 @@ static const zl__poller *find_poller(int backend) {
 }
 
 static zl_loop *allocate(const zl_config *config) {
-  zl_alloc_fn alloc = config->alloc ? config->alloc : system_alloc;
+  zl_alloc_fn alloc = config->alloc ? config->alloc : zl__system_alloc;
   zl_loop *loop = alloc(config->alloc_ud, NULL, 0, sizeof *loop);
   if (!loop) {
     return NULL;
@@ -167,52 +139,13 @@ int zl_loop_close(zl_loop *loop) {
   }
   zl__callbacks_free(loop);
   zl__timers_free(loop);
-  zl__slots_free(loop);
+  zl__registry_free(loop);
   zl__messages_free(loop);
   zl__free(loop, loop, sizeof *loop);
   return 0;
 }
 
 /* ---- what the phases share ---------------------------------------------- */
-
-bool zl__loop_forked(const zl_loop *loop) {
-  return loop->pid != getpid();
-}
-
-/* While a frame of the core is on the stack, closed handles keep their memory.
- */
-void zl__loop_enter(zl_loop *loop) {
-  loop->depth++;
-}
-
-void zl__loop_leave(zl_loop *loop) {
-  loop->depth--;
-  if (loop->depth == 0) {
-    zl__handles_free_buried(loop);
-  }
-}
-
-/* Its descriptor is readable until the next step. */
-void zl__loop_tell_host(zl_loop *loop) {
-  loop->told = true;
-  zl__mailbox_wake(&loop->mailbox);
-}
-
-/* Called by the poller while it waits: no call out happens here. */
-void zl__loop_report(zl_loop *loop, uint64_t token, int events) {
-  uint32_t index = (uint32_t)(token >> 32);
-  if (token == ZL__TOKEN_WAKE) {
-    loop->deaf = zl__mailbox_drain_wake(&loop->mailbox);
-    loop->woken |= atomic_exchange(&loop->waking, false);
-    return;
-  }
-  const zl__slot *slot = &loop->slots[index];
-  if (slot->watch && slot->generation == (uint32_t)token) {
-    slot->watch->report(slot->watch, events);
-  } else {
-    loop->stale++;
-  }
-}
 
 /* A stop is for a run. It waits for one through all steps: a host that only
  * steps would never wait again. */
@@ -338,7 +271,7 @@ static int wait(zl_loop *loop, int64_t wait_until) {
   }
   zl__posts_take(loop);
   zl__signals_take(loop);
-  zl__watches_take(loop);
+  zl__ready_take(loop);
   if (rc != -EINTR) {
     return rc < 0 ? rc : loop->deaf;
   }
@@ -438,18 +371,6 @@ static int64_t idle_time(zl_loop *loop) {
 
 int64_t zl_loop_timeout_ns(zl_loop *loop) {
   return loop->phase == ZL__PHASE_COLLECT ? idle_time(loop) : 0;
-}
-
-int zl_loop_fd(zl_loop *loop) {
-  if (zl__loop_forked(loop)) {
-    return -ECHILD;
-  }
-  if (!loop->poller->descriptor) {
-    return -ENOTSUP;
-  }
-  int fd = loop->poller->descriptor(loop);
-  loop->hosted = loop->hosted || fd >= 0;
-  return fd;
 }
 
 /* ---- run and step ------------------------------------------------------- */
@@ -619,91 +540,10 @@ int zl_loop_is_last(const zl_loop *loop) {
   return loop->callbacks.collected == 0 && loop->heap.collected == 0;
 }
 
-/* Below ZL_FOREVER, the deadline that never comes. */
-int64_t zl_loop_time_ns(const zl_loop *loop) {
-  if (loop->clock == zl__clock_monotonic) {
-    return zl__clock_monotonic(NULL);
-  }
-  int64_t now = loop->clock(loop->clock_ud);
-  return now < ZL_FOREVER ? now : ZL_FOREVER - 1;
-}
-
 void *zl_loop_data(const zl_loop *loop) {
   return loop->data;
 }
 
 const char *zl_loop_backend(const zl_loop *loop) {
   return loop->poller->name;
-}
-
-/* ---- invariants --------------------------------------------------------- */
-
-static const char *verify_handles(const zl_loop *loop) {
-  const zl__link *head = &loop->handles;
-  for (const zl__link *link = head->next; link != head; link = link->next) {
-    if (link->next->prev != link) {
-      return "the handles' links agree";
-    }
-    const zl__handle *handle = zl__container(link, const zl__handle, all);
-    if (handle->closed) {
-      return "a handle on the list is open";
-    }
-    if (handle->kind->alive && handle->kind->alive(handle) &&
-        !zl__linked(&handle->lively)) {
-      return "a handle that is alive is on the list of live handles";
-    }
-  }
-  return NULL;
-}
-
-static const char *verify_slots(const zl_loop *loop) {
-  for (uint32_t i = 1; i < loop->slot_count; i++) {
-    const zl__watch *watch = loop->slots[i].watch;
-    if (watch && (watch->handle.closed || watch->index != i)) {
-      return "a slot's watch is open and knows its slot";
-    }
-    if (watch && watch->fd >= 0 && loop->owners[watch->fd] != i) {
-      return "a watch owns its descriptor";
-    }
-  }
-  return NULL;
-}
-
-static const char *verify_ready(const zl__link *head) {
-  for (const zl__link *link = head->next; link != head; link = link->next) {
-    const zl__watch *watch = zl__container(link, const zl__watch, ready);
-    if (watch->handle.closed || watch->index == 0) {
-      return "a ready watch is open";
-    }
-  }
-  return NULL;
-}
-
-int zl_loop_verify(const zl_loop *loop, const char **what) {
-  const char *broken = verify_handles(loop);
-  if (!broken) {
-    broken = verify_slots(loop);
-  }
-  if (!broken) {
-    broken = verify_ready(&loop->dirty);
-  }
-  if (!broken) {
-    broken = verify_ready(&loop->turn);
-  }
-  if (!broken) {
-    broken = zl__timers_verify(loop);
-  }
-  if (!broken) {
-    broken = zl__streams_verify(loop);
-  }
-  if (!broken) {
-    broken = zl__signals_verify(loop);
-  }
-  if (!broken && loop->callbacks.collected > loop->callbacks.count) {
-    broken = "the callbacks collected are among those queued";
-  }
-  if (what) {
-    *what = broken;
-  }
-  return broken ? -ENOTRECOVERABLE : 0;
 }

@@ -1,0 +1,141 @@
+/* message.c - messages that wait to be sent, and their frames.
+ * SPDX-License-Identifier: MIT
+ *
+ * The loop keeps some short ones for reuse: a program that queues and reports
+ * small messages soon allocates nothing.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+static size_t size_of(size_t frames) {
+  return sizeof(zl__message) + frames * sizeof(zmq_msg_t);
+}
+
+/* Returns 0 or -ENOMEM. */
+int zl__frame_copy(zmq_msg_t *to, const zl_frame *from) {
+  if (zmq_msg_init_size(to, from->size) < 0) {
+    return -ENOMEM;
+  }
+  if (from->size > 0) {
+    memcpy(zmq_msg_data(to), from->data, from->size);
+  }
+  return 0;
+}
+
+/* Those that are kept for this number of frames, or NULL. */
+static zl__spares *spares_of(zl_loop *loop, size_t count) {
+  return count <= ZL__SPARE_FRAMES ? &loop->spares[count] : NULL;
+}
+
+static zl__message *allocate(zl_loop *loop, size_t count) {
+  zl__spares *spares = spares_of(loop, count);
+  if (!spares || !spares->first) {
+    return zl__alloc(loop, size_of(count));
+  }
+  zl__message *message = spares->first;
+  spares->first = message->next;
+  spares->count--;
+  return message;
+}
+
+/* A message with room for the frames. Returns NULL when out of memory. */
+static zl__message *new_message(zl_loop *loop, size_t count, uint64_t token) {
+  if (count > UINT32_MAX / sizeof(zmq_msg_t)) {
+    return NULL;
+  }
+  zl__message *message = allocate(loop, count);
+  if (message) {
+    message->next = NULL;
+    message->token = token;
+    message->bytes = 0;
+    message->status = 0;
+    message->count = 0;
+    message->capacity = (uint32_t)count;
+  }
+  return message;
+}
+
+/* A message with copies of the frames; none for the report of one that has
+ * left already. Returns NULL when out of memory. */
+zl__message *zl__message_new(zl_loop *loop, const zl_frame *frames,
+                             size_t count, uint64_t token) {
+  zl__message *message = new_message(loop, count, token);
+  if (!message) {
+    return NULL;
+  }
+  for (; message->count < count; message->count++) {
+    if (zl__frame_copy(&message->frames[message->count],
+                       &frames[message->count]) < 0) {
+      zl__message_free(loop, message);
+      return NULL;
+    }
+  }
+  return message;
+}
+
+static void move_frames(zmq_msg_t *to, zmq_msg_t *from, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    (void)zmq_msg_init(&to[i]);
+    (void)zmq_msg_move(&to[i], &from[i]);
+  }
+}
+
+/* A message with the frames themselves, of which empty ones are left. Returns
+ * NULL when out of memory. */
+zl__message *zl__message_take(zl_loop *loop, zmq_msg_t *frames, size_t count,
+                              uint64_t token) {
+  zl__message *message = new_message(loop, count, token);
+  if (message) {
+    move_frames(message->frames, frames, count);
+    message->count = (uint32_t)count;
+  }
+  return message;
+}
+
+/* Undoes zl__message_take(). */
+void zl__message_give_back(zl_loop *loop, zl__message *message,
+                           zmq_msg_t *frames) {
+  move_frames(frames, message->frames, message->count);
+  zl__message_free(loop, message);
+}
+
+/* Lets go of the frames. */
+void zl__message_release(zl__message *message) {
+  for (uint32_t i = 0; i < message->count; i++) {
+    (void)zmq_msg_close(&message->frames[i]);
+  }
+  message->count = 0;
+}
+
+void zl__message_free(zl_loop *loop, zl__message *message) {
+  zl__spares *spares = spares_of(loop, message->capacity);
+  zl__message_release(message);
+  if (spares && spares->count < ZL__SPARE_MESSAGES) {
+    message->next = spares->first;
+    spares->first = message;
+    spares->count++;
+  } else {
+    zl__free(loop, message, size_of(message->capacity));
+  }
+}
+
+/* At the end of the loop. */
+void zl__messages_free(zl_loop *loop) {
+  for (size_t i = 0; i <= ZL__SPARE_FRAMES; i++) {
+    while (loop->spares[i].first) {
+      zl__message *message = loop->spares[i].first;
+      loop->spares[i].first = message->next;
+      zl__free(loop, message, size_of(message->capacity));
+    }
+  }
+}
+
+size_t zl__bytes_of(zmq_msg_t *frames, size_t count) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < count; i++) {
+    bytes += zmq_msg_size(&frames[i]);
+  }
+  return bytes;
+}

@@ -1,0 +1,76 @@
+/* ready.c - the watches to be served, in their order.
+ * SPDX-License-Identifier: MIT
+ */
+#include "internal.h"
+
+/* The watch will be served in the next dispatch. */
+void zl__watch_dirty(zl__watch *watch) {
+  if (!zl__linked(&watch->ready)) {
+    zl__append(&watch->handle.loop->dirty, &watch->ready);
+    zl__loop_changed(watch->handle.loop);
+  }
+}
+
+void zl__watch_set_priority(zl__watch *watch, int priority) {
+  zl_loop *loop = watch->handle.loop;
+  loop->prioritized -= watch->priority != 0 ? 1 : 0;
+  loop->prioritized += priority != 0 ? 1 : 0;
+  watch->priority = priority;
+}
+
+static int priority_of(const zl__link *link) {
+  /* clang 14 takes the head of a list for a watch. NOLINTNEXTLINE */
+  return zl__container(link, const zl__watch, ready)->priority;
+}
+
+/* Moves the first `count` of `list` to `half`. */
+static void take_first(zl__link *half, zl__link *list, size_t count) {
+  zl__link_init(half);
+  for (; count > 0; count--) {
+    zl__link *link = list->next;
+    zl__unlink(link);
+    zl__append(half, link);
+  }
+}
+
+/* Appends two sorted lists to a third, those of `a` first where equal. */
+static void merge(zl__link *to, zl__link *a, zl__link *b) {
+  while (zl__linked(a) && zl__linked(b)) {
+    zl__link *link =
+        priority_of(a->next) >= priority_of(b->next) ? a->next : b->next;
+    zl__unlink(link);
+    zl__append(to, link);
+  }
+  zl__splice(to, a);
+  zl__splice(to, b);
+}
+
+/* Merge sort, stable, the highest first. Recursion is as deep as the count has
+ * bits. */
+static void sort(zl__link *list, size_t count) {
+  zl__link first;
+  zl__link rest;
+  if (count < 2) {
+    return;
+  }
+  take_first(&first, list, count / 2);
+  zl__link_init(&rest);
+  zl__splice(&rest, list);
+  sort(&first, count / 2);
+  sort(&rest, count - count / 2);
+  merge(list, &first, &rest);
+}
+
+/* All that is dirty is served in this turn, by priority, each once: so none
+ * starves another. */
+void zl__ready_take(zl_loop *loop) {
+  size_t count = 0;
+  if (loop->prioritized > 0) {
+    for (zl__link *link = loop->dirty.next; link != &loop->dirty;
+         link = link->next) {
+      count++;
+    }
+    sort(&loop->dirty, count);
+  }
+  zl__splice(&loop->turn, &loop->dirty);
+}
