@@ -65,6 +65,7 @@ build = {
         "csrc/core/error.c",
         "csrc/core/fd.c",
         "csrc/core/handle.c",
+        "csrc/core/heap.c",
         "csrc/core/host.c",
         "csrc/core/loop.c",
         "csrc/core/memory.c",

@@ -335,12 +335,12 @@ static void end_watchdog(zl__watchdog *watchdog) {
   } else {
     stop(watchdog);
   }
-  zl__free(watchdog->loop, watchdog, sizeof *watchdog);
+  zl__free(&watchdog->loop->memory, watchdog, sizeof *watchdog);
 }
 
 static int new_watchdog(zl_loop *loop, int64_t threshold_ns, int signum,
                         zl_blocked_fn fn, void *arg) {
-  zl__watchdog *watchdog = zl__alloc(loop, sizeof *watchdog);
+  zl__watchdog *watchdog = zl__alloc(&loop->memory, sizeof *watchdog);
   if (!watchdog) {
     return -ENOMEM;
   }
@@ -352,7 +352,7 @@ static int new_watchdog(zl_loop *loop, int64_t threshold_ns, int signum,
   watchdog->arg = arg;
   int rc = start(watchdog);
   if (rc < 0) {
-    zl__free(loop, watchdog, sizeof *watchdog);
+    zl__free(&loop->memory, watchdog, sizeof *watchdog);
     return rc;
   }
   loop->watchdog = watchdog;

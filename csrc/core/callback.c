@@ -12,14 +12,14 @@ enum { FIRST_CAPACITY = 16, KEPT_CAPACITY = 256 };
 
 static int resize(zl_loop *loop, size_t capacity) {
   zl__callbacks *q = &loop->callbacks;
-  zl__callback *ring = zl__alloc(loop, capacity * sizeof *ring);
+  zl__callback *ring = zl__alloc(&loop->memory, capacity * sizeof *ring);
   if (!ring) {
     return -ENOMEM;
   }
   for (size_t i = 0; i < q->count; i++) {
     ring[i] = q->ring[(q->head + i) & (q->capacity - 1)];
   }
-  zl__free(loop, q->ring, q->capacity * sizeof *q->ring);
+  zl__free(&loop->memory, q->ring, q->capacity * sizeof *q->ring);
   q->ring = ring;
   q->capacity = capacity;
   q->head = 0;
@@ -126,5 +126,5 @@ int zl_loop_next_callback(zl_loop *loop, zl_callback_fn fn, void **arg) {
 
 void zl__callbacks_free(zl_loop *loop) {
   zl__callbacks *q = &loop->callbacks;
-  zl__free(loop, q->ring, q->capacity * sizeof *q->ring);
+  zl__free(&loop->memory, q->ring, q->capacity * sizeof *q->ring);
 }

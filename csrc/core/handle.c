@@ -8,7 +8,7 @@
 
 int zl__handle_new(zl_loop *loop, const zl__handle_kind *kind,
                    zl__handle **out) {
-  zl__handle *handle = zl__alloc(loop, kind->size);
+  zl__handle *handle = zl__alloc(&loop->memory, kind->size);
   *out = NULL;
   if (!handle) {
     return -ENOMEM;
@@ -51,7 +51,7 @@ void zl__handles_free_buried(zl_loop *loop) {
     if (handle->kind->dispose) {
       handle->kind->dispose(handle);
     }
-    zl__free(loop, handle, handle->kind->size);
+    zl__free(&loop->memory, handle, handle->kind->size);
   }
 }
 

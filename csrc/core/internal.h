@@ -11,7 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "heap.h"
 #include "list.h"
+#include "memory.h"
 #include "zmqloop.h"
 
 /* Debug builds verify every invariant in every iteration. */
@@ -131,49 +133,15 @@ extern const zl__poller zl__poller_posix;
 
 /* ---- timers ------------------------------------------------------------- */
 
-typedef enum zl__timer_place {
-  ZL__TIMER_AT_REST,
-  ZL__TIMER_IN_HEAP,
-  ZL__TIMER_DUE /* collected, not yet called */
-} zl__timer_place;
-
 struct zl_timer {
+  zl__heap_item item;
   zl_loop *loop;
   zl_timer_fn fn;
   void *arg;
-  int64_t deadline; /* ZL_FOREVER when at rest */
-  uint64_t start;   /* number of its last start: the order of equal deadlines */
-  uint64_t rank;    /* the start that its key in the heap belongs to */
-  int64_t period;   /* 0: once */
-  uint32_t index;   /* of its entry, unless it is at rest */
-  unsigned char place; /* zl__timer_place */
-  bool boxed;          /* in memory of zl_timer_new() */
+  int64_t period; /* 0: once */
 };
 
-/* Invariant: key <= timer->deadline. A timer moved later keeps its key until
- * the entry comes to the top: re-arming an idle timeout costs one store. */
-typedef struct zl__heap_entry {
-  int64_t key;
-  zl_timer *timer; /* NULL: it has left */
-} zl__heap_entry;
-
-/* entries[0, count) is the heap. entries[due, capacity) are the timers to be
- * called in this iteration, in order; NULL where one has left. */
-typedef struct zl__heap {
-  zl__heap_entry *entries;
-  uint32_t count;
-  uint32_t gone; /* of them, those without a timer */
-  uint32_t due;
-  uint32_t capacity;
-  uint32_t collected; /* of entries[due, capacity), those not NULL */
-} zl__heap;
-
-int64_t zl__timers_next(zl_loop *loop);
-bool zl__timers_alive(const zl_loop *loop);
-void zl__timers_collect(zl_loop *loop, int64_t now);
 bool zl__timers_run(zl_loop *loop);
-void zl__timers_free(zl_loop *loop);
-const char *zl__timers_verify(const zl_loop *loop);
 
 /* ---- callbacks ---------------------------------------------------------- */
 
@@ -399,8 +367,7 @@ typedef enum zl__phase {
 } zl__phase;
 
 struct zl_loop {
-  zl_alloc_fn alloc;
-  void *alloc_ud;
+  zl__memory memory;
   zl_clock_fn clock;
   void *clock_ud;
   int64_t virtual_ns; /* the time, where the clock is virtual */
@@ -435,7 +402,6 @@ struct zl_loop {
   size_t owner_count;
 
   zl__heap heap;
-  uint64_t timer_starts;
   zl__callbacks callbacks;
   zl__stats stats;
   zl__mailbox mailbox;
@@ -465,10 +431,6 @@ struct zl_loop {
   int64_t budget_ends; /* ZL_FOREVER: no limit */
 };
 
-void *zl__system_alloc(void *ud, void *ptr, size_t osize, size_t nsize);
-void *zl__alloc(zl_loop *loop, size_t size);
-void *zl__resize(zl_loop *loop, void *ptr, size_t old_size, size_t new_size);
-void zl__free(zl_loop *loop, void *ptr, size_t size);
 void zl__loop_tell_host(zl_loop *loop);
 void zl__loop_report(zl_loop *loop, uint64_t token, int events);
 bool zl__loop_forked(const zl_loop *loop);

@@ -35,14 +35,14 @@ static const zl__poller *find_poller(int backend) {
 }
 
 static zl_loop *allocate(const zl_config *config) {
-  zl_alloc_fn alloc = config->alloc ? config->alloc : zl__system_alloc;
-  zl_loop *loop = alloc(config->alloc_ud, NULL, 0, sizeof *loop);
+  zl__memory memory = {.fn = config->alloc ? config->alloc : zl__system_alloc,
+                       .ud = config->alloc_ud};
+  zl_loop *loop = zl__alloc(&memory, sizeof *loop);
   if (!loop) {
     return NULL;
   }
   memset(loop, 0, sizeof *loop);
-  loop->alloc = alloc;
-  loop->alloc_ud = config->alloc_ud;
+  loop->memory = memory;
   loop->clock = config->clock ? config->clock : zl__clock_monotonic;
   loop->clock_ud = config->clock_ud;
   if (config->flags & ZL_CONFIG_VIRTUAL_CLOCK) {
@@ -138,10 +138,11 @@ int zl_loop_close(zl_loop *loop) {
     loop->poller->close(loop);
   }
   zl__callbacks_free(loop);
-  zl__timers_free(loop);
+  zl__heap_free(&loop->heap, &loop->memory);
   zl__registry_free(loop);
   zl__messages_free(loop);
-  zl__free(loop, loop, sizeof *loop);
+  zl__memory memory = loop->memory;
+  zl__free(&memory, loop, sizeof *loop);
   return 0;
 }
 
@@ -164,7 +165,7 @@ static void collect(zl_loop *loop) {
     if (loop->clock == zl__clock_monotonic) {
       loop->stats.tick = now;
     }
-    zl__timers_collect(loop, now);
+    zl__heap_collect(&loop->heap, now);
   }
 }
 
@@ -175,7 +176,7 @@ static bool something_to_do(const zl_loop *loop) {
 }
 
 static int64_t wait_ends(zl_loop *loop, int64_t wait_until) {
-  int64_t next = zl__timers_next(loop);
+  int64_t next = zl__heap_next(&loop->heap);
   return next < wait_until ? next : wait_until;
 }
 
@@ -361,7 +362,7 @@ static int iterate(zl_loop *loop, int64_t wait_until, int mode) {
 static bool due_now(zl_loop *loop) {
   return loop->callbacks.count > 0 ||
          (loop->heap.count > 0 &&
-          zl__timers_next(loop) <= zl_loop_time_ns(loop));
+          zl__heap_next(&loop->heap) <= zl_loop_time_ns(loop));
 }
 
 /* How long the next step would only wait. */
@@ -485,7 +486,7 @@ static int advance_to(zl_loop *loop, int64_t target) {
   int rc = 0;
   while (rc >= 0 && (due_now(loop) || loop->virtual_ns < target)) {
     if (!due_now(loop)) {
-      int64_t next = zl__timers_next(loop);
+      int64_t next = zl__heap_next(&loop->heap);
       loop->virtual_ns = next < target ? next : target;
     }
     rc = zl_loop_step(loop, 0, NULL);
@@ -521,7 +522,7 @@ int zl_loop_running(const zl_loop *loop) {
 /* ---- questions ---------------------------------------------------------- */
 
 int zl_loop_alive(const zl_loop *loop) {
-  if (loop->callbacks.count > 0 || zl__timers_alive(loop) ||
+  if (loop->callbacks.count > 0 || !zl__heap_empty(&loop->heap) ||
       !zl__mailbox_empty(&loop->mailbox)) {
     return 1;
   }

@@ -32,7 +32,7 @@ static zl__spares *spares_of(zl_loop *loop, size_t count) {
 static zl__message *allocate(zl_loop *loop, size_t count) {
   zl__spares *spares = spares_of(loop, count);
   if (!spares || !spares->first) {
-    return zl__alloc(loop, size_of(count));
+    return zl__alloc(&loop->memory, size_of(count));
   }
   zl__message *message = spares->first;
   spares->first = message->next;
@@ -117,7 +117,7 @@ void zl__message_free(zl_loop *loop, zl__message *message) {
     spares->first = message;
     spares->count++;
   } else {
-    zl__free(loop, message, size_of(message->capacity));
+    zl__free(&loop->memory, message, size_of(message->capacity));
   }
 }
 
@@ -127,7 +127,7 @@ void zl__messages_free(zl_loop *loop) {
     while (loop->spares[i].first) {
       zl__message *message = loop->spares[i].first;
       loop->spares[i].first = message->next;
-      zl__free(loop, message, size_of(message->capacity));
+      zl__free(&loop->memory, message, size_of(message->capacity));
     }
   }
 }

@@ -88,7 +88,7 @@ static bool self_test(void) {
 }
 
 static int epoll_open(zl_loop *loop) {
-  state *s = zl__alloc(loop, sizeof *s);
+  state *s = zl__alloc(&loop->memory, sizeof *s);
   if (!s) {
     return -ENOMEM;
   }
@@ -97,7 +97,7 @@ static int epoll_open(zl_loop *loop) {
   s->fd = epoll_create1(EPOLL_CLOEXEC);
   if (s->fd < 0) {
     int rc = -errno;
-    zl__free(loop, s, sizeof *s);
+    zl__free(&loop->memory, s, sizeof *s);
     return rc;
   }
   loop->poller_state = s;
@@ -111,7 +111,7 @@ static void epoll_shut(zl_loop *loop) {
     (void)close(s->outer_fd);
   }
   (void)close(s->fd);
-  zl__free(loop, s, sizeof *s);
+  zl__free(&loop->memory, s, sizeof *s);
 }
 
 static int epoll_add(zl_loop *loop, int fd, int events, bool edge,

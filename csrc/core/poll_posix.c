@@ -53,7 +53,7 @@ static int events_of(short mask) {
 }
 
 static int posix_open(zl_loop *loop) {
-  state *s = zl__alloc(loop, sizeof *s);
+  state *s = zl__alloc(&loop->memory, sizeof *s);
   if (!s) {
     return -ENOMEM;
   }
@@ -65,9 +65,9 @@ static int posix_open(zl_loop *loop) {
 
 static void posix_close(zl_loop *loop) {
   state *s = loop->poller_state;
-  zl__free(loop, s->fds, s->capacity * sizeof *s->fds);
-  zl__free(loop, s->tokens, s->capacity * sizeof *s->tokens);
-  zl__free(loop, s, sizeof *s);
+  zl__free(&loop->memory, s->fds, s->capacity * sizeof *s->fds);
+  zl__free(&loop->memory, s->tokens, s->capacity * sizeof *s->tokens);
+  zl__free(&loop->memory, s, sizeof *s);
 }
 
 /* Its place, or count when it has none. */
@@ -85,18 +85,19 @@ static int reserve(zl_loop *loop, state *s) {
   }
   size_t old = s->capacity;
   size_t capacity = old ? old * 2 : FIRST_CAPACITY;
-  uint64_t *tokens = zl__alloc(loop, capacity * sizeof *tokens);
-  struct pollfd *fds = tokens ? zl__resize(loop, s->fds, old * sizeof *fds,
-                                           capacity * sizeof *fds)
-                              : NULL;
+  uint64_t *tokens = zl__alloc(&loop->memory, capacity * sizeof *tokens);
+  struct pollfd *fds =
+      tokens ? zl__resize(&loop->memory, s->fds, old * sizeof *fds,
+                          capacity * sizeof *fds)
+             : NULL;
   if (!fds) {
-    zl__free(loop, tokens, capacity * sizeof *tokens);
+    zl__free(&loop->memory, tokens, capacity * sizeof *tokens);
     return -ENOMEM;
   }
   if (old) {
     memcpy(tokens, s->tokens, old * sizeof *tokens);
   }
-  zl__free(loop, s->tokens, old * sizeof *tokens);
+  zl__free(&loop->memory, s->tokens, old * sizeof *tokens);
   s->fds = fds;
   s->tokens = tokens;
   s->capacity = capacity;

@@ -24,7 +24,7 @@ static int grow_slots(zl_loop *loop) {
     return -ENOMEM;
   }
   zl__slot *slots =
-      zl__resize(loop, loop->slots, loop->slot_count * sizeof *slots,
+      zl__resize(&loop->memory, loop->slots, loop->slot_count * sizeof *slots,
                  count * sizeof *slots);
   if (!slots) {
     return -ENOMEM;
@@ -91,8 +91,8 @@ int zl__registry_reserve(zl_loop *loop, int fd) {
     count *= 2;
   }
   uint32_t *owners =
-      zl__resize(loop, loop->owners, loop->owner_count * sizeof *owners,
-                 count * sizeof *owners);
+      zl__resize(&loop->memory, loop->owners,
+                 loop->owner_count * sizeof *owners, count * sizeof *owners);
   if (!owners) {
     return -ENOMEM;
   }
@@ -148,6 +148,7 @@ void zl__loop_report(zl_loop *loop, uint64_t token, int events) {
 }
 
 void zl__registry_free(zl_loop *loop) {
-  zl__free(loop, loop->slots, loop->slot_count * sizeof *loop->slots);
-  zl__free(loop, loop->owners, loop->owner_count * sizeof *loop->owners);
+  zl__free(&loop->memory, loop->slots, loop->slot_count * sizeof *loop->slots);
+  zl__free(&loop->memory, loop->owners,
+           loop->owner_count * sizeof *loop->owners);
 }

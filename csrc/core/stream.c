@@ -139,7 +139,7 @@ static int add_frames(zl_stream *stream) {
   size_t size = sizeof *stream->frames;
   /* Moving a zmq_msg_t by its bytes is what libzmq's own queues do. */
   zmq_msg_t *frames =
-      zl__resize(loop_of(stream), stream->frames,
+      zl__resize(&loop_of(stream)->memory, stream->frames,
                  (size_t)stream->capacity * size, (size_t)capacity * size);
   if (!frames) {
     return -ENOMEM;
@@ -368,7 +368,7 @@ static void trim_frames(zl_stream *stream) {
   }
   size_t size = sizeof *stream->frames;
   zmq_msg_t *frames =
-      zl__resize(loop_of(stream), stream->frames,
+      zl__resize(&loop_of(stream)->memory, stream->frames,
                  (size_t)stream->capacity * size, (size_t)capacity * size);
   if (frames) {
     stream->frames = frames;
@@ -520,14 +520,15 @@ static int send_with_copies(zl_stream *stream, const zl_frame *frames,
   if (copied > SIZE_MAX / sizeof *few) {
     return -ENOMEM;
   }
-  zmq_msg_t *copies =
-      copied <= FEW_COPIES ? few : zl__alloc(loop, copied * sizeof *few);
+  zmq_msg_t *copies = copied <= FEW_COPIES
+                          ? few
+                          : zl__alloc(&loop->memory, copied * sizeof *few);
   int rc = copies ? copy_frames(copies, frames, count) : -ENOMEM;
   if (rc == 0) {
     rc = send_all(&stream->socket, frames, count, copies, copied);
   }
   if (copies != few && copies) {
-    zl__free(loop, copies, copied * sizeof *few);
+    zl__free(&loop->memory, copies, copied * sizeof *few);
   }
   return rc;
 }
@@ -1033,7 +1034,7 @@ static void dispose(zl__handle *handle) {
   for (int i = 0; i < stream->capacity; i++) {
     (void)zmq_msg_close(&stream->frames[i]);
   }
-  zl__free(handle->loop, stream->frames,
+  zl__free(&handle->loop->memory, stream->frames,
            (size_t)stream->capacity * sizeof *stream->frames);
 }
 

@@ -58,7 +58,7 @@ int zl_loop_verify(const zl_loop *loop, const char **what) {
     broken = verify_ready(&loop->turn);
   }
   if (!broken) {
-    broken = zl__timers_verify(loop);
+    broken = zl__heap_verify(&loop->heap);
   }
   if (!broken) {
     broken = zl__streams_verify(loop);
