@@ -84,10 +84,14 @@ void zlua_unlink(zlua_handle *handle) {
  * number of the next free one. Places after the last anchor are nil, or in use
  * since before the table shrank. */
 
-enum { KEPT_ANCHORS = 1024 };
+enum {
+  KEPT_ANCHORS = 1024,
+  BEYOND_ANCHORS = 1 << 27 /* more handles than memory can hold */
+};
 
 /* [-0, +0] removes the free places from the table. Then a new key, for which
- * its hash part has no room beside [0], makes Lua resize the table. */
+ * its hash part has no room beside [0], makes Lua resize the table. Lua 5.5
+ * counts the array part again only for a key that could be in it. */
 static void shrink_active(lua_State *L, zlua_loop *loop, int active_index) {
   loop->free_anchor = 0;
   loop->last_anchor = 0;
@@ -102,15 +106,10 @@ static void shrink_active(lua_State *L, zlua_loop *loop, int active_index) {
       lua_rawset(L, active_index);
     }
   }
-  for (int i = 0; i < 2; i++) {
-    lua_pushliteral(L, "shrink");
-    if (i == 0) {
-      lua_pushboolean(L, 1);
-    } else {
-      lua_pushnil(L);
-    }
-    lua_rawset(L, active_index);
-  }
+  lua_pushboolean(L, 1);
+  lua_rawseti(L, active_index, BEYOND_ANCHORS);
+  lua_pushnil(L);
+  lua_rawseti(L, active_index, BEYOND_ANCHORS);
 }
 
 /* Is the table much larger than what it keeps? */
