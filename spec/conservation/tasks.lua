@@ -116,13 +116,19 @@ local function between(self, may_return)
   end
 end
 
+-- Inside of pcall: to call that may make Lua's stack grow, which wants memory.
+local function with_failure(n, method, ...)
+  faultalloc.fail_once(n)
+  return method(...)
+end
+
 -- A call that does not wait, now and then with little memory; one that raises has done nothing.
 local function call_at_once(self, method, ...)
   if not has_faultalloc or self.world.random(4) ~= 1 then
     return method(...)
   end
-  faultalloc.fail_once(self.world.random(8))
-  local ok, result, message, name = pcall(method, ...)
+  local n = self.world.random(8)
+  local ok, result, message, name = pcall(with_failure, n, method, ...)
   faultalloc.off()
   if not ok then
     if not tostring(result):find("memory", 1, true) then error(result, 0) end
