@@ -210,7 +210,9 @@ describe("zmq.Poller", function()
       poller.entries[1] = bad
       assert.is_false(pcall(poller.poll, poller, 0))
     end
-    assert.is_false(pcall(core.poll_items, {nil, {}}, 0))
+    assert.is_false(pcall(core.poll_items, {{}}, 0))
+    local hole = {nil, {}}
+    assert.is_false(#hole > 0 and pcall(core.poll_items, hole, 0)) -- its length is Lua's choice
     assert.is_false(pcall(core.poll_items))
   end))
 
