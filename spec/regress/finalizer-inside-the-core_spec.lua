@@ -4,6 +4,7 @@
 local helper = require("spec.helper")
 
 local program = [[
+local collector = require("spec.collector")
 local loop = zmqloop.IOLoop{impl = BACKEND, clock = "virtual"}
 loop:on_error(function() end)
 local function finalized(fn)
@@ -22,7 +23,7 @@ local callback = setmetatable({}, {__call = function()
   end
   longer = longer + 1
   loop:advance(longer) -- slower than any before
-  collectgarbage("setstepmul", 100000)
+  collector.set(200, collector.WHOLE)
   collectgarbage("restart")
   for i = 1, 100000 do filler[i] = i end -- the collector has a debt
 end})

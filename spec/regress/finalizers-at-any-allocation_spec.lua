@@ -6,6 +6,7 @@
 local helper = require("spec.helper")
 
 local MACHINE = [==[
+local collector = require("spec.collector")
 local unpack = table.unpack or unpack
 if rawget(_G, "jit") then jit.off() end
 local newproxy = rawget(_G, "newproxy")
@@ -20,12 +21,7 @@ end
 
 -- The collector makes a whole cycle at each point where it may run.
 local function collector_at_full_speed(on)
-  collectgarbage("setpause", on and 0 or 200)
-  if _VERSION >= "Lua 5.4" then
-    collectgarbage("incremental", 0, on and 1000 or 100, on and 24 or 13) -- 0: as it is
-  else
-    collectgarbage("setstepmul", on and 100000 or 200)
-  end
+  collector.set(on and 0 or 200, on and collector.WHOLE or 200)
 end
 
 local strike -- {at=, count=, act=, hit=, err=} while the machine is on

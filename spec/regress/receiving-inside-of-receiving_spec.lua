@@ -21,9 +21,9 @@ local seen, parts = {}, 0
 local function note(frames)
   local i = tonumber(tostring(frames[1]):match("^%d+"))
   assert(method == "recv" or #frames == 4, #frames)
-  for k, frame in ipairs(frames) do
+  for place, frame in ipairs(frames) do
     local text = tostring(frame)
-    if method == "recv" then k = tonumber(text:match("^%d+%.(%d)")) end
+    local k = method == "recv" and tonumber(text:match("^%d+%.(%d)")) or place
     assert(text == part(i, k) and not seen[text], text)
     seen[text], parts = true, parts + 1
   end
@@ -57,8 +57,8 @@ function finalizable()
   end
 end
 
-collectgarbage("setpause", 0)
-collectgarbage("setstepmul", 100000)
+local collector = require("spec.collector")
+collector.set(0, collector.WHOLE)
 finalizable()
 repeat
   local frames = receive()

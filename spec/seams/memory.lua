@@ -1,4 +1,5 @@
 -- Memory that is short, and a collector that is in a hurry.
+local collector = require("spec.collector")
 local helper = require("spec.helper")
 local found, faultalloc = pcall(require, "faultalloc")
 
@@ -22,27 +23,15 @@ function memory.off()
   end
 end
 
-local HAS_MODES = pcall(collectgarbage, "incremental", 200, 200) and _VERSION == "Lua 5.4"
-
 --- The collector goes at its usual speed, or with every allocation.
 function memory.usual(hurries)
-  if HAS_MODES then
-    collectgarbage("incremental", hurries and 1 or 200, hurries and 1000 or 100, 13)
-  else
-    collectgarbage("setpause", hurries and 1 or 200)
-    collectgarbage("setstepmul", hurries and 1000 or 200)
-  end
+  collector.set(hurries and 1 or 200, hurries and 1000 or 200)
 end
 
 --- Drops garbage whose finalizer calls fn in one of the next allocations.
 function memory.drop(fn)
   local garbage = helper.finalized(fn)
-  if HAS_MODES then
-    collectgarbage("incremental", 0, 1000, 24)
-  else
-    collectgarbage("setpause", 0)
-    collectgarbage("setstepmul", 100000)
-  end
+  collector.set(0, collector.WHOLE)
   collectgarbage() -- the next collection begins with the next allocations
   return garbage and nil
 end
