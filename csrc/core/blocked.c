@@ -28,7 +28,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "internal.h"
+#include "blocked.h"
+#include "loop.h"
 
 /* Checks per threshold: a block is reported when it has lasted for one
  * threshold to one and a quarter. */
@@ -330,7 +331,7 @@ static void stop(zl__watchdog *watchdog) {
 /* A forked child does not have the thread, which may have left the watchdog's
  * mutex locked for ever. The signal's handler stays, as in the parent. */
 static void end_watchdog(zl__watchdog *watchdog) {
-  if (zl__loop_forked(watchdog->loop)) {
+  if (zl__mailbox_forked(&watchdog->loop->mailbox)) {
     empty_post(watchdog);
   } else {
     stop(watchdog);
@@ -376,7 +377,7 @@ int zl_loop_watch_blocking(zl_loop *loop, int64_t threshold_ns, int signum,
     return -EINVAL;
   }
   if (threshold_ns > 0) {
-    if (zl__loop_forked(loop)) {
+    if (zl__mailbox_forked(&loop->mailbox)) {
       return -ECHILD;
     }
     int rc = new_watchdog(loop, threshold_ns,
@@ -398,23 +399,22 @@ int zl_loop_blocking_signal(const zl_loop *loop) {
 }
 
 void zl_loop_not_blocked(zl_loop *loop) {
-  zl__stretch_add(loop, 2);
+  zl__stretch_add(&loop->stretch, 2);
 }
 
 /* ---- for the loop ---------------------------------------------------------
  */
 
-/* A run begins on this thread. */
 void zl__watchdog_begin(zl__watchdog *watchdog) {
   watchdog->worker = pthread_self();
   atomic_store(&posts[watchdog->post].worker, this_thread());
 }
 
-/* The run has ended. Waits until no signal is being sent. In a forked child
- * nothing sends, and the flag may stay set. */
+/* In a forked child nothing sends, and the flag may stay set. */
 void zl__watchdog_end(zl__watchdog *watchdog) {
   atomic_thread_fence(memory_order_seq_cst);
-  while (atomic_load(&watchdog->sending) && !zl__loop_forked(watchdog->loop)) {
+  while (atomic_load(&watchdog->sending) &&
+         !zl__mailbox_forked(&watchdog->loop->mailbox)) {
     (void)sched_yield();
   }
 }

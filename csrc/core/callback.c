@@ -6,7 +6,10 @@
  */
 #include <errno.h>
 
-#include "internal.h"
+#include "callback.h"
+#include "host.h"
+#include "hot.h"
+#include "loop.h"
 
 enum { FIRST_CAPACITY = 16, KEPT_CAPACITY = 256 };
 
@@ -56,7 +59,7 @@ int zl_loop_add_callback(zl_loop *loop, zl_callback_fn fn, void *arg) {
   q->ring[(q->head + q->count) & (q->capacity - 1)] =
       (zl__callback){.fn = fn, .arg = arg};
   q->count++;
-  zl__loop_changed(loop);
+  zl__host_changed(loop);
   return 0;
 }
 
@@ -68,17 +71,16 @@ static zl__callback take(zl_loop *loop) {
   q->count--;
   q->collected--;
   loop->stats.total.callbacks++;
-  zl__loop_handled(loop);
+  zl__budget_count(&loop->budget);
   return first;
 }
 
-/* Runs those collected. Returns false if the budget ended it before. */
 bool zl__callbacks_run(zl_loop *loop) {
   if (loop->callbacks.collected == 0) {
     return true;
   }
   while (loop->callbacks.collected > 0) {
-    if (zl__loop_spent(loop)) {
+    if (zl__budget_spent(&loop->budget, &loop->clock)) {
       return false;
     }
     zl__callback next = take(loop);
@@ -92,12 +94,13 @@ bool zl__callbacks_run(zl_loop *loop) {
 /* Is there nothing in this iteration but callbacks, and nothing between it and
  * the next one? Then that can begin inside of this one's last call. */
 static bool only_callbacks(const zl_loop *loop) {
-  return loop->endless && loop->phase == ZL__PHASE_CALLBACKS &&
+  return loop->run == ZL__RUN_ENDLESS && loop->phase == ZL__PHASE_CALLBACKS &&
          loop->heap.count == 0 && loop->heap.collected == 0 &&
-         loop->watch_count == 0 && !zl__linked(&loop->dirty) &&
-         !zl__linked(&loop->turn) && !zl__linked(&loop->graveyard) &&
-         !loop->watchdog && !loop->terminated &&
-         zl__mailbox_empty(&loop->mailbox) && !zl__signals_pending(loop) &&
+         loop->registry.watch_count == 0 && !zl__linked(&loop->ready.dirty) &&
+         !zl__linked(&loop->ready.turn) &&
+         !zl__linked(&loop->handles.graveyard) && !loop->watchdog &&
+         !loop->terminated && zl__mailbox_empty(&loop->mailbox) &&
+         !zl__signals_pending(loop) &&
          !atomic_load_explicit(&loop->stopping, memory_order_acquire);
 }
 
@@ -110,7 +113,8 @@ static void begin_next_iteration(zl_loop *loop) {
 /* Posts are called while no callbacks are collected. */
 int zl_loop_next_callback(zl_loop *loop, zl_callback_fn fn, void **arg) {
   const zl__callbacks *q = &loop->callbacks;
-  if (q->count == 0 || q->ring[q->head].fn != fn || zl__loop_spent(loop)) {
+  if (q->count == 0 || q->ring[q->head].fn != fn ||
+      zl__budget_spent(&loop->budget, &loop->clock)) {
     return 0;
   }
   if (q->collected == 0) {

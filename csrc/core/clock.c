@@ -6,7 +6,7 @@
 #define _GNU_SOURCE
 #include <time.h>
 
-#include "internal.h"
+#include "clock.h"
 
 int64_t zl__clock_monotonic(void *unused) {
   struct timespec now;
@@ -15,22 +15,18 @@ int64_t zl__clock_monotonic(void *unused) {
   return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-int64_t zl__clock_virtual(void *loop) {
-  return ((const zl_loop *)loop)->virtual_ns;
+int64_t zl__clock_virtual(void *clock) {
+  return ((const zl__clock *)clock)->virtual_ns;
 }
 
-/* Below ZL_FOREVER, the deadline that never comes. */
-int64_t zl_loop_time_ns(const zl_loop *loop) {
-  if (loop->clock == zl__clock_monotonic) {
+int64_t zl__clock_now(const zl__clock *clock) {
+  if (clock->fn == zl__clock_monotonic) {
     return zl__clock_monotonic(NULL);
   }
-  int64_t now = loop->clock(loop->clock_ud);
+  int64_t now = clock->fn(clock->ud);
   return now < ZL_FOREVER ? now : ZL_FOREVER - 1;
 }
 
-/* The first deadline + k * period after now, and how many of them have passed
- * without a call. Exact for any distance, even one that overflows int64_t. If
- * the clock went back, it is one period after the deadline. */
 int64_t zl__time_next(int64_t deadline_ns, int64_t period_ns, int64_t now_ns,
                       uint64_t *missed) {
   *missed = 0;

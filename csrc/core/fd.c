@@ -3,7 +3,9 @@
  */
 #include <errno.h>
 
-#include "internal.h"
+#include "loop.h"
+#include "ready.h"
+#include "watch.h"
 
 struct zl_fd {
   zl__watch watch;
@@ -29,7 +31,7 @@ static void serve(zl__watch *watch) {
   fd->reported = 0;
   if (events) {
     watch->handle.loop->stats.total.events++;
-    zl__loop_handled(watch->handle.loop);
+    zl__budget_count(&watch->handle.loop->budget);
     fd->fn(fd, events, fd->arg);
   }
 }
@@ -85,13 +87,13 @@ int zl_fd_update(zl_fd *watch, int events) {
   if (watch->watch.fd < 0) {
     return -EBADF;
   }
-  if (zl__loop_forked(loop)) {
+  if (zl__mailbox_forked(&loop->mailbox)) {
     return -ECHILD;
   }
   int rc = watch->watch.paused
                ? 0
                : loop->poller->modify(loop, watch->watch.fd, events,
-                                      zl__watch_token(&watch->watch));
+                                      zl__registry_token(&watch->watch));
   if (rc == 0) {
     watch->events = events;
     watch->watch.events = events;
@@ -105,7 +107,7 @@ int zl_fd_pause(zl_fd *watch, int paused) {
   if (watch->watch.fd < 0) {
     return -EBADF;
   }
-  if (zl__loop_forked(loop)) {
+  if (zl__mailbox_forked(&loop->mailbox)) {
     return -ECHILD;
   }
   if (watch->watch.paused == (paused != 0)) {
@@ -119,7 +121,7 @@ int zl_fd_pause(zl_fd *watch, int paused) {
     return 0;
   }
   int rc = loop->poller->add(loop, watch->watch.fd, watch->events, false,
-                             zl__watch_token(&watch->watch));
+                             zl__registry_token(&watch->watch));
   watch->watch.paused = rc < 0;
   return rc;
 }

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "internal.h"
+#include "handle.h"
+#include "loop.h"
 
 int zl__handle_new(zl_loop *loop, const zl__handle_kind *kind,
                    zl__handle **out) {
@@ -17,35 +18,20 @@ int zl__handle_new(zl_loop *loop, const zl__handle_kind *kind,
   handle->loop = loop;
   handle->kind = kind;
   zl__link_init(&handle->lively);
-  zl__append(&loop->handles, &handle->all);
+  zl__append(&loop->handles.open, &handle->all);
   *out = handle;
   return 0;
 }
 
-/* To be called when the handle may have become alive. zl_loop_alive() removes
- * from the list what is not, each at the cost of one call of this. */
 void zl__handle_enliven(zl__handle *handle) {
   if (!zl__linked(&handle->lively)) {
-    zl__append(&handle->loop->lively, &handle->lively);
+    zl__append(&handle->loop->handles.lively, &handle->lively);
   }
 }
 
-/* Marks the handle closed; its memory stays until no frame of the core that may
- * still look at it is on the stack. */
-void zl__handle_bury(zl__handle *handle) {
-  zl_loop *loop = handle->loop;
-  handle->closed = true;
-  zl__unlink(&handle->lively);
-  zl__unlink(&handle->all);
-  zl__append(&loop->graveyard, &handle->all);
-  if (loop->depth == 0) {
-    zl__handles_free_buried(loop);
-  }
-}
-
-void zl__handles_free_buried(zl_loop *loop) {
+static void free_buried(zl_loop *loop) {
   zl__link *link;
-  while ((link = zl__first(&loop->graveyard))) {
+  while ((link = zl__first(&loop->handles.graveyard))) {
     zl__handle *handle = zl__container(link, zl__handle, all);
     zl__unlink(link);
     if (handle->kind->dispose) {
@@ -55,15 +41,50 @@ void zl__handles_free_buried(zl_loop *loop) {
   }
 }
 
-/* While a frame of the core is on the stack, closed handles keep their memory.
- */
-void zl__loop_enter(zl_loop *loop) {
-  loop->depth++;
+void zl__handle_bury(zl__handle *handle) {
+  zl_loop *loop = handle->loop;
+  handle->closed = true;
+  zl__unlink(&handle->lively);
+  zl__unlink(&handle->all);
+  zl__append(&loop->handles.graveyard, &handle->all);
+  if (loop->handles.kept == 0) {
+    free_buried(loop);
+  }
 }
 
-void zl__loop_leave(zl_loop *loop) {
-  loop->depth--;
-  if (loop->depth == 0) {
-    zl__handles_free_buried(loop);
+void zl__handles_keep(zl_loop *loop) {
+  loop->handles.kept++;
+}
+
+void zl__handles_release(zl_loop *loop) {
+  loop->handles.kept--;
+  if (loop->handles.kept == 0) {
+    free_buried(loop);
+  }
+}
+
+void zl__handles_init(zl__handles *handles) {
+  zl__link_init(&handles->open);
+  zl__link_init(&handles->graveyard);
+  zl__link_init(&handles->lively);
+}
+
+bool zl__handles_alive(const zl__handles *handles) {
+  zl__link *link;
+  while ((link = zl__first(&handles->lively))) {
+    const zl__handle *handle = zl__container(link, const zl__handle, lively);
+    if (handle->kind->alive(handle)) {
+      return true;
+    }
+    zl__unlink(link);
+  }
+  return false;
+}
+
+void zl__handles_close_all(zl_loop *loop) {
+  zl__link *link;
+  while ((link = zl__first(&loop->handles.open))) {
+    zl__handle *handle = zl__container(link, zl__handle, all);
+    handle->kind->close(handle);
   }
 }

@@ -1,30 +1,25 @@
 /* host.c - a loop inside of another: its descriptor.
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE
 #include <errno.h>
-#include <unistd.h>
 
-#include "internal.h"
+#include "host.h"
 
-bool zl__loop_forked(const zl_loop *loop) {
-  return loop->pid != getpid();
-}
-
-/* Its descriptor is readable until the next step. */
-void zl__loop_tell_host(zl_loop *loop) {
-  loop->told = true;
+void zl__host_tell(zl_loop *loop) {
+  loop->host = ZL__HOST_TOLD;
   zl__mailbox_wake(&loop->mailbox);
 }
 
 int zl_loop_fd(zl_loop *loop) {
-  if (zl__loop_forked(loop)) {
+  if (zl__mailbox_forked(&loop->mailbox)) {
     return -ECHILD;
   }
   if (!loop->poller->descriptor) {
     return -ENOTSUP;
   }
   int fd = loop->poller->descriptor(loop);
-  loop->hosted = loop->hosted || fd >= 0;
+  if (fd >= 0 && loop->host == ZL__HOST_NONE) {
+    loop->host = ZL__HOST_WAITS;
+  }
   return fd;
 }

@@ -17,7 +17,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "host.h"
+#include "loop.h"
+#include "socket.h"
+#include "timer.h"
+
+/* Debug builds verify every invariant in every iteration. */
+#ifndef ZL_DEBUG
+#define ZL_DEBUG 0
+#endif
 
 /* ---- making ------------------------------------------------------------- */
 
@@ -43,35 +51,28 @@ static zl_loop *allocate(const zl_config *config) {
   }
   memset(loop, 0, sizeof *loop);
   loop->memory = memory;
-  loop->clock = config->clock ? config->clock : zl__clock_monotonic;
-  loop->clock_ud = config->clock_ud;
+  loop->clock.fn = config->clock ? config->clock : zl__clock_monotonic;
+  loop->clock.ud = config->clock_ud;
   if (config->flags & ZL_CONFIG_VIRTUAL_CLOCK) {
-    loop->is_virtual = true;
-    loop->clock = zl__clock_virtual;
-    loop->clock_ud = loop;
+    loop->clock.fn = zl__clock_virtual;
+    loop->clock.ud = &loop->clock;
   }
   loop->interrupt = config->interrupt;
   loop->interrupt_ud = config->interrupt_ud;
   loop->data = config->data;
   loop->slowest = config->slowest;
   loop->slowest_ud = config->slowest_ud;
-  loop->pid = getpid();
+  loop->mailbox.pid = getpid();
   loop->touch = (config->flags & ZL_CONFIG_TOUCH) != 0;
-  loop->events_left = INT64_MAX;
-  loop->budget_ends = ZL_FOREVER;
+  zl__budget_reset(&loop->budget);
   loop->mailbox.wake_read = -1;
   atomic_init(&loop->stopping, false);
   atomic_init(&loop->stretch, 0);
   atomic_init(&loop->waking, false);
-  atomic_init(&loop->signalled, false);
-  zl__link_init(&loop->handles);
-  zl__link_init(&loop->graveyard);
-  zl__link_init(&loop->lively);
-  zl__link_init(&loop->dirty);
-  zl__link_init(&loop->turn);
+  zl__handles_init(&loop->handles);
+  zl__ready_init(&loop->ready);
+  zl__signals_init(&loop->signals);
   zl__link_init(&loop->sweep);
-  zl__link_init(&loop->signals);
-  zl__link_init(&loop->raised);
   return loop;
 }
 
@@ -116,23 +117,15 @@ int zl_loop_new(const zl_config *config, zl_loop **out) {
   return 0;
 }
 
-static void close_handles(zl_loop *loop) {
-  zl__link *link;
-  while ((link = zl__first(&loop->handles))) {
-    zl__handle *handle = zl__container(link, zl__handle, all);
-    handle->kind->close(handle);
-  }
-}
-
 int zl_loop_close(zl_loop *loop) {
   if (!loop) {
     return 0;
   }
-  if (loop->depth > 0) {
+  if (loop->handles.kept > 0) {
     return -EBUSY;
   }
   (void)zl_loop_watch_blocking(loop, 0, 0, NULL, NULL);
-  close_handles(loop);
+  zl__handles_close_all(loop);
   zl__mailbox_close(&loop->mailbox);
   if (loop->poller) {
     loop->poller->close(loop);
@@ -151,7 +144,7 @@ int zl_loop_close(zl_loop *loop) {
 /* A stop is for a run. It waits for one through all steps: a host that only
  * steps would never wait again. */
 static bool stopping(const zl_loop *loop) {
-  return loop->endless &&
+  return loop->run == ZL__RUN_ENDLESS &&
          atomic_load_explicit(&loop->stopping, memory_order_acquire);
 }
 
@@ -161,8 +154,8 @@ static void collect(zl_loop *loop) {
   loop->stats.total.iterations++;
   loop->callbacks.collected = loop->callbacks.count;
   if (loop->heap.count > 0) {
-    int64_t now = zl_loop_time_ns(loop);
-    if (loop->clock == zl__clock_monotonic) {
+    int64_t now = zl__clock_now(&loop->clock);
+    if (loop->clock.fn == zl__clock_monotonic) {
       loop->stats.tick = now;
     }
     zl__heap_collect(&loop->heap, now);
@@ -170,7 +163,7 @@ static void collect(zl_loop *loop) {
 }
 
 static bool something_to_do(const zl_loop *loop) {
-  return loop->callbacks.count > 0 || zl__linked(&loop->dirty) ||
+  return loop->callbacks.count > 0 || zl__linked(&loop->ready.dirty) ||
          !zl__mailbox_empty(&loop->mailbox) || zl__signals_pending(loop) ||
          stopping(loop) || loop->terminated;
 }
@@ -189,8 +182,8 @@ static int64_t wait_time(zl_loop *loop, int64_t wait_until) {
   if (until == ZL_FOREVER) {
     return ZL_FOREVER;
   }
-  int64_t now = zl_loop_time_ns(loop);
-  if (loop->clock != zl__clock_monotonic) {
+  int64_t now = zl__clock_now(&loop->clock);
+  if (loop->clock.fn != zl__clock_monotonic) {
     /* A clock of the user's may have given the loop something to do. */
     if (something_to_do(loop)) {
       return 0;
@@ -207,7 +200,7 @@ static int wait_virtually(zl_loop *loop, int64_t timeout_ns) {
   loop->woken = false;
   int rc = loop->poller->wait(loop, 0);
   if (rc == 0 && !something_to_do(loop) && !loop->woken) {
-    loop->virtual_ns = zl_time_add(loop->virtual_ns, timeout_ns);
+    loop->clock.virtual_ns = zl_time_add(loop->clock.virtual_ns, timeout_ns);
   }
   loop->woken = loop->woken || woken_before;
   return rc;
@@ -218,8 +211,8 @@ static int wait_virtually(zl_loop *loop, int64_t timeout_ns) {
 static const int64_t LOOK_NS = 50000;
 
 static int look_for_events(zl_loop *loop) {
-  bool may_skip =
-      loop->endless && !loop->hosted && loop->clock == zl__clock_monotonic;
+  bool may_skip = loop->run == ZL__RUN_ENDLESS && loop->host == ZL__HOST_NONE &&
+                  loop->clock.fn == zl__clock_monotonic;
   if (may_skip && zl_time_until(loop->stats.tick, loop->looked) < LOOK_NS) {
     return 0;
   }
@@ -232,24 +225,25 @@ static int look_for_events(zl_loop *loop) {
  * without it, unless a host sees it too. In the child of a callback that has
  * forked, events are the parent's. */
 static int wait_for_events(zl_loop *loop, int64_t timeout_ns, int64_t start) {
-  if (timeout_ns == 0 && loop->watch_count == 0 && !loop->hosted) {
+  if (timeout_ns == 0 && loop->registry.watch_count == 0 &&
+      loop->host == ZL__HOST_NONE) {
     return 0;
   }
-  if (zl__loop_forked(loop)) {
+  if (zl__mailbox_forked(&loop->mailbox)) {
     return -ECHILD;
   }
   if (timeout_ns == 0) {
     return look_for_events(loop);
   }
-  bool jumps = loop->is_virtual && timeout_ns != ZL_FOREVER;
+  bool jumps = zl__clock_is_virtual(&loop->clock) && timeout_ns != ZL_FOREVER;
   zl__stats_resting(loop, true);
   int rc = jumps ? wait_virtually(loop, timeout_ns)
                  : loop->poller->wait(loop, timeout_ns);
   zl__stats_working(loop);
   loop->looked = loop->stats.tick;
-  if (loop->budget_ends != ZL_FOREVER) {
-    int64_t waited = zl_time_until(zl_loop_time_ns(loop), start);
-    loop->budget_ends = zl_time_add(loop->budget_ends, waited);
+  if (loop->budget.ends != ZL_FOREVER) {
+    int64_t waited = zl_time_until(zl__clock_now(&loop->clock), start);
+    loop->budget.ends = zl_time_add(loop->budget.ends, waited);
   }
   return rc;
 }
@@ -258,21 +252,22 @@ static int wait_for_events(zl_loop *loop, int64_t timeout_ns, int64_t start) {
  * interrupt callback asks for it, -ECHILD in a forked child, or the poller's
  * error: if that were ignored the loop would spin without any events. */
 static int wait(zl_loop *loop, int64_t wait_until) {
-  if (loop->called) {
-    loop->called = false;
+  if (loop->budget.swept != loop->budget.handled) {
+    loop->budget.swept = loop->budget.handled;
     zl__sockets_sweep(loop);
   }
-  int64_t start = loop->budget_ends != ZL_FOREVER ? zl_loop_time_ns(loop) : 0;
+  int64_t start =
+      loop->budget.ends != ZL_FOREVER ? zl__clock_now(&loop->clock) : 0;
   int64_t timeout_ns = wait_time(loop, wait_until);
-  zl__stretch_add(loop, 1);
+  zl__stretch_add(&loop->stretch, 1);
   int rc = wait_for_events(loop, timeout_ns, start);
-  zl__stretch_add(loop, 1);
+  zl__stretch_add(&loop->stretch, 1);
   if (rc == -ECHILD) {
     return rc;
   }
   zl__posts_take(loop);
   zl__signals_take(loop);
-  zl__ready_take(loop);
+  zl__ready_take(&loop->ready);
   if (rc != -EINTR) {
     return rc < 0 ? rc : loop->deaf;
   }
@@ -283,16 +278,14 @@ static int wait(zl_loop *loop, int64_t wait_until) {
 /* Serves each watch of this turn once. Returns false if the budget ended it
  * before. */
 static bool serve_ready(zl_loop *loop) {
-  while (zl__first(&loop->turn)) {
-    if (zl__loop_spent(loop)) {
+  while (zl__first(&loop->ready.turn)) {
+    if (zl__budget_spent(&loop->budget, &loop->clock)) {
       return false;
     }
-    zl__link *link = zl__first(&loop->turn);
-    if (!link) {
+    zl__watch *watch = zl__ready_next(&loop->ready);
+    if (!watch) {
       break; /* the user's clock has closed it */
     }
-    zl__watch *watch = zl__container(link, zl__watch, ready);
-    zl__unlink(link);
     watch->serve(watch);
     zl__stats_called(loop);
   }
@@ -306,7 +299,7 @@ enum { ONE_STEP = -1 };
  * and for a run the last thing alive may just have gone. */
 static int64_t may_wait_until(const zl_loop *loop, int64_t wait_until,
                               int mode) {
-  bool done = mode == ONE_STEP ? loop->handled > 0
+  bool done = mode == ONE_STEP ? loop->budget.handled > 0
                                : mode == ZL_RUN_ALIVE && !zl_loop_alive(loop);
   return done ? INT64_MIN : wait_until;
 }
@@ -331,7 +324,7 @@ static int iterate(zl_loop *loop, int64_t wait_until, int mode) {
     loop->phase = ZL__PHASE_WAIT;
   }
   if (loop->phase == ZL__PHASE_WAIT) {
-    if (loop->breaking) {
+    if (loop->budget.breaking) {
       return ZL_STEP_MORE;
     }
     if (stopping(loop)) {
@@ -362,7 +355,7 @@ static int iterate(zl_loop *loop, int64_t wait_until, int mode) {
 static bool due_now(zl_loop *loop) {
   return loop->callbacks.count > 0 ||
          (loop->heap.count > 0 &&
-          zl__heap_next(&loop->heap) <= zl_loop_time_ns(loop));
+          zl__heap_next(&loop->heap) <= zl__clock_now(&loop->clock));
 }
 
 /* How long the next step would only wait. */
@@ -376,52 +369,51 @@ int64_t zl_loop_timeout_ns(zl_loop *loop) {
 
 /* ---- run and step ------------------------------------------------------- */
 
-static int begin(zl_loop *loop) {
-  if (zl__loop_forked(loop)) {
+static int begin(zl_loop *loop, zl__run run) {
+  if (zl__mailbox_forked(&loop->mailbox)) {
     return -ECHILD;
   }
-  if (loop->depth > 0) {
+  if (loop->handles.kept > 0) {
     return -EBUSY;
   }
-  loop->running = true;
-  loop->called = true; /* the host's own code ran since the last one */
+  loop->run = run;
   loop->woken = false;
-  loop->handled = 0;
+  loop->budget.handled = 0;
+  loop->budget.swept = -1; /* the host's own code ran since the last one */
   if (loop->watchdog) {
     zl__watchdog_begin(loop->watchdog);
   }
-  zl__stretch_add(loop, 1);
-  zl__loop_enter(loop);
+  zl__stretch_add(&loop->stretch, 1);
+  zl__handles_keep(loop);
   zl__stats_working(loop);
   return 0;
 }
 
 static void end(zl_loop *loop) {
-  loop->told = loop->hosted && zl_loop_timeout_ns(loop) == 0;
-  if (loop->told) {
-    zl__mailbox_wake(&loop->mailbox); /* what is left makes it readable */
+  if (loop->host != ZL__HOST_NONE) {
+    loop->host = ZL__HOST_WAITS;
+    if (zl_loop_timeout_ns(loop) == 0) {
+      zl__host_tell(loop); /* of what is left */
+    }
   }
   zl__stats_resting(loop, false);
-  loop->running = false;
-  loop->endless = false;
-  loop->breaking = false;
-  loop->events_left = INT64_MAX;
-  loop->budget_ends = ZL_FOREVER;
-  zl__stretch_add(loop, 1);
+  loop->run = ZL__RUN_NONE;
+  zl__budget_reset(&loop->budget);
+  zl__stretch_add(&loop->stretch, 1);
   if (loop->watchdog) {
     zl__watchdog_end(loop->watchdog);
   }
-  zl__loop_leave(loop);
+  zl__handles_release(loop);
 }
 
 /* One call of iterate() with what belongs between two. */
 static int iterate_and_check(zl_loop *loop, int64_t wait_until, int mode) {
   int rc = iterate(loop, wait_until, mode);
-  if (loop->breaking) {
+  if (loop->budget.breaking) {
     return -EINTR;
   }
-  zl__loop_leave(loop); /* frees what was closed */
-  zl__loop_enter(loop);
+  zl__handles_release(loop); /* frees what was closed */
+  zl__handles_keep(loop);
   if (ZL_DEBUG && rc >= 0 && zl_loop_verify(loop, NULL) < 0) {
     return -ENOTRECOVERABLE;
   }
@@ -429,11 +421,10 @@ static int iterate_and_check(zl_loop *loop, int64_t wait_until, int mode) {
 }
 
 int zl_loop_run(zl_loop *loop, int mode) {
-  int rc = begin(loop);
+  int rc = begin(loop, ZL__RUN_ENDLESS);
   if (rc < 0) {
     return rc;
   }
-  loop->endless = true;
   while (rc == 0 && !stopping(loop) &&
          (mode != ZL_RUN_ALIVE || zl_loop_alive(loop))) {
     rc = iterate_and_check(loop, ZL_FOREVER, mode);
@@ -448,17 +439,17 @@ int zl_loop_run(zl_loop *loop, int mode) {
 }
 
 int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
-  int rc = begin(loop);
+  int rc = begin(loop, ZL__RUN_STEP);
   if (rc < 0) {
     return rc;
   }
-  int64_t now = zl_loop_time_ns(loop);
+  int64_t now = zl__clock_now(&loop->clock);
   int64_t until = timeout_ns > 0 ? zl_time_add(now, timeout_ns) : INT64_MIN;
   if (budget && budget->events > 0) {
-    loop->events_left = budget->events;
+    loop->budget.events_left = budget->events;
   }
   if (budget && budget->time_ns > 0) {
-    loop->budget_ends = zl_time_add(now, budget->time_ns);
+    loop->budget.ends = zl_time_add(now, budget->time_ns);
   }
   /* An interrupted iteration is resumed first. It may have nothing left, and
    * the timer that the wait was for belongs to the next iteration. */
@@ -466,14 +457,15 @@ int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
   bool goes_on;
   do {
     rc = iterate_and_check(loop, resumes ? INT64_MIN : until, ONE_STEP);
-    goes_on = rc == 0 && loop->handled == 0 && !loop->terminated &&
-              !loop->woken && (resumes || zl_loop_time_ns(loop) < until);
+    goes_on = rc == 0 && loop->budget.handled == 0 && !loop->terminated &&
+              !loop->woken && (resumes || zl__clock_now(&loop->clock) < until);
     resumes = false;
   } while (goes_on);
   loop->terminated = false;
   if (rc >= 0) {
     int64_t most = ZL_STEP_MORE - 1;
-    int handled = (int)(loop->handled < most ? loop->handled : most);
+    int handled =
+        (int)(loop->budget.handled < most ? loop->budget.handled : most);
     rc = handled | (rc > 0 || idle_time(loop) == 0 ? ZL_STEP_MORE : 0);
   }
   end(loop);
@@ -484,10 +476,10 @@ int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
  */
 static int advance_to(zl_loop *loop, int64_t target) {
   int rc = 0;
-  while (rc >= 0 && (due_now(loop) || loop->virtual_ns < target)) {
+  while (rc >= 0 && (due_now(loop) || loop->clock.virtual_ns < target)) {
     if (!due_now(loop)) {
       int64_t next = zl__heap_next(&loop->heap);
-      loop->virtual_ns = next < target ? next : target;
+      loop->clock.virtual_ns = next < target ? next : target;
     }
     rc = zl_loop_step(loop, 0, NULL);
   }
@@ -495,12 +487,12 @@ static int advance_to(zl_loop *loop, int64_t target) {
 }
 
 int zl_loop_advance(zl_loop *loop, int64_t delay_ns) {
-  if (!loop->is_virtual || delay_ns < 0) {
+  if (!zl__clock_is_virtual(&loop->clock) || delay_ns < 0) {
     return -EINVAL;
   }
-  int64_t target = zl_time_add(loop->virtual_ns, delay_ns);
-  if (loop->depth > 0) {
-    loop->virtual_ns = target;
+  int64_t target = zl_time_add(loop->clock.virtual_ns, delay_ns);
+  if (loop->handles.kept > 0) {
+    loop->clock.virtual_ns = target;
     return 0;
   }
   return advance_to(loop, target);
@@ -512,11 +504,11 @@ void zl_loop_stop(zl_loop *loop) {
 }
 
 void zl_loop_break(zl_loop *loop) {
-  loop->breaking = loop->running;
+  loop->budget.breaking = loop->run != ZL__RUN_NONE;
 }
 
 int zl_loop_running(const zl_loop *loop) {
-  return loop->running;
+  return loop->run != ZL__RUN_NONE;
 }
 
 /* ---- questions ---------------------------------------------------------- */
@@ -526,19 +518,15 @@ int zl_loop_alive(const zl_loop *loop) {
       !zl__mailbox_empty(&loop->mailbox)) {
     return 1;
   }
-  zl__link *link;
-  while ((link = zl__first(&loop->lively))) {
-    const zl__handle *handle = zl__container(link, const zl__handle, lively);
-    if (handle->kind->alive(handle)) {
-      return 1;
-    }
-    zl__unlink(link);
-  }
-  return 0;
+  return zl__handles_alive(&loop->handles);
 }
 
 int zl_loop_is_last(const zl_loop *loop) {
   return loop->callbacks.collected == 0 && loop->heap.collected == 0;
+}
+
+int64_t zl_loop_time_ns(const zl_loop *loop) {
+  return zl__clock_now(&loop->clock);
 }
 
 void *zl_loop_data(const zl_loop *loop) {

@@ -7,13 +7,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include "internal.h"
+#include "loop.h"
+#include "message.h"
 
 static size_t size_of(size_t frames) {
   return sizeof(zl__message) + frames * sizeof(zmq_msg_t);
 }
 
-/* Returns 0 or -ENOMEM. */
 int zl__frame_copy(zmq_msg_t *to, const zl_frame *from) {
   if (zmq_msg_init_size(to, from->size) < 0) {
     return -ENOMEM;
@@ -26,7 +26,7 @@ int zl__frame_copy(zmq_msg_t *to, const zl_frame *from) {
 
 /* Those that are kept for this number of frames, or NULL. */
 static zl__spares *spares_of(zl_loop *loop, size_t count) {
-  return count <= ZL__SPARE_FRAMES ? &loop->spares[count] : NULL;
+  return count <= ZL__SPARE_FRAMES ? &loop->spares.by_frames[count] : NULL;
 }
 
 static zl__message *allocate(zl_loop *loop, size_t count) {
@@ -57,8 +57,6 @@ static zl__message *new_message(zl_loop *loop, size_t count, uint64_t token) {
   return message;
 }
 
-/* A message with copies of the frames; none for the report of one that has
- * left already. Returns NULL when out of memory. */
 zl__message *zl__message_new(zl_loop *loop, const zl_frame *frames,
                              size_t count, uint64_t token) {
   zl__message *message = new_message(loop, count, token);
@@ -82,8 +80,6 @@ static void move_frames(zmq_msg_t *to, zmq_msg_t *from, size_t count) {
   }
 }
 
-/* A message with the frames themselves, of which empty ones are left. Returns
- * NULL when out of memory. */
 zl__message *zl__message_take(zl_loop *loop, zmq_msg_t *frames, size_t count,
                               uint64_t token) {
   zl__message *message = new_message(loop, count, token);
@@ -94,14 +90,12 @@ zl__message *zl__message_take(zl_loop *loop, zmq_msg_t *frames, size_t count,
   return message;
 }
 
-/* Undoes zl__message_take(). */
 void zl__message_give_back(zl_loop *loop, zl__message *message,
                            zmq_msg_t *frames) {
   move_frames(frames, message->frames, message->count);
   zl__message_free(loop, message);
 }
 
-/* Lets go of the frames. */
 void zl__message_release(zl__message *message) {
   for (uint32_t i = 0; i < message->count; i++) {
     (void)zmq_msg_close(&message->frames[i]);
@@ -121,12 +115,11 @@ void zl__message_free(zl_loop *loop, zl__message *message) {
   }
 }
 
-/* At the end of the loop. */
 void zl__messages_free(zl_loop *loop) {
   for (size_t i = 0; i <= ZL__SPARE_FRAMES; i++) {
-    while (loop->spares[i].first) {
-      zl__message *message = loop->spares[i].first;
-      loop->spares[i].first = message->next;
+    while (loop->spares.by_frames[i].first) {
+      zl__message *message = loop->spares.by_frames[i].first;
+      loop->spares.by_frames[i].first = message->next;
       zl__free(&loop->memory, message, size_of(message->capacity));
     }
   }

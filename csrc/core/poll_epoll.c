@@ -17,7 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "loop.h"
+#include "poller.h"
 
 enum { EVENTS_PER_WAIT = 256, STALE_BEFORE_REBUILD = 100 };
 
@@ -200,11 +201,12 @@ static int epoll_descriptor(zl_loop *loop) {
 static int fill(zl_loop *loop, int epoll_fd) {
   int rc = control(epoll_fd, EPOLL_CTL_ADD, loop->mailbox.wake_read,
                    mask_of(ZL_READ, false), ZL__TOKEN_WAKE);
-  for (uint32_t i = 1; i < loop->slot_count && rc == 0; i++) {
-    const zl__watch *watch = loop->slots[i].watch;
+  for (uint32_t i = 1; i < loop->registry.slot_count && rc == 0; i++) {
+    const zl__watch *watch = loop->registry.slots[i].watch;
     if (watch && watch->fd >= 0 && !watch->paused) {
       rc = control(epoll_fd, EPOLL_CTL_ADD, watch->fd,
-                   mask_of(watch->events, watch->edge), zl__watch_token(watch));
+                   mask_of(watch->events, watch->edge),
+                   zl__registry_token(watch));
       /* A descriptor closed behind the loop's back cannot be watched. */
       rc = rc == -EBADF || rc == -EPERM ? 0 : rc;
     }
@@ -217,7 +219,7 @@ static int fill(zl_loop *loop, int epoll_fd) {
  * A new set has no such entries. If it cannot be had the old one goes on. */
 static void rebuild(zl_loop *loop) {
   state *s = loop->poller_state;
-  loop->stale = 0;
+  loop->registry.stale = 0;
   int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_fd < 0) {
     return;
@@ -233,7 +235,7 @@ static void rebuild(zl_loop *loop) {
 
 static int epoll_wait_and_report(zl_loop *loop, int64_t timeout_ns) {
   state *s = loop->poller_state;
-  if (loop->stale > STALE_BEFORE_REBUILD) {
+  if (loop->registry.stale > STALE_BEFORE_REBUILD) {
     rebuild(loop);
   }
   int count = wait_events(s, timeout_ns);
@@ -241,8 +243,8 @@ static int epoll_wait_and_report(zl_loop *loop, int64_t timeout_ns) {
     return -errno;
   }
   for (int i = 0; i < count; i++) {
-    zl__loop_report(loop, s->events[i].data.u64,
-                    events_of(s->events[i].events));
+    zl__registry_report(loop, s->events[i].data.u64,
+                        events_of(s->events[i].events));
   }
   return 0;
 }

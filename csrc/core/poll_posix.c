@@ -13,7 +13,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "internal.h"
+#include "loop.h"
+#include "poller.h"
 
 enum { FIRST_CAPACITY = 16 };
 
@@ -172,7 +173,7 @@ static int posix_wait(zl_loop *loop, int64_t timeout_ns) {
   for (size_t i = 0; i < s->count && count > 0; i++) {
     if (s->fds[i].revents) {
       count--;
-      zl__loop_report(loop, s->tokens[i], events_of(s->fds[i].revents));
+      zl__registry_report(loop, s->tokens[i], events_of(s->fds[i].revents));
     }
   }
   return 0;

@@ -17,7 +17,8 @@
 #include <sys/eventfd.h>
 #endif
 
-#include "internal.h"
+#include "loop.h"
+#include "post.h"
 
 #ifdef __linux__
 static int open_pair(zl__mailbox *mailbox) {
@@ -89,8 +90,6 @@ void zl__mailbox_close(zl__mailbox *mailbox) {
   mailbox->wake_read = -1;
 }
 
-/* Returns 0, or -EBADF if other code has closed the descriptor: then nothing
- * can wake the loop any more. */
 int zl__mailbox_drain_wake(const zl__mailbox *mailbox) {
   uint64_t count;
   ssize_t got;
@@ -102,24 +101,25 @@ int zl__mailbox_drain_wake(const zl__mailbox *mailbox) {
                                                                      : -EBADF;
 }
 
-/* Has it nothing that zl__posts_take() or zl__posts_run() would find? */
+bool zl__mailbox_forked(const zl__mailbox *mailbox) {
+  return mailbox->pid != getpid();
+}
+
 bool zl__mailbox_empty(const zl__mailbox *mailbox) {
   return !mailbox->taken &&
          !atomic_load_explicit(&mailbox->head, memory_order_relaxed);
 }
 
-/* Collects what has been posted, for zl__posts_run(). */
 void zl__posts_take(zl_loop *loop) {
   zl__mailbox *mailbox = &loop->mailbox;
   mailbox->taken = reversed(
       atomic_exchange_explicit(&mailbox->head, NULL, memory_order_acquire));
 }
 
-/* Calls those collected. Returns false if the budget ended it before. */
 bool zl__posts_run(zl_loop *loop) {
   zl__mailbox *mailbox = &loop->mailbox;
   while (mailbox->taken) {
-    if (zl__loop_spent(loop)) {
+    if (zl__budget_spent(&loop->budget, &loop->clock)) {
       return false;
     }
     zl__post *post = mailbox->taken;
@@ -128,7 +128,7 @@ bool zl__posts_run(zl_loop *loop) {
     mailbox->taken = post->next;
     free(post);
     loop->stats.total.posts++;
-    zl__loop_handled(loop);
+    zl__budget_count(&loop->budget);
     fn(loop, arg);
     zl__stats_called(loop);
   }
@@ -163,7 +163,7 @@ int zl_loop_post(zl_loop *loop, zl_callback_fn fn, void *arg,
 void zl__mailbox_wake(const zl__mailbox *mailbox) {
   int saved = errno;
   uint64_t one = 1;
-  if (mailbox->pid != getpid()) {
+  if (zl__mailbox_forked(mailbox)) {
     return;
   }
   /* EAGAIN means that a wake-up is pending already. */

@@ -5,7 +5,7 @@
  * and whose senders want to know, then those that wait. A message that leaves
  * stays in its place until it is reported, so reports come in order.
  */
-#include "internal.h"
+#include "queue.h"
 
 void zl__queue_push(zl__queue *queue, zl__message *message, bool unsent) {
   if (queue->tail) {
@@ -33,7 +33,6 @@ static zl__message *pop(zl__queue *queue) {
   return message;
 }
 
-/* The first unsent message has left. */
 void zl__queue_sent(zl_loop *loop, zl__queue *queue, int status) {
   zl__message *message = queue->unsent;
   zl__message_release(message);
@@ -44,8 +43,6 @@ void zl__queue_sent(zl_loop *loop, zl__queue *queue, int status) {
   zl__queue_drop_silent(loop, queue);
 }
 
-/* Takes back the unsent message with the token, which is not 0, and frees it.
- * Returns whether there was one. */
 bool zl__queue_take_back(zl_loop *loop, zl__queue *queue, uint64_t token) {
   zl__message *previous = NULL;
   bool unsent = false;
@@ -74,14 +71,12 @@ bool zl__queue_take_back(zl_loop *loop, zl__queue *queue, uint64_t token) {
   return false;
 }
 
-/* Frees those at the head that have left and need no report. */
 void zl__queue_drop_silent(zl_loop *loop, zl__queue *queue) {
   while (queue->head != queue->unsent && queue->head->token == 0) {
     zl__message_free(loop, pop(queue));
   }
 }
 
-/* The oldest message that has left, for the caller to free, or NULL. */
 zl__message *zl__queue_pop_report(zl__queue *queue) {
   return queue->head == queue->unsent ? NULL : pop(queue);
 }

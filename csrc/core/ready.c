@@ -1,20 +1,26 @@
 /* ready.c - the watches to be served, in their order.
  * SPDX-License-Identifier: MIT
  */
-#include "internal.h"
+#include "ready.h"
+#include "host.h"
+#include "loop.h"
 
-/* The watch will be served in the next dispatch. */
+void zl__ready_init(zl__ready *ready) {
+  zl__link_init(&ready->dirty);
+  zl__link_init(&ready->turn);
+}
+
 void zl__watch_dirty(zl__watch *watch) {
   if (!zl__linked(&watch->ready)) {
-    zl__append(&watch->handle.loop->dirty, &watch->ready);
-    zl__loop_changed(watch->handle.loop);
+    zl__append(&watch->handle.loop->ready.dirty, &watch->ready);
+    zl__host_changed(watch->handle.loop);
   }
 }
 
 void zl__watch_set_priority(zl__watch *watch, int priority) {
   zl_loop *loop = watch->handle.loop;
-  loop->prioritized -= watch->priority != 0 ? 1 : 0;
-  loop->prioritized += priority != 0 ? 1 : 0;
+  loop->ready.prioritized -= watch->priority != 0 ? 1 : 0;
+  loop->ready.prioritized += priority != 0 ? 1 : 0;
   watch->priority = priority;
 }
 
@@ -61,16 +67,23 @@ static void sort(zl__link *list, size_t count) {
   merge(list, &first, &rest);
 }
 
-/* All that is dirty is served in this turn, by priority, each once: so none
- * starves another. */
-void zl__ready_take(zl_loop *loop) {
+void zl__ready_take(zl__ready *ready) {
   size_t count = 0;
-  if (loop->prioritized > 0) {
-    for (zl__link *link = loop->dirty.next; link != &loop->dirty;
+  if (ready->prioritized > 0) {
+    for (zl__link *link = ready->dirty.next; link != &ready->dirty;
          link = link->next) {
       count++;
     }
-    sort(&loop->dirty, count);
+    sort(&ready->dirty, count);
   }
-  zl__splice(&loop->turn, &loop->dirty);
+  zl__splice(&ready->turn, &ready->dirty);
+}
+
+zl__watch *zl__ready_next(zl__ready *ready) {
+  zl__link *link = zl__first(&ready->turn);
+  if (!link) {
+    return NULL;
+  }
+  zl__unlink(link);
+  return zl__container(link, zl__watch, ready);
 }

@@ -28,7 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "loop.h"
+#include "signal.h"
 
 #if ATOMIC_INT_LOCK_FREE != 2 || ATOMIC_POINTER_LOCK_FREE != 2
 #error "a signal handler needs atomics without locks"
@@ -97,7 +98,7 @@ static int know_forks(void) {
 static void notify(zl_signal *watch) {
   zl_loop *loop = watch->handle.loop;
   atomic_fetch_add(&watch->arrivals, 1);
-  if (!atomic_exchange(&loop->signalled, true)) {
+  if (!atomic_exchange(&loop->signals.arrived, true)) {
     zl__mailbox_wake(&loop->mailbox);
   }
 }
@@ -124,7 +125,7 @@ static void on_signal(int number, siginfo_t *info, void *context) {
   for (zl_signal *watch = atomic_load(&e->watchers); watch;
        watch = atomic_load(&watch->next)) {
     chains = chains || (watch->flags & ZL_SIGNAL_CHAIN);
-    if (watch->handle.loop->pid == pid) {
+    if (watch->handle.loop->mailbox.pid == pid) {
       notify(watch);
     }
   }
@@ -276,7 +277,7 @@ int zl_signal_new(zl_loop *loop, int signum, zl_signal_fn fn, void *arg,
   if (!may_be_watched(signum) || (flags & ~(unsigned)ZL_SIGNAL_CHAIN)) {
     return -EINVAL;
   }
-  if (zl__loop_forked(loop)) {
+  if (zl__mailbox_forked(&loop->mailbox)) {
     return -ECHILD;
   }
   int rc = zl__handle_new(loop, &kind, &handle);
@@ -298,7 +299,7 @@ int zl_signal_new(zl_loop *loop, int signum, zl_signal_fn fn, void *arg,
     zl__handle_bury(handle);
     return rc;
   }
-  zl__append(&loop->signals, &watch->raised);
+  zl__append(&loop->signals.at_rest, &watch->raised);
   zl__handle_enliven(handle);
   *out = watch;
   return 0;
@@ -317,46 +318,49 @@ void zl_signal_close(zl_signal *watch) {
 
 /* ---- delivery ----------------------------------------------------------- */
 
-/* Is there something that zl__signals_take() or zl__signals_run() would find?
- */
-bool zl__signals_pending(const zl_loop *loop) {
-  return zl__linked(&loop->raised) || atomic_load(&loop->signalled);
+void zl__signals_init(zl__signals *signals) {
+  zl__link_init(&signals->at_rest);
+  zl__link_init(&signals->raised);
+  atomic_init(&signals->arrived, false);
 }
 
-/* Collects the watchers whose signal has come, for zl__signals_run(). */
+bool zl__signals_pending(const zl_loop *loop) {
+  return zl__linked(&loop->signals.raised) ||
+         atomic_load(&loop->signals.arrived);
+}
+
 void zl__signals_take(zl_loop *loop) {
-  if (!atomic_load(&loop->signalled)) {
+  if (!atomic_load(&loop->signals.arrived)) {
     return;
   }
-  atomic_store(&loop->signalled, false);
+  atomic_store(&loop->signals.arrived, false);
   zl__link *next;
-  for (zl__link *link = loop->signals.next; link != &loop->signals;
-       link = next) {
+  for (zl__link *link = loop->signals.at_rest.next;
+       link != &loop->signals.at_rest; link = next) {
     zl_signal *watch = zl__container(link, zl_signal, raised);
     next = link->next;
     if (atomic_load(&watch->arrivals) > 0) {
       zl__unlink(link);
-      zl__append(&loop->raised, link);
+      zl__append(&loop->signals.raised, link);
     }
   }
 }
 
-/* Calls those collected. Returns false if the budget ended it before. */
 bool zl__signals_run(zl_loop *loop) {
-  while (zl__first(&loop->raised)) {
-    if (zl__loop_spent(loop)) {
+  while (zl__first(&loop->signals.raised)) {
+    if (zl__budget_spent(&loop->budget, &loop->clock)) {
       return false;
     }
-    zl__link *link = zl__first(&loop->raised);
+    zl__link *link = zl__first(&loop->signals.raised);
     if (!link) {
       break; /* the user's clock has closed it */
     }
     zl_signal *watch = zl__container(link, zl_signal, raised);
     zl__unlink(link);
-    zl__append(&loop->signals, link);
+    zl__append(&loop->signals.at_rest, link);
     unsigned count = atomic_exchange(&watch->arrivals, 0);
     loop->stats.total.signals++;
-    zl__loop_handled(loop);
+    zl__budget_count(&loop->budget);
     watch->fn(watch, watch->number, count, watch->arg);
     zl__stats_called(loop);
   }
@@ -374,6 +378,6 @@ static const char *verify(const zl_loop *loop, const zl__link *head) {
 }
 
 const char *zl__signals_verify(const zl_loop *loop) {
-  const char *broken = verify(loop, &loop->signals);
-  return broken ? broken : verify(loop, &loop->raised);
+  const char *broken = verify(loop, &loop->signals.at_rest);
+  return broken ? broken : verify(loop, &loop->signals.raised);
 }

@@ -20,7 +20,8 @@
  */
 #include <errno.h>
 
-#include "internal.h"
+#include "loop.h"
+#include "socket.h"
 
 enum { INTERRUPTS_BEFORE_FORK_CHECK = 100 };
 
@@ -28,18 +29,15 @@ static zl_socket *of(zl__watch *watch) {
   return zl__container(watch, zl_socket, watch);
 }
 
-/* After a libzmq call has failed: is it to be repeated? In a forked child
- * libzmq answers EINTR for ever. */
 bool zl__socket_retry(const zl_socket *socket, int *interrupts) {
   if (zmq_errno() != EINTR) {
     return false;
   }
   (*interrupts)++;
   return *interrupts % INTERRUPTS_BEFORE_FORK_CHECK != 0 ||
-         !zl__loop_forked(socket->watch.handle.loop);
+         !zl__mailbox_forked(&socket->watch.handle.loop->mailbox);
 }
 
-/* A full check. Returns ZL_READ and ZL_WRITE as they are so, or an error. */
 int zl__socket_events(zl_socket *socket) {
   int events = 0;
   size_t size = sizeof events;
@@ -66,8 +64,6 @@ void zl__socket_dirty(zl_socket *socket) {
   }
 }
 
-/* No libzmq call after this one; no report either: a terminated socket gets
- * commands that nobody can take away. */
 void zl__socket_die(zl_socket *socket, int rc) {
   socket->dead = rc;
   zl__unlink(&socket->sweep);
@@ -100,7 +96,7 @@ static void report(zl__watch *watch, int events) {
 
 static void call(zl_socket *socket, int events) {
   socket->watch.handle.loop->stats.total.events++;
-  zl__loop_handled(socket->watch.handle.loop);
+  zl__budget_count(&socket->watch.handle.loop->budget);
   socket->fn(socket, events, socket->arg);
 }
 
@@ -125,8 +121,6 @@ static bool changes_silently(const zl_socket *socket) {
          socket->watch.handle.loop->touch;
 }
 
-/* Foreign code does not tell what it does: such sockets are looked at in every
- * iteration in which something was called, and first thing in a run or step. */
 void zl__sockets_sweep(zl_loop *loop) {
   zl__link *head = &loop->sweep;
   for (zl__link *link = head->next; link != head; link = link->next) {
@@ -162,7 +156,6 @@ bool zl__socket_conflates(zl_socket *socket) {
   return socket->conflates == ZL__YES;
 }
 
-/* Shared with streams. The handle must be new. On failure the caller closes. */
 int zl__socket_open(zl_socket *socket, void *zmq, unsigned flags) {
   int fd;
   zl__link_init(&socket->watch.ready);
@@ -245,7 +238,7 @@ int zl_socket_update(zl_socket *watch, int events) {
   if (!zl__events_valid(events)) {
     return -EINVAL;
   }
-  if (zl__loop_forked(watch->watch.handle.loop)) {
+  if (zl__mailbox_forked(&watch->watch.handle.loop->mailbox)) {
     return -ECHILD;
   }
   watch->interest = events & (ZL_READ | ZL_WRITE);

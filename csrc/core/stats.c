@@ -6,9 +6,9 @@
  * is the system's also where the loop has another clock, since a callback keeps
  * the thread busy in real time.
  */
-#include "internal.h"
+#include "stats.h"
+#include "loop.h"
 
-/* The loop begins to work: a run or step begins, or a wait has ended. */
 void zl__stats_working(zl_loop *loop) {
   zl__stats *stats = &loop->stats;
   int64_t now = zl__clock_monotonic(NULL);
@@ -20,7 +20,6 @@ void zl__stats_working(zl_loop *loop) {
   stats->tick = now;
 }
 
-/* A run or step ends, or with `waits` a wait begins. */
 void zl__stats_resting(zl_loop *loop, bool waits) {
   zl__stats *stats = &loop->stats;
   int64_t now = zl__clock_monotonic(NULL);
@@ -28,7 +27,6 @@ void zl__stats_resting(zl_loop *loop, bool waits) {
   stats->idle_since = waits ? now : 0;
 }
 
-/* A call of one of the phases has returned. */
 void zl__stats_called(zl_loop *loop) {
   zl__stats *stats = &loop->stats;
   int64_t now = zl__clock_monotonic(NULL);
@@ -42,7 +40,6 @@ void zl__stats_called(zl_loop *loop) {
   }
 }
 
-/* A timer is about to be called. */
 void zl__stats_timer(zl_loop *loop, int64_t now, int64_t deadline) {
   zl_stats *total = &loop->stats.total;
   total->timers++;
@@ -57,7 +54,7 @@ void zl__stats_timer(zl_loop *loop, int64_t now, int64_t deadline) {
 
 void zl_loop_stats(const zl_loop *loop, zl_stats *out) {
   *out = loop->stats.total;
-  if (loop->running) {
+  if (loop->run != ZL__RUN_NONE) {
     int64_t now = zl__clock_monotonic(NULL);
     out->busy_ns += zl_time_until(now, loop->stats.busy_since);
   }

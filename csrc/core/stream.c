@@ -24,7 +24,17 @@
 #include <limits.h>
 #include <string.h>
 
-#include "internal.h"
+#include "hot.h"
+#include "loop.h"
+#include "stream.h"
+#include "timer.h"
+
+/* Not in every zmq.h. */
+#ifdef ZMQ_DGRAM
+enum { ZL__DGRAM = ZMQ_DGRAM };
+#else
+enum { ZL__DGRAM = -1 };
+#endif
 
 enum {
   DEFAULT_BATCH = 128,
@@ -58,13 +68,13 @@ static bool over(const zl_stream *stream) {
 
 /* For a callback that the caller has set. */
 static void call(zl_stream *stream, zl_stream_fn fn, void *arg) {
-  zl__loop_handled(loop_of(stream));
+  zl__budget_count(&loop_of(stream)->budget);
   fn(stream, arg);
 }
 
 static void fail(zl_stream *stream, int rc) {
   if (stream->on_error) {
-    zl__loop_handled(loop_of(stream));
+    zl__budget_count(&loop_of(stream)->budget);
     stream->on_error(stream, rc, stream->on_error_arg);
   }
 }
@@ -88,7 +98,7 @@ static void report_first(zl_stream *stream) {
   zl__message_free(loop_of(stream), message);
   zl__queue_drop_silent(loop_of(stream), &stream->queue);
   if (token != 0 && stream->on_sent) {
-    zl__loop_handled(loop_of(stream));
+    zl__budget_count(&loop_of(stream)->budget);
     stream->on_sent(stream, token, status, stream->on_sent_arg);
   }
 }
@@ -96,7 +106,8 @@ static void report_first(zl_stream *stream) {
 /* For a batch at most: on_sent may send and so make new reports. */
 static void report_sent(zl_stream *stream) {
   for (int left = stream->batch;
-       left > 0 && !zl__loop_spent(loop_of(stream)) &&
+       left > 0 &&
+       !zl__budget_spent(&loop_of(stream)->budget, &loop_of(stream)->clock) &&
        !stream->socket.watch.handle.closed && has_reports(stream);
        left--) {
     report_first(stream);
@@ -227,12 +238,13 @@ ZL__HOT int receive_message(zl_stream *stream) {
 
 static inline bool turn_over(const zl_stream *stream) {
   const zl_loop *loop = loop_of(stream);
-  if (zl__loop_spent(loop) || over(stream) || stream->lost ||
-      stream->left <= 0) {
+  if (zl__budget_spent(&loop->budget, &loop->clock) || over(stream) ||
+      stream->lost || stream->left <= 0) {
     return true;
   }
   return atomic_load_explicit(&loop->stopping, memory_order_relaxed) &&
-         loop->endless && !stream->flushing && stream->left < stream->batch;
+         loop->run == ZL__RUN_ENDLESS && !stream->flushing &&
+         stream->left < stream->batch;
 }
 
 /* There is no message now. Returns 0, or -ENOMEM: there is one. */
@@ -310,7 +322,7 @@ static inline void deliver(zl_stream *stream, int count) {
   stream->whole = false;
   stream->left--;
   loop->stats.total.messages_in++;
-  zl__loop_handled(loop);
+  zl__budget_count(&loop->budget);
 }
 
 void zl_stream_pop(zl_stream *stream) {
@@ -728,7 +740,8 @@ static void send_queued(zl_stream *stream) {
   for (int left = SENDS_PER_TURN; !over(stream) && stream->queue.unsent;
        left--) {
     if (left == 0 ||
-        (left < SENDS_PER_TURN && zl__loop_spent(loop_of(stream)))) {
+        (left < SENDS_PER_TURN &&
+         zl__budget_spent(&loop_of(stream)->budget, &loop_of(stream)->clock))) {
       stream->socket.again = true;
       return;
     }
@@ -900,7 +913,8 @@ static void report_and_receive(zl_stream *stream) {
   stream->starved = false;
   if (reports_first) {
     report_sent(stream);
-    stream->starved = zl__loop_spent(loop_of(stream));
+    stream->starved =
+        zl__budget_spent(&loop_of(stream)->budget, &loop_of(stream)->clock);
   }
   if (!over(stream) && stream->on_recv) {
     receive_turn(stream);
@@ -992,7 +1006,8 @@ static int flush_all(zl_stream *stream, int events, int limit) {
       handled += flush_queued(stream, limit - total - handled);
     }
     total += handled;
-  } while (handled > 0 && total < limit && !over(stream) && !loop->breaking);
+  } while (handled > 0 && total < limit && !over(stream) &&
+           !loop->budget.breaking);
   return total;
 }
 
@@ -1007,19 +1022,19 @@ int zl_stream_flush(zl_stream *stream, int events, int limit) {
   if (flushing || stream->looked_at) {
     events &= ~ZL_READ;
   }
-  int64_t events_left = loop->events_left;
-  int64_t budget_ends = loop->budget_ends;
-  zl__loop_enter(loop);
-  loop->events_left = INT64_MAX;
-  loop->budget_ends = ZL_FOREVER;
+  int64_t events_left = loop->budget.events_left;
+  int64_t budget_ends = loop->budget.ends;
+  zl__handles_keep(loop);
+  loop->budget.events_left = INT64_MAX;
+  loop->budget.ends = ZL_FOREVER;
   stream->flushing = true;
   int total = flush_all(stream, events, limit < 0 ? INT_MAX : limit);
   stream->flushing = flushing;
   stream->left = left;
-  loop->events_left = events_left;
-  loop->budget_ends = budget_ends;
+  loop->budget.events_left = events_left;
+  loop->budget.ends = budget_ends;
   zl__socket_dirty(&stream->socket);
-  zl__loop_leave(loop);
+  zl__handles_release(loop);
   return total;
 }
 
@@ -1217,7 +1232,7 @@ size_t zl_stream_close(zl_stream *stream) {
 }
 
 const char *zl__streams_verify(const zl_loop *loop) {
-  const zl__link *head = &loop->handles;
+  const zl__link *head = &loop->handles.open;
   const char *broken = NULL;
   for (const zl__link *link = head->next; link != head && !broken;
        link = link->next) {

@@ -3,7 +3,9 @@
  */
 #include <errno.h>
 
-#include "internal.h"
+#include "host.h"
+#include "loop.h"
+#include "timer.h"
 
 /* A timer that zl_timer_new() made. */
 typedef struct boxed_timer {
@@ -53,7 +55,7 @@ zl_timer *zl_timer_init(zl_timer_memory *memory, zl_loop *loop, zl_timer_fn fn,
 /* A host waits for what is due first. */
 static void tell_if_first(const zl_timer *timer) {
   if (timer->item.index == 0) {
-    zl__loop_changed(timer->loop);
+    zl__host_changed(timer->loop);
   }
 }
 
@@ -71,7 +73,7 @@ int zl_timer_start_at(zl_timer *timer, int64_t deadline_ns, int64_t period_ns) {
 }
 
 int zl_timer_start(zl_timer *timer, int64_t delay_ns, int64_t period_ns) {
-  int64_t now = zl_loop_time_ns(timer->loop);
+  int64_t now = zl__clock_now(&timer->loop->clock);
   return zl_timer_start_at(timer, zl_time_add(now, delay_ns), period_ns);
 }
 
@@ -113,8 +115,8 @@ void zl_timer_close(zl_timer *timer) {
 
 /* The clock has just been read if it is the system's. */
 static int64_t now_of(const zl_loop *loop) {
-  return loop->clock == zl__clock_monotonic ? loop->stats.tick
-                                            : zl_loop_time_ns(loop);
+  return loop->clock.fn == zl__clock_monotonic ? loop->stats.tick
+                                               : zl__clock_now(&loop->clock);
 }
 
 /* The first of those collected, or NULL. */
@@ -136,14 +138,14 @@ static void take_due(zl_timer *timer, int64_t now, uint64_t *missed) {
     zl__heap_put_back(&loop->heap, &timer->item, next);
     tell_if_first(timer);
   }
-  zl__loop_handled(loop);
+  zl__budget_count(&loop->budget);
 }
 
-/* Calls those collected. Returns false if the budget ended it before. The first
- * one is looked for after the clock was read: a user's clock may cancel any. */
+/* The first one is looked for after the clock was read: a user's clock may
+ * cancel any. */
 bool zl__timers_run(zl_loop *loop) {
   while (first_due(loop)) {
-    if (zl__loop_spent(loop)) {
+    if (zl__budget_spent(&loop->budget, &loop->clock)) {
       return false;
     }
     int64_t now = now_of(loop);
@@ -162,7 +164,8 @@ bool zl__timers_run(zl_loop *loop) {
 
 zl_timer *zl_timer_next(zl_loop *loop, zl_timer_fn fn, uint64_t *missed) {
   const zl_timer *next = first_due(loop);
-  if (!next || next->fn != fn || zl__loop_spent(loop)) {
+  if (!next || next->fn != fn ||
+      zl__budget_spent(&loop->budget, &loop->clock)) {
     return NULL;
   }
   zl__stats_called(loop);

@@ -3,10 +3,12 @@
  */
 #include <errno.h>
 
-#include "internal.h"
+#include "loop.h"
+#include "signal.h"
+#include "stream.h"
 
 static const char *verify_handles(const zl_loop *loop) {
-  const zl__link *head = &loop->handles;
+  const zl__link *head = &loop->handles.open;
   for (const zl__link *link = head->next; link != head; link = link->next) {
     if (link->next->prev != link) {
       return "the handles' links agree";
@@ -24,12 +26,12 @@ static const char *verify_handles(const zl_loop *loop) {
 }
 
 static const char *verify_slots(const zl_loop *loop) {
-  for (uint32_t i = 1; i < loop->slot_count; i++) {
-    const zl__watch *watch = loop->slots[i].watch;
+  for (uint32_t i = 1; i < loop->registry.slot_count; i++) {
+    const zl__watch *watch = loop->registry.slots[i].watch;
     if (watch && (watch->handle.closed || watch->index != i)) {
       return "a slot's watch is open and knows its slot";
     }
-    if (watch && watch->fd >= 0 && loop->owners[watch->fd] != i) {
+    if (watch && watch->fd >= 0 && loop->registry.owners[watch->fd] != i) {
       return "a watch owns its descriptor";
     }
   }
@@ -52,10 +54,10 @@ int zl_loop_verify(const zl_loop *loop, const char **what) {
     broken = verify_slots(loop);
   }
   if (!broken) {
-    broken = verify_ready(&loop->dirty);
+    broken = verify_ready(&loop->ready.dirty);
   }
   if (!broken) {
-    broken = verify_ready(&loop->turn);
+    broken = verify_ready(&loop->ready.turn);
   }
   if (!broken) {
     broken = zl__heap_verify(&loop->heap);

@@ -3,19 +3,19 @@
  */
 #include <errno.h>
 
-#include "internal.h"
+#include "loop.h"
+#include "watch.h"
 
 bool zl__events_valid(int events) {
   return (events & ~(ZL_READ | ZL_WRITE | ZL_ERROR)) == 0;
 }
 
-/* Puts fd into the poller; the watch must have fd -1 and no slot. */
 int zl__watch_open(zl__watch *watch, int fd, int events, bool edge) {
   zl_loop *loop = watch->handle.loop;
   if (fd < 0) {
     return -EBADF;
   }
-  if (zl__loop_forked(loop)) {
+  if (zl__mailbox_forked(&loop->mailbox)) {
     return -ECHILD; /* the poller is the parent's */
   }
   int rc = zl__registry_reserve(loop, fd);
@@ -30,7 +30,7 @@ int zl__watch_open(zl__watch *watch, int fd, int events, bool edge) {
   if (rc < 0) {
     return rc;
   }
-  rc = loop->poller->add(loop, fd, events, edge, zl__watch_token(watch));
+  rc = loop->poller->add(loop, fd, events, edge, zl__registry_token(watch));
   if (rc < 0) {
     zl__registry_remove(watch);
     return rc;
@@ -41,14 +41,12 @@ int zl__watch_open(zl__watch *watch, int fd, int events, bool edge) {
   return 0;
 }
 
-/* Takes the watch off the poller and off every list. In a forked child the
- * poller is shared with the parent and left alone. */
 void zl__watch_shut(zl__watch *watch) {
   zl_loop *loop = watch->handle.loop;
   zl__unlink(&watch->ready);
   zl__watch_set_priority(watch, 0);
   if (watch->fd >= 0) {
-    if (!watch->paused && !zl__loop_forked(loop)) {
+    if (!watch->paused && !zl__mailbox_forked(&loop->mailbox)) {
       loop->poller->remove(loop, watch->fd);
     }
     zl__registry_disown(watch);

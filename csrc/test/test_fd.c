@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "core/loop.h"
 #include "support/clock.h"
 #include "test.h"
 
@@ -493,7 +493,7 @@ static void test_fd_lost_registration_is_got_rid_of(void) {
   for (int i = 0; i < 200; i++) {
     CHECK_INT(step(loop), 0);
   }
-  CHECK_INT(loop->stale, 0);
+  CHECK_INT(loop->registry.stale, 0);
   CHECK_INT(zl_loop_fd(loop), hosts);
   CHECK(hosts < 0 || !is_readable(hosts));
   CHECK_INT(write(others[1], "x", 1), 1);

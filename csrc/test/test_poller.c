@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "core/loop.h"
 #include "support/alloc.h"
 #include "support/clock.h"
 #include "test.h"

@@ -32,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "core/loop.h"
 #include "support/clock.h"
 #include "support/sockets.h"
 #include "test.h"

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "core/loop.h"
 #include "support/clock.h"
 #include "test.h"
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "internal.h"
+#include "core/loop.h"
 #include "support/clock.h"
 #include "support/sockets.h"
 #include "test.h"

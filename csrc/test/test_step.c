@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "core/loop.h"
 #include "support/clock.h"
 #include "support/sockets.h"
 #include "test.h"

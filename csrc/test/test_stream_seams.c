@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "internal.h"
+#include "core/loop.h"
 #include "support/alloc.h"
 #include "support/streams.h"
 #include "test.h"

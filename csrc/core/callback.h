@@ -1,0 +1,30 @@
+/* callback.h - callbacks for the next iteration.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ZL_CALLBACK_H
+#define ZL_CALLBACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "zmqloop.h"
+
+typedef struct zl__callback {
+  zl_callback_fn fn;
+  void *arg;
+} zl__callback;
+
+/* Ring of pending callbacks; capacity is 0 or a power of two. */
+typedef struct zl__callbacks {
+  zl__callback *ring;
+  size_t capacity;
+  size_t head;
+  size_t count;
+  size_t collected; /* how many of them belong to the present iteration */
+} zl__callbacks;
+
+/* Calls those collected. Returns false if the budget ended it before. */
+bool zl__callbacks_run(zl_loop *loop);
+void zl__callbacks_free(zl_loop *loop);
+
+#endif /* ZL_CALLBACK_H */

@@ -1,0 +1,52 @@
+/* post.h - callbacks from other threads, and waking the loop.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ZL_POST_H
+#define ZL_POST_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "zmqloop.h"
+
+typedef struct zl__post {
+  struct zl__post *next;
+  zl_callback_fn fn;
+  void *arg;
+  void (*drop)(void *arg);
+} zl__post;
+
+typedef struct zl__mailbox {
+  _Atomic(zl__post *) head; /* pushed by any thread, newest first */
+  zl__post *taken;          /* the loop's own, oldest first */
+  int wake_read;            /* in the poller, level-triggered */
+  int wake_write;           /* the same descriptor where there is eventfd */
+  pid_t pid;                /* of the process whose loop it wakes */
+} zl__mailbox;
+
+
+/* Returns 0 or an error; then it is to be closed all the same. */
+int zl__mailbox_open(zl__mailbox *mailbox);
+void zl__mailbox_close(zl__mailbox *mailbox);
+
+/* Returns 0, or -EBADF if other code has closed the descriptor: then nothing
+ * can wake the loop any more. */
+int zl__mailbox_drain_wake(const zl__mailbox *mailbox);
+
+/* Ends the present or the next wait. Async-signal-safe. */
+void zl__mailbox_wake(const zl__mailbox *mailbox);
+
+/* Has it nothing that zl__posts_take() or zl__posts_run() would find? */
+bool zl__mailbox_empty(const zl__mailbox *mailbox);
+
+/* Is this the child of the process whose loop it is? */
+bool zl__mailbox_forked(const zl__mailbox *mailbox);
+
+/* Collects what has been posted, for zl__posts_run(). */
+void zl__posts_take(zl_loop *loop);
+
+/* Calls those collected. Returns false if the budget ended it before. */
+bool zl__posts_run(zl_loop *loop);
+
+#endif /* ZL_POST_H */
