@@ -14,8 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "call.h"
 #include "compat.h"
+#include "hook.h"
 #include "open.h"
 #include "spelling.h"
 #include "zmqloop.h"

@@ -16,6 +16,8 @@
 #include "loop.h"
 #include "object.h"
 #include "open.h"
+#include "report.h"
+#include "slot.h"
 #include "zmqloop.h"
 
 enum { PACKED_COUNT = 1, PACKED_CALLBACK, PACKED_ARGUMENTS };
@@ -188,7 +190,7 @@ static bool take_next(callbacks *it) {
 }
 
 /* (active, state, callbacks, loop) */
-int zlua_call_callback(lua_State *L, void *handle) {
+static int push_next(lua_State *L, void *handle) {
   callbacks *it = handle;
   zlua_loop *loop = it->loop;
   if (!take_next(it)) {
@@ -204,8 +206,16 @@ int zlua_call_callback(lua_State *L, void *handle) {
   return 1 + count;
 }
 
+static const zlua_slot_call callback_call = {
+    .slot = ZLUA_SLOT_CALL_CALLBACK,
+    .next = push_next,
+    .repeated = true,
+    .may_end = true,
+};
+
 /* [-0, +0] module table on the top. */
 void zlua_open_callback(lua_State *L) {
+  zlua_slot_register(L, &callback_call);
   lua_getfield(L, -1, "IOLoop");
   lua_pushcfunction(L, add_callback);
   lua_setfield(L, -2, "add_callback");

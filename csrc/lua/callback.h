@@ -8,6 +8,5 @@
 
 void zlua_pack(lua_State *L, int first, int count);
 int zlua_unpack(lua_State *L);
-int zlua_call_callback(lua_State *L, void *handle);
 
 #endif /* ZLUA_CALLBACK_H */

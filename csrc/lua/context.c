@@ -16,9 +16,9 @@
 #include <zmq.h>
 
 #include "argument.h"
-#include "call.h"
 #include "compat.h"
 #include "exit.h"
+#include "hook.h"
 #include "inproc.h"
 #include "object.h"
 #include "open.h"

@@ -18,6 +18,8 @@
 #include "loop.h"
 #include "object.h"
 #include "open.h"
+#include "report.h"
+#include "slot.h"
 #include "socket.h"
 #include "zmqloop.h"
 
@@ -186,7 +188,7 @@ static void on_socket(zl_socket *watch, int events, void *arg) {
 }
 
 /* (active, state, event, loop): fn(what was registered, events) */
-int zlua_call_handler(lua_State *L, void *handle) {
+static int next_call(lua_State *L, void *handle) {
   const event *it = handle;
   lua_rawgeti(L, 1, it->handler->handle.anchor); /* 5 */
   zlua_getuservalue(L, 5);                       /* 6 */
@@ -211,7 +213,7 @@ static int set_suspended(zlua_handler *handler, bool suspended) {
 /* [-0, +1] pushes the handler that is called: the call yields. Until it has
  * ended there is no other: what it has not yet read would ask for it again and
  * again. */
-int zlua_handler_suspend(lua_State *L, const void *handle) {
+static int handler_suspend(lua_State *L, const void *handle) {
   zlua_handler *handler = ((const event *)handle)->handler;
   const zlua_loop *loop = handler->handle.loop;
   if (!is_open(handler)) {
@@ -228,7 +230,7 @@ int zlua_handler_suspend(lua_State *L, const void *handle) {
  * descriptor was closed meanwhile it reports nothing more, as if the callback
  * had not waited. Any other failure raises, as an error of the callback;
  * update_handler() can try again. */
-void zlua_handler_resume(lua_State *L) {
+static void handler_resume(lua_State *L) {
   zlua_handler *handler =
       zlua_check_self(L, &zlua_class_handler, "resume_call");
   int rc = is_open(handler) && handler->suspended
@@ -523,8 +525,17 @@ static const luaL_Reg loop_methods[] = {
     {NULL, NULL},
 };
 
+static const zlua_slot_call handler_call = {
+    .slot = ZLUA_SLOT_CALL_HANDLER,
+    .next = next_call,
+    .class = &zlua_class_handler,
+    .suspend = handler_suspend,
+    .resume = handler_resume,
+};
+
 /* [-0, +0] module table on the top. */
 void zlua_open_handler(lua_State *L) {
+  zlua_slot_register(L, &handler_call);
   zlua_new_class(L, &zlua_class_handler, no_methods, metamethods);
   lua_pop(L, 1);
   lua_pushcfunction(L, check_watch);

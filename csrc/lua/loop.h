@@ -1,4 +1,4 @@
-/* loop.h - a loop: its struct, its tables, its clock.
+/* loop.h - a loop: its struct and its tables.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_LOOP_H
@@ -6,11 +6,12 @@
 
 #include <sys/types.h>
 
-#include "handle.h"
 #include "object.h"
 #include "zmqloop.h"
 
 typedef struct zlua_calls zlua_calls;
+typedef struct zlua_ending zlua_ending;
+typedef struct zlua_handle zlua_handle;
 
 extern const zlua_class zlua_class_loop;
 
@@ -48,13 +49,6 @@ typedef struct zlua_blocked {
   int64_t asked_ns;
   int64_t threshold_ns;
 } zlua_blocked;
-
-/* Whether the Lua state is being closed: loop.c. */
-typedef struct zlua_ending {
-  const void *watch; /* the latest object that is finalized before all loops */
-  bool has_begun;
-  bool told; /* a warning about its loops was written */
-} zlua_ending;
 
 typedef struct zlua_loop {
   const zlua_class *class;
@@ -103,37 +97,8 @@ static inline zlua_loop *zlua_check_loop(lua_State *L, int index,
   return loop && loop->core ? loop : zlua_no_loop(L, index, method, argument);
 }
 
-void zlua_check_users_clock(lua_State *L, const zlua_loop *loop);
-
-/* To be called after the clock may have been read: what comes next may raise.
- * Raises what a clock of the user's has raised, unless a run is there that
- * will. */
-static inline void zlua_check_clock(lua_State *L, const zlua_loop *loop) {
-  if (loop->clock) {
-    zlua_check_users_clock(L, loop);
-  }
-}
-
-/* The time of an open loop; what comes after it may raise. */
-static inline int64_t zlua_now_ns(lua_State *L, const zlua_loop *loop) {
-  int64_t now = zl_loop_time_ns(loop->core);
-  zlua_check_clock(L, loop);
-  return now;
-}
-
 void zlua_push_actives(lua_State *L);
 void zlua_push_loop(lua_State *L, int serial);
 void zlua_push_active(lua_State *L, int loop_index);
-void zlua_move_hook(zlua_loop *loop);
-
-/* From now on another coroutine, or none, runs the callbacks of the loop; the
- * former one may be collected. A hook that has not run yet goes along. */
-static inline void zlua_runs_on(zlua_loop *loop, lua_State *L) {
-  lua_State *former = loop->runs;
-  loop->runs = L;
-  if (loop->blocked.L && loop->blocked.L == former && L != former) {
-    zlua_move_hook(loop);
-  }
-}
 
 #endif /* ZLUA_LOOP_H */

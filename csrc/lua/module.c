@@ -8,7 +8,6 @@
 #include <zmq.h>
 
 #include "argument.h"
-#include "call.h"
 #include "compat.h"
 #include "open.h"
 #include "options.h"
@@ -96,10 +95,18 @@ int luaopen_zmqloop_core(lua_State *L) {
   zlua_open_poller(L);
   zlua_open_proxy(L);
   zlua_open_curve(L);
+  zlua_open_calls(L);
+  zlua_open_slot(L);
+  zlua_open_entry(L);
+  zlua_open_report(L);
+  zlua_open_call(L);
   zlua_open_loop(L);
+  zlua_open_ending(L);
+  zlua_open_ioloop(L);
   zlua_open_callback(L);
   zlua_open_timer(L);
   zlua_open_handler(L);
+  zlua_open_block_hook(L);
   zlua_open_blocked(L);
   zlua_open_signal(L);
   zlua_open_stream(L);
@@ -110,7 +117,6 @@ int luaopen_zmqloop_core(lua_State *L) {
   zlua_push_options(L);
   zlua_open_constants(L);
   zlua_setfuncs(L, functions);
-  zlua_make_calls(L);
   lua_pushliteral(L, ZL_VERSION);
   lua_setfield(L, -2, "version_string");
   lua_pushvalue(L, -1);

@@ -15,8 +15,11 @@
 #include "call.h"
 #include "compat.h"
 #include "exit.h"
+#include "interrupt.h"
 #include "loop.h"
 #include "open.h"
+#include "report.h"
+#include "slot.h"
 #include "zmqloop.h"
 
 /* What the table of handlers has for a signal. */
@@ -101,7 +104,7 @@ static void push_signals(lua_State *L, int loop_index) {
 }
 
 /* (active, state, arrival, loop): fn(what was registered, count) */
-int zlua_call_signal(lua_State *L, void *handle) {
+static int next_call(lua_State *L, void *handle) {
   const arrival *it = handle;
   push_signals(L, 4);                 /* 5 */
   lua_rawgeti(L, 5, it->number);      /* 6 */
@@ -194,8 +197,14 @@ static const luaL_Reg loop_methods[] = {
     {NULL, NULL},
 };
 
+static const zlua_slot_call signal_call = {
+    .slot = ZLUA_SLOT_CALL_SIGNAL,
+    .next = next_call,
+};
+
 /* [-0, +0] module table on the top. */
 void zlua_open_signal(lua_State *L) {
+  zlua_slot_register(L, &signal_call);
   lua_getfield(L, -1, "IOLoop");
   zlua_setfuncs(L, loop_methods);
   lua_pop(L, 1);

@@ -6,7 +6,6 @@
 
 #include "compat.h"
 
-int zlua_call_signal(lua_State *L, void *handle);
 int zlua_check_signal(lua_State *L, const char *method, int argument,
                       int index);
 

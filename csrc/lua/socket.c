@@ -14,12 +14,12 @@
 
 #include "address.h"
 #include "argument.h"
-#include "call.h"
 #include "compat.h"
 #include "constants.h"
 #include "context.h"
 #include "handle.h"
 #include "handler.h"
+#include "hook.h"
 #include "inbox.h"
 #include "inproc.h"
 #include "message.h"

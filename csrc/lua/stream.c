@@ -11,13 +11,17 @@
 
 #include "argument.h"
 #include "call.h"
+#include "calls.h"
 #include "compat.h"
+#include "entry.h"
 #include "handle.h"
 #include "loop.h"
 #include "monitor.h"
 #include "object.h"
 #include "open.h"
 #include "outbox.h"
+#include "report.h"
+#include "slot.h"
 #include "socket.h"
 #include "zmqloop.h"
 
@@ -822,8 +826,25 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
+static const zlua_slot_call calls[] = {
+    {.slot = ZLUA_SLOT_CALL_RECV,
+     .next = zlua_call_recv,
+     .repeated = true,
+     .class = &zlua_class_stream,
+     .suspend = zlua_stream_suspend,
+     .resume = zlua_stream_resume},
+    {.slot = ZLUA_SLOT_CALL_SENT, .next = zlua_call_sent},
+    {.slot = ZLUA_SLOT_CALL_CLOSED, .next = zlua_call_closed},
+    {.slot = ZLUA_SLOT_CALL_NOTICE, .next = zlua_call_notice},
+};
+
 /* [-0, +0] module table on the top. */
 void zlua_open_stream(lua_State *L) {
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    zlua_slot_register(L, &calls[i]);
+  }
+  zlua_slot_set(L, ZLUA_SLOT_CALL_FINISH, zlua_call_finish);
+  zlua_slot_set(L, ZLUA_SLOT_CALL_FOREIGN, zlua_call_foreign);
   zlua_new_class(L, &zlua_class_stream, methods, metamethods);
   zlua_setfuncs(L, zlua_stream_recv_methods);
   zlua_setfuncs(L, zlua_stream_send_methods);

@@ -11,10 +11,12 @@
 #include <limits.h>
 #include <zmq.h>
 
-#include "call.h"
+#include "calls.h"
 #include "compat.h"
 #include "loop.h"
 #include "object.h"
+#include "report.h"
+#include "slot.h"
 #include "stream.h"
 #include "zmqloop.h"
 

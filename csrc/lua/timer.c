@@ -18,11 +18,14 @@
 #include "argument.h"
 #include "call.h"
 #include "callback.h"
+#include "clock.h"
 #include "compat.h"
 #include "handle.h"
 #include "loop.h"
 #include "object.h"
 #include "open.h"
+#include "report.h"
+#include "slot.h"
 #include "zmqloop.h"
 
 typedef struct zlua_timer {
@@ -133,7 +136,7 @@ void zlua_timer_push_callback(lua_State *L, int index) {
 }
 
 /* (active, state, taken, loop) */
-int zlua_call_timer(lua_State *L, void *taken) {
+static int next_timer(lua_State *L, void *taken) {
   zlua_timer *timer = take_next(taken, lua_touserdata(L, 4));
   if (!timer) {
     return 0;
@@ -354,8 +357,16 @@ static void new_weak_table(lua_State *L) {
   lua_setmetatable(L, -2);
 }
 
+static const zlua_slot_call timer_call = {
+    .slot = ZLUA_SLOT_CALL_TIMER,
+    .next = next_timer,
+    .repeated = true,
+    .may_end = true,
+};
+
 /* [-0, +0] module table on the top. */
 void zlua_open_timer(lua_State *L) {
+  zlua_slot_register(L, &timer_call);
   static const luaL_Reg none[] = {{NULL, NULL}};
   int module = lua_gettop(L);
   zlua_new_class(L, &zlua_class_timer, none, none); /* methods */

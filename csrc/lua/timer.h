@@ -8,6 +8,5 @@
 
 extern const zlua_class zlua_class_timer;
 void zlua_timer_push_callback(lua_State *L, int index);
-int zlua_call_timer(lua_State *L, void *taken);
 
 #endif /* ZLUA_TIMER_H */

@@ -90,6 +90,18 @@ bool zlua_push_trace(lua_State *L, int error_index, int co_index) {
   return true;
 }
 
+/* [-0, +1] pushes debug.traceback, or nil where there is none. */
+void zlua_push_traceback(lua_State *L) {
+  lua_getglobal(L, "debug");
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "traceback");
+    lua_remove(L, -2);
+  } else {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+}
+
 /* Raises the error at the top but one, whose trace, a string or nil, is at the
  * top. */
 int zlua_raise_traced(lua_State *L) {

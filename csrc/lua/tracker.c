@@ -20,10 +20,10 @@
 #include <zmq.h>
 
 #include "argument.h"
-#include "call.h"
 #include "compat.h"
 #include "exit.h"
 #include "frame.h"
+#include "hook.h"
 #include "object.h"
 #include "open.h"
 #include "send_options.h"

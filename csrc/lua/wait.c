@@ -14,8 +14,8 @@
 #include <zmq.h>
 
 #include "argument.h"
-#include "call.h"
 #include "compat.h"
+#include "hook.h"
 #include "zmqloop.h"
 
 /* Above, a double is no longer exact: for ever. */

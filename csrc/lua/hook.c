@@ -1,0 +1,27 @@
+/* hook.c - occasions for hooks, which handlers of signals set.
+ * SPDX-License-Identifier: MIT
+ */
+#include "hook.h"
+
+#include "compat.h"
+
+/* [-0, +0] The same for where the slots are out of reach: the user's clock,
+ * which has its own coroutine, may have been read. */
+void zlua_become_running(lua_State *L) {
+  if (LUA_VERSION_NUM == 501) {
+    zlua_let_hooks_run(L);
+  }
+}
+
+/* A function to call for the sake of the call. */
+int zlua_nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* A signal interrupted a wait outside of the loop: calling any function lets a
+ * hook that its handler has set raise. */
+void zlua_let_hooks_run(lua_State *L) {
+  lua_pushcfunction(L, zlua_nothing);
+  lua_call(L, 0, 0);
+}
