@@ -43,5 +43,7 @@ enum {
 extern const char zlua_here; /* 1 */
 zlua_context *zlua_check_context(lua_State *L, const char *method);
 int zlua_context_check(const zlua_context *context);
+void zlua_push_sockets(lua_State *L, int context_index);
+void zlua_push_socket(lua_State *L, int index, const zlua_socket *socket);
 
 #endif /* ZLUA_CONTEXT_H */

@@ -47,17 +47,10 @@ void zlua_handler_detach(zlua_handle *handle) {
   handle->anchor = 0;
   if (handler->socket) {
     handler->socket->handler = NULL;
+    handler->socket->user = NULL;
     handler->socket = NULL;
   }
   zlua_unlink(handle);
-}
-
-void zlua_handler_used(const zlua_handler *handler) {
-  zl_socket_used(handler->watch);
-}
-
-void zlua_handler_touch(const zlua_handler *handler) {
-  zl_socket_touch(handler->watch);
 }
 
 /* ---- what can be registered ------------------------------------------------
@@ -299,10 +292,32 @@ static void unregister(lua_State *L, int index, zlua_handler *handler) {
   lua_settop(L, top);
 }
 
-/* Called by a socket that is being closed: the handler is at index. */
-void zlua_handler_close(lua_State *L, int index) {
+/* ---- for a socket ---------------------------------------------------------
+ */
+
+static void socket_used(const zlua_socket *socket) {
+  zl_socket_used(socket->handler->watch);
+}
+
+static void socket_touch(const zlua_socket *socket) {
+  zl_socket_touch(socket->handler->watch);
+}
+
+static void detach_socket(zlua_socket *socket) {
+  zlua_handler_detach(&socket->handler->handle);
+}
+
+static void close_handler(lua_State *L, int index, const int *linger) {
+  (void)linger;
   unregister(L, index, zlua_test_object(L, index, &zlua_class_handler));
 }
+
+static const zlua_socket_user socket_user = {
+    .used = socket_used,
+    .touch = socket_touch,
+    .detach = detach_socket,
+    .close = close_handler,
+};
 
 /* [-0, +0] opens the core handle of the handler at index for the object at 2.
  * Returns 0 or an error. */
@@ -317,6 +332,7 @@ static int open_core(lua_State *L, zlua_loop *loop, zlua_handler *handler,
                          &handler->watch);
   if (rc == 0) {
     socket->handler = handler;
+    socket->user = &socket_user;
     socket->looked = true;
     handler->socket = socket;
   }
@@ -397,7 +413,7 @@ static void check_unregistered(lua_State *L, zlua_handler *handler) {
   zlua_socket *socket = zlua_test_object(L, 2, &zlua_class_socket);
   if (socket) {
     (void)zlua_check_socket(L, 2, "add_handler", 1);
-    if (socket->stream || socket->handler) {
+    if (socket->user) {
       zlua_argument_error(L, "add_handler", 1, "socket is already registered");
     }
   } else {

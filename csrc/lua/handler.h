@@ -10,9 +10,6 @@ typedef struct zlua_handler zlua_handler;
 
 extern const zlua_class zlua_class_handler;
 void zlua_handler_detach(zlua_handle *handle);
-void zlua_handler_used(const zlua_handler *handler);
-void zlua_handler_touch(const zlua_handler *handler);
-void zlua_handler_close(lua_State *L, int index);
 int zlua_check_descriptor(lua_State *L, const char *method, int index);
 
 #endif /* ZLUA_HANDLER_H */

@@ -89,8 +89,13 @@ int luaopen_zmqloop_core(lua_State *L) {
   zlua_open_trace(L);
   zlua_open_text(L);
   zlua_open_spelling(L);
-  zlua_open_context(L);
-  zlua_open_socket(L);
+  zlua_open_context_life(L);
+  zlua_open_socket_life(L);
+  zlua_open_socket_close(L);
+  zlua_open_socket_address(L);
+  zlua_open_socket_send(L);
+  zlua_open_socket_recv(L);
+  zlua_open_option_value(L);
   zlua_open_monitor(L);
   zlua_open_poller(L);
   zlua_open_proxy(L);

@@ -7,49 +7,20 @@
  * high-water mark, and the two sockets know each other: whichever is closed
  * first, in whatever way, the events are stopped before.
  */
-#include "monitor.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include <zmq.h>
 
 #include "argument.h"
 #include "compat.h"
+#include "context.h"
 #include "open.h"
 #include "socket.h"
+#include "socket_close.h"
 #include "zmqloop.h"
 
 enum { ADDRESS_SPACE = 80, TRIES = 100, EVENT_SIZE = 6 };
-
-/* The last event on the PAIR is then ZMQ_EVENT_MONITOR_STOPPED. In a forked
- * child the sockets are the parent's. */
-static void stop(zlua_socket *monitored) {
-  if (monitored->context->pid == getpid()) {
-    (void)zmq_socket_monitor(monitored->zmq, NULL, 0);
-  }
-  monitored->monitor->monitored = NULL;
-  monitored->monitor = NULL;
-}
-
-/* The socket is about to be closed: monitored, a monitor's, or neither. */
-void zlua_monitor_stop(zlua_socket *socket) {
-  if (socket->monitor) {
-    stop(socket);
-  }
-  if (socket->monitored) {
-    stop(socket->monitored);
-  }
-}
-
-/* The loop that took the events from the socket, if it is a monitor's, is being
- * closed. */
-void zlua_monitor_close(zlua_socket *socket) {
-  if (socket->of_loop) {
-    zlua_socket_shut(socket, NULL);
-  }
-}
 
 /* The address is ours alone, unless a socket of libzmq's that is still being
  * closed has it. Returns 0 or an error. */
@@ -87,7 +58,7 @@ static int start_monitor(lua_State *L) {
   int events = (int)zlua_check_integer(L, "monitor", 2, 3, 0, INT32_MAX);
   bool of_loop = lua_toboolean(L, 4);
   if (monitored->monitor) {
-    stop(monitored);
+    zlua_unmonitor(monitored);
   }
   int rc = begin(monitored, pair, events | ZMQ_EVENT_MONITOR_STOPPED);
   zlua_socket_touch(monitored);
@@ -108,10 +79,10 @@ static int start_monitor(lua_State *L) {
 }
 
 /* socket:disable_monitor() */
-int zlua_socket_disable_monitor(lua_State *L) {
+static int socket_disable_monitor(lua_State *L) {
   zlua_socket *monitored = zlua_check_socket(L, 1, "disable_monitor", 0);
   if (monitored->monitor) {
-    stop(monitored);
+    zlua_unmonitor(monitored);
   }
   return 0;
 }
@@ -170,4 +141,8 @@ void zlua_open_monitor(lua_State *L) {
       {"socket_context", socket_context}, {NULL, NULL},
   };
   zlua_setfuncs(L, functions);
+  lua_getfield(L, -1, "Socket");
+  lua_pushcfunction(L, socket_disable_monitor);
+  lua_setfield(L, -2, "disable_monitor");
+  lua_pop(L, 1);
 }

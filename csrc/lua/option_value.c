@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "context.h"
 #include "inbox.h"
+#include "open.h"
 #include "options.h"
 #include "socket.h"
 
@@ -330,7 +331,7 @@ static int set_keeping_conflation(zlua_socket *socket,
 }
 
 /* socket:set(option, value) -> true | nil, message, name */
-int zlua_socket_set(lua_State *L) {
+static int socket_set(lua_State *L) {
   zlua_socket *socket = zlua_check_socket(L, 1, "set", 0);
   lua_settop(L, 3);
   zlua_option option = check_socket_option(L, "set");
@@ -410,7 +411,7 @@ static int push_int64(lua_State *L, void *zmq, const zlua_option *it) {
 }
 
 /* socket:get(option) -> value | nil, message, name */
-int zlua_socket_get(lua_State *L) {
+static int socket_get(lua_State *L) {
   zlua_socket *socket = zlua_check_socket(L, 1, "get", 0);
   lua_settop(L, 2);
   zlua_option it = check_socket_option(L, "get");
@@ -539,7 +540,7 @@ static zlua_option check_context_option(lua_State *L, const char *method,
 }
 
 /* context:set(option, value) -> true | nil, message, name */
-int zlua_context_set(lua_State *L) {
+static int context_set(lua_State *L) {
   zlua_context *context = zlua_check_context(L, "set");
   const zlua_option *for_sockets;
   lua_settop(L, 3);
@@ -556,7 +557,7 @@ int zlua_context_set(lua_State *L) {
 }
 
 /* context:get(option) -> value | nil, message, name */
-int zlua_context_get(lua_State *L) {
+static int context_get(lua_State *L) {
   const zlua_context *context = zlua_check_context(L, "get");
   const zlua_option *for_sockets;
   lua_settop(L, 2);
@@ -575,4 +576,25 @@ int zlua_context_get(lua_State *L) {
   }
   lua_pushinteger(L, value);
   return 1;
+}
+
+/* [-0, +0] module table on the top. */
+void zlua_open_option_value(lua_State *L) {
+  static const luaL_Reg of_sockets[] = {
+      {"set", socket_set},
+      {"get", socket_get},
+      {"setsockopt", socket_set},
+      {"getsockopt", socket_get},
+      {NULL, NULL},
+  };
+  static const luaL_Reg of_contexts[] = {
+      {"set", context_set},
+      {"get", context_get},
+      {NULL, NULL},
+  };
+  lua_getfield(L, -1, "Socket");
+  zlua_setfuncs(L, of_sockets);
+  lua_getfield(L, -2, "Context");
+  zlua_setfuncs(L, of_contexts);
+  lua_pop(L, 2);
 }

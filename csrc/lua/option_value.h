@@ -8,10 +8,6 @@
 
 typedef struct zlua_socket zlua_socket;
 
-int zlua_socket_set(lua_State *L);
-int zlua_socket_get(lua_State *L);
-int zlua_context_set(lua_State *L);
-int zlua_context_get(lua_State *L);
 void zlua_apply_defaults(lua_State *L, int index, zlua_socket *socket);
 
 #endif /* ZLUA_OPTION_VALUE_H */

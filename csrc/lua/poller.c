@@ -1,4 +1,4 @@
-/* poller.c - waiting for several sockets and descriptors.
+/* poller.c - waiting for one or more sockets and descriptors.
  * SPDX-License-Identifier: MIT
  */
 #include <zmq.h>
@@ -122,6 +122,29 @@ static int poll_entry(lua_State *L) {
   return 1;
 }
 
+/* poll([milliseconds [, events]]) -> zmq.POLLIN, zmq.POLLOUT, their sum or 0 */
+static int socket_poll(lua_State *L) {
+  zlua_socket *socket = zlua_check_socket(L, 1, "poll", 0);
+  int64_t timeout = zlua_check_timeout(L, "poll", 1, 2);
+  short events = lua_isnoneornil(L, 3)
+                     ? ZMQ_POLLIN
+                     : zlua_check_poll_events(L, "poll", 2, 3);
+  zmq_pollitem_t item = {.socket = socket->zmq, .events = events};
+  int rc = zlua_socket_check_process(socket);
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
+  socket->looked = true;
+  zlua_socket_used(socket); /* before what may raise */
+  rc = zlua_poll(L, &item, 1, timeout);
+  zlua_socket_used(socket); /* a hook may have run the loop */
+  if (rc < 0) {
+    return zlua_fail(L, rc);
+  }
+  lua_pushinteger(L, item.revents);
+  return 1;
+}
+
 /* [-0, +0] module table on the top. */
 void zlua_open_poller(lua_State *L) {
   static const luaL_Reg functions[] = {
@@ -130,4 +153,8 @@ void zlua_open_poller(lua_State *L) {
       {NULL, NULL},
   };
   zlua_setfuncs(L, functions);
+  lua_getfield(L, -1, "Socket");
+  lua_pushcfunction(L, socket_poll);
+  lua_setfield(L, -2, "poll");
+  lua_pop(L, 1);
 }

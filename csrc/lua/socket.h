@@ -11,9 +11,33 @@
 #include "outbox.h"
 
 typedef struct zlua_handler zlua_handler;
+typedef struct zlua_socket zlua_socket;
 typedef struct zlua_stream zlua_stream;
 
 extern const zlua_class zlua_class_socket;
+
+/* The uservalue. */
+enum {
+  ZLUA_SOCKET_CONTEXT = 1,
+  ZLUA_SOCKET_USER,
+  ZLUA_SOCKET_MONITOR,
+  ZLUA_SOCKET_ON_CLOSED /* of zmqloop's own: fn(socket) after a close */
+};
+
+/* What a socket made here lingers unless told otherwise, and at most when it is
+ * collected: no exit takes longer. */
+enum { ZLUA_LINGER_MS = 1000 };
+
+/* What the stream or handler that is on a socket does for it. */
+typedef struct zlua_socket_user {
+  void (*used)(const zlua_socket *socket);
+  void (*touch)(const zlua_socket *socket);
+  void (*detach)(zlua_socket *socket); /* without Lua */
+  /* It is at index; a stream closes its socket too. */
+  void (*close)(lua_State *L, int index, const int *linger);
+  /* Before a disconnect; NULL: it holds no messages. */
+  int (*receive_ahead)(const zlua_socket *socket);
+} zlua_socket_user;
 
 typedef struct zlua_socket {
   const zlua_class *class;
@@ -23,20 +47,21 @@ typedef struct zlua_socket {
   const volatile char *here; /* its context's */
   zlua_socket *previous;     /* among those of the context */
   zlua_socket *next;
-  zlua_stream *stream;    /* on it, or NULL */
-  zlua_handler *handler;  /* registered for it, or NULL */
-  zlua_socket *monitor;   /* gets its events, or NULL */
-  zlua_socket *monitored; /* whose events it gets, or NULL */
-  bool of_loop;           /* a monitor that only its stream knows of */
-  bool uses_norm;         /* which does not carry long frames */
-  bool probes;            /* new connections with an empty message */
-  bool greets;            /* new connections, with a message */
-  bool wss_key;           /* it has one, and ... */
-  bool wss_cert;          /* ... a certificate, of what wss listens with */
-  bool raw;               /* a ROUTER that was made so */
-  bool sends;  /* the last frame sent is not the last of its message */
-  bool deaf;   /* a SUB that has never had a subscription */
-  bool looked; /* since the last receive libzmq was asked for its readiness */
+  zlua_stream *stream;          /* on it, or NULL */
+  zlua_handler *handler;        /* registered for it, or NULL */
+  const zlua_socket_user *user; /* of either, or NULL */
+  zlua_socket *monitor;         /* gets its events, or NULL */
+  zlua_socket *monitored;       /* whose events it gets, or NULL */
+  bool of_loop;                 /* a monitor that only its stream knows of */
+  bool uses_norm;               /* which does not carry long frames */
+  bool probes;                  /* new connections with an empty message */
+  bool greets;                  /* new connections, with a message */
+  bool wss_key;                 /* it has one, and ... */
+  bool wss_cert; /* ... a certificate, of what wss listens with */
+  bool raw;      /* a ROUTER that was made so */
+  bool sends;    /* the last frame sent is not the last of its message */
+  bool deaf;     /* a SUB that has never had a subscription */
+  bool looked;   /* since the last receive libzmq was asked for its readiness */
   zlua_inbox inbox;
   zlua_outbox outbox;
   zlua_outbox begun; /* of a message, whose last part is still to come */
@@ -52,12 +77,12 @@ int zlua_socket_check_message(const zlua_socket *socket,
                               const zlua_message *message);
 void zlua_socket_set_user(lua_State *L, int index, int user_index);
 void zlua_socket_set_monitor(lua_State *L, int index, int monitor_index);
+void zlua_socket_set_field(lua_State *L, int index, int field, int value_index);
+void zlua_socket_link(zlua_socket *socket, zlua_context *context);
+void zlua_socket_unlink(zlua_socket *socket);
+int zlua_get_linger(void *zmq);
+void zlua_set_linger(void *zmq, int linger);
+int zlua_get_int(void *zmq, int option, int *value);
 void zlua_push_context(lua_State *L, int index);
-void zlua_push_sockets(lua_State *L, int context_index);
-void zlua_push_socket(lua_State *L, int index, const zlua_socket *socket);
-void zlua_socket_close(lua_State *L, int index, const int *linger);
-void zlua_socket_shut(zlua_socket *socket, const int *linger);
-void zlua_socket_tell_closed(lua_State *L, int index);
-void zlua_socket_drop(zlua_socket *socket);
 
 #endif /* ZLUA_SOCKET_H */

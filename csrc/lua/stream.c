@@ -16,13 +16,13 @@
 #include "entry.h"
 #include "handle.h"
 #include "loop.h"
-#include "monitor.h"
 #include "object.h"
 #include "open.h"
 #include "outbox.h"
 #include "report.h"
 #include "slot.h"
 #include "socket.h"
+#include "socket_close.h"
 #include "zmqloop.h"
 
 /* The key of the metatable of weak tables in the registry. */
@@ -37,20 +37,36 @@ zlua_stream *zlua_no_stream(lua_State *L, const char *method) {
   return stream;
 }
 
-void zlua_stream_used(const zlua_stream *stream) {
-  zl_stream_used(stream->core);
+static void socket_used(const zlua_socket *socket) {
+  zl_stream_used(socket->stream->core);
 }
 
-void zlua_stream_touch(const zlua_stream *stream) {
-  zl_stream_touch(stream->core);
+static void socket_touch(const zlua_socket *socket) {
+  zl_stream_touch(socket->stream->core);
 }
 
 /* In a finalizer the frame that is becoming Lua's must not be overwritten. */
-int zlua_stream_receive_ahead(const zlua_stream *stream) {
-  return stream->converting == ZLUA_TAKEN
+static int receive_ahead(const zlua_socket *socket) {
+  return socket->stream->converting == ZLUA_TAKEN
              ? -EFSM
-             : zl_stream_receive_ahead(stream->core);
+             : zl_stream_receive_ahead(socket->stream->core);
 }
+
+static void detach_socket(zlua_socket *socket) {
+  zlua_stream_detach(&socket->stream->handle);
+}
+
+static void close_stream(lua_State *L, int index, const int *linger) {
+  (void)zlua_stream_close(L, index, linger);
+}
+
+static const zlua_socket_user socket_user = {
+    .used = socket_used,
+    .touch = socket_touch,
+    .detach = detach_socket,
+    .close = close_stream,
+    .receive_ahead = receive_ahead,
+};
 
 static size_t detach(zlua_stream *stream) {
   size_t unsent = zl_stream_close(stream->core);
@@ -65,6 +81,7 @@ static size_t detach(zlua_stream *stream) {
   zlua_outbox_close(&stream->outbox);
   if (stream->socket) {
     stream->socket->stream = NULL;
+    stream->socket->user = NULL;
     stream->socket = NULL;
   }
   zlua_unlink(&stream->handle);
@@ -79,8 +96,8 @@ void zlua_stream_detach(zlua_handle *handle) {
 void zlua_stream_leave_loop(zlua_handle *handle) {
   zlua_socket *socket = ((zlua_stream *)handle)->socket;
   zlua_stream_detach(handle);
-  if (socket) {
-    zlua_monitor_close(socket);
+  if (socket && socket->of_loop) { /* a monitor's, which nobody else has */
+    zlua_socket_shut(socket, NULL);
   }
 }
 
@@ -755,7 +772,7 @@ static int new_stream(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   zlua_loop *loop = zlua_check_loop(L, 2, "ZMQStream", 2);
   zlua_socket *socket = zlua_check_socket(L, 3, "ZMQStream", 1);
-  if (socket->stream || socket->handler) {
+  if (socket->user) {
     return zlua_argument_error(L, "ZMQStream", 1,
                                "socket is already registered");
   }
@@ -781,6 +798,7 @@ static int new_stream(lua_State *L) {
   zlua_stream_set_kept(L, stream, 6, false);
   stream->socket = socket;
   socket->stream = stream;
+  socket->user = &socket_user;
   zl_stream_on_sent(stream->core, zlua_stream_on_sent, stream);
   zl_stream_on_empty(stream->core, zlua_stream_on_empty, stream);
   zl_stream_on_room(stream->core, on_room, stream);

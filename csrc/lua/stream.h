@@ -137,9 +137,6 @@ int zlua_call_foreign(lua_State *L);
 
 /* Streams as loops, sockets and calls see them. */
 void zlua_stream_detach(zlua_handle *handle);
-void zlua_stream_used(const zlua_stream *stream);
-void zlua_stream_touch(const zlua_stream *stream);
-int zlua_stream_receive_ahead(const zlua_stream *stream);
 void zlua_stream_leave_loop(zlua_handle *handle);
 int zlua_stream_suspend(lua_State *L, const void *handle);
 void zlua_stream_resume(lua_State *L);

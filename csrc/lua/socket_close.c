@@ -1,0 +1,140 @@
+/* socket_close.c - the ways in which a socket ends.
+ * SPDX-License-Identifier: MIT
+ *
+ * zlua_socket_close() closes a socket for its user, with what is on it.
+ * zlua_socket_shut() closes it when nothing is on it any more.
+ * zlua_socket_drop() does so without Lua, for finalizers.
+ */
+#include "socket_close.h"
+
+#include <unistd.h>
+#include <zmq.h>
+
+#include "compat.h"
+#include "context.h"
+#include "inbox.h"
+#include "inproc.h"
+#include "object.h"
+#include "open.h"
+#include "outbox.h"
+#include "socket.h"
+
+/* libzmq forgets the linger of connections that the socket has not yet come to
+ * know of, by a command of zmq_connect() to itself: close right after connect
+ * and send would lose the messages. Asking for events processes commands. */
+static void settle(void *zmq) {
+  int events;
+  size_t size = sizeof events;
+  (void)zmq_getsockopt(zmq, ZMQ_EVENTS, &events, &size);
+}
+
+/* Ends the events of a monitored socket. The last one on the PAIR is then
+ * ZMQ_EVENT_MONITOR_STOPPED. In a forked child the sockets are the parent's. */
+void zlua_unmonitor(zlua_socket *monitored) {
+  if (monitored->context->pid == getpid()) {
+    (void)zmq_socket_monitor(monitored->zmq, NULL, 0);
+  }
+  monitored->monitor->monitored = NULL;
+  monitored->monitor = NULL;
+}
+
+/* The socket is about to be closed: monitored, a monitor's, or neither. */
+static void end_monitoring(zlua_socket *socket) {
+  if (socket->monitor) {
+    zlua_unmonitor(socket);
+  }
+  if (socket->monitored) {
+    zlua_unmonitor(socket->monitored);
+  }
+}
+
+/* Closes the zmq socket, unless it is another library's. In a forked child it
+ * is the parent's. */
+static void close_zmq(zlua_socket *socket) {
+  void *zmq = socket->zmq;
+  zlua_context *context = socket->context;
+  end_monitoring(socket);
+  socket->zmq = NULL;
+  zlua_inbox_close(&socket->inbox);
+  zlua_outbox_close(&socket->outbox);
+  zlua_outbox_close(&socket->begun);
+  if (!context) {
+    return;
+  }
+  zlua_socket_unlink(socket);
+  zlua_inproc_forget(socket);
+  if (context->pid == getpid()) {
+    context->home->lingers =
+        context->home->lingers || zlua_get_linger(zmq) != 0;
+    settle(zmq);
+    (void)zmq_close(zmq);
+  }
+}
+
+/* Closes the zmq socket, nothing being on it any more. linger is in
+ * milliseconds, or NULL for what the socket has. */
+void zlua_socket_shut(zlua_socket *socket, const int *linger) {
+  if (linger && socket->context) {
+    zlua_set_linger(socket->zmq, *linger);
+  }
+  close_zmq(socket);
+}
+
+/* [-0, +0] the socket at index was closed: tells who waits for it. That only
+ * queues callbacks; short of memory nobody is told. */
+void zlua_socket_tell_closed(lua_State *L, int index) {
+  index = zlua_absindex(L, index);
+  zlua_getuservalue(L, index);
+  lua_rawgeti(L, -1, ZLUA_SOCKET_ON_CLOSED);
+  lua_remove(L, -2);
+  if (!lua_isnil(L, -1)) {
+    lua_pushvalue(L, index);
+    (void)lua_pcall(L, 1, 1, 0);
+  }
+  lua_pop(L, 1);
+}
+
+/* on_socket_closed(socket, fn | nil) */
+static int on_socket_closed(lua_State *L) {
+  (void)zlua_check_socket(L, 1, "on_socket_closed", 1);
+  lua_settop(L, 2);
+  zlua_socket_set_field(L, 1, ZLUA_SOCKET_ON_CLOSED, 2);
+  return 0;
+}
+
+/* [-0, +0] closes the socket at index, with the stream or handler on it. Silent
+ * if it is closed already. */
+void zlua_socket_close(lua_State *L, int index, const int *linger) {
+  zlua_socket *socket = zlua_test_object(L, index, &zlua_class_socket);
+  if (!socket || !socket->zmq) {
+    return;
+  }
+  zlua_getuservalue(L, index);
+  lua_rawgeti(L, -1, ZLUA_SOCKET_USER);
+  if (socket->user) {
+    socket->user->close(L, lua_gettop(L), linger);
+  }
+  if (socket->zmq) {
+    zlua_socket_shut(socket, linger);
+    zlua_socket_tell_closed(L, index);
+  }
+  lua_pop(L, 2);
+}
+
+/* Without Lua, for finalizers: never blocks, and lingers a bounded time. */
+void zlua_socket_drop(zlua_socket *socket) {
+  int linger = socket->context ? zlua_get_linger(socket->zmq) : 0;
+  if (linger < 0 || linger > ZLUA_LINGER_MS) {
+    zlua_set_linger(socket->zmq, ZLUA_LINGER_MS);
+  }
+  if (socket->user) {
+    socket->user->detach(socket);
+  }
+  close_zmq(socket);
+}
+
+/* [-0, +0] module table on the top. */
+void zlua_open_socket_close(lua_State *L) {
+  lua_pushcfunction(L, on_socket_closed);
+  lua_setfield(L, -2, "on_socket_closed");
+}
