@@ -9,7 +9,6 @@
 #include "argument.h"
 #include "compat.h"
 #include "object.h"
-#include "socket.h"
 
 const zlua_class zlua_class_context = {.name = "Context",
                                        .size = sizeof(zlua_context)};

@@ -25,7 +25,6 @@
 
 #include "argument.h"
 #include "compat.h"
-#include "context.h"
 #include "object.h"
 #include "open.h"
 

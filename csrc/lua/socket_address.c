@@ -8,7 +8,6 @@
 #include "address.h"
 #include "argument.h"
 #include "compat.h"
-#include "context.h"
 #include "hook.h"
 #include "inproc.h"
 #include "open.h"

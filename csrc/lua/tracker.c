@@ -26,7 +26,6 @@
 #include "hook.h"
 #include "object.h"
 #include "open.h"
-#include "send_options.h"
 #include "wait.h"
 #include "zmqloop.h"
 
