@@ -1,23 +1,23 @@
-/* blocked.c - telling a loop's thread that it has not reached its wait.
+/* blocked.c - tells a loop's thread that it has been busy for too long.
  * SPDX-License-Identifier: MIT
  *
  * The loop counts stretches of work and rest (loop->stretch, odd while it
  * works). A thread, the watchdog, reads the count from time to time. If it
- * stays at one odd number longer than the threshold, the watchdog sends the
- * loop's thread a signal, once per stretch. So a loop that is not blocked pays
- * for two additions per iteration, with a watchdog or without.
+ * stays at the same odd number longer than the threshold, the watchdog sends
+ * the loop's thread a signal, once per stretch. So a loop that is not blocked
+ * pays two additions per iteration, with or without a watchdog.
  *
- * A signal may come late: after the stretch, after the watchdog was taken away,
- * after the loop was closed. It carries nothing. Its handler looks through the
- * table of posts for watchdogs of its own thread that have asked for the
- * present stretch. A post belongs to the thread that filled it, on which the
- * handler runs too, so what is found there is complete and alive.
+ * A signal may arrive late: after the stretch, after the watchdog has ended,
+ * after the loop was closed. It carries no data. Its handler searches the table
+ * of posts for watchdogs of its own thread that have signalled the current
+ * stretch. A post belongs to the thread that filled it, on which the handler
+ * runs too, so what the handler finds there is complete and alive.
  *
- * The watchdog sends under a flag, which the end of a run waits for: afterwards
- * the thread may end, and no signal goes to it any more.
+ * The watchdog sends while a flag is set, and the end of a run waits for the
+ * flag to clear: afterwards the thread may end, and receives no more signals.
  *
  * Rejected: SIGALRM and timers of the process, which hosts use; comparing times
- * stored by the loop, at 20 ns for each reading of the clock.
+ * stored by the loop, because each reading of the clock takes 20 ns.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,8 +31,7 @@
 #include "blocked.h"
 #include "loop.h"
 
-/* Checks per threshold: a block is reported when it has lasted for one
- * threshold to one and a quarter. */
+/* Checks per threshold: a block is reported after 1 to 1.25 thresholds. */
 enum { LOOKS = 4 };
 
 #define SHORTEST_PAUSE_NS INT64_C(1000000)
@@ -47,8 +46,8 @@ struct zl__watchdog {
   void *arg;
   int post; /* its place in the table */
 
-  pthread_t worker;  /* the loop's thread, of its present run */
-  atomic_uint asked; /* the stretch that a signal was sent for, or 0 */
+  pthread_t worker;  /* the loop's thread, in its current run */
+  atomic_uint asked; /* the stretch for which a signal was sent, or 0 */
   atomic_bool sending;
 
   pthread_t thread; /* its own */
@@ -57,15 +56,15 @@ struct zl__watchdog {
   bool ending; /* under the mutex */
 };
 
-/* A handler gets nothing but the number of its signal, hence a table for the
- * process. The mutex is for claiming and leaving a post; the handler reads what
- * is atomic, without it. */
+/* A handler is given only the signal's number, hence one table for the process.
+ * The mutex guards claiming and leaving a post; the handler reads only atomic
+ * fields, without it. */
 enum { POSTS = 64 };
 
 static struct post {
   int signum;              /* 0: free */
   struct sigaction former; /* of the signal, before its first post */
-  atomic_uintptr_t worker; /* the thread that may read the next */
+  atomic_uintptr_t worker; /* the thread that may read the next field */
   _Atomic(zl__watchdog *) watchdog;
 } posts[POSTS];
 
@@ -76,8 +75,7 @@ static uintptr_t this_thread(void) {
   return (uintptr_t)pthread_self();
 }
 
-/* ---- on the loop's thread, in a signal handler ----------------------------
- */
+/* ---- on the loop's thread, in a signal handler --------------------------- */
 
 static void answer(zl__watchdog *watchdog) {
   unsigned asked = atomic_exchange(&watchdog->asked, 0);
@@ -101,8 +99,7 @@ static void on_signal(int signum) {
   errno = saved;
 }
 
-/* ---- dispositions, and places in the table --------------------------------
- */
+/* ---- dispositions, and places in the table ------------------------------- */
 
 static void lock_posts(void) {
   (void)pthread_mutex_lock(&posts_mutex);
@@ -142,7 +139,7 @@ static int install(int signum, struct sigaction *former) {
   return sigaction(signum, &action, former) < 0 ? -errno : 0;
 }
 
-/* Unless someone has put another handler on top of ours. */
+/* Does nothing if other code has installed a handler in place of ours. */
 static void restore(int signum, const struct sigaction *former) {
   struct sigaction present;
   if (sigaction(signum, NULL, &present) == 0 &&
@@ -183,7 +180,7 @@ static int claim_post(zl__watchdog *watchdog) {
   return rc;
 }
 
-/* After this no handler finds the watchdog. */
+/* Afterwards no handler finds the watchdog. */
 static void empty_post(const zl__watchdog *watchdog) {
   atomic_store(&posts[watchdog->post].watchdog, NULL);
   atomic_store(&posts[watchdog->post].worker, 0);
@@ -200,8 +197,8 @@ static void leave_post(const zl__watchdog *watchdog) {
   unlock_posts();
 }
 
-/* Lets the signal come to this thread. A system call: at its end what has been
- * sent is delivered. */
+/* Unblocks the signal in this thread. A pending one is delivered before the
+ * system call returns. */
 static void unblock(int signum) {
   sigset_t set;
   (void)sigemptyset(&set);
@@ -209,8 +206,7 @@ static void unblock(int signum) {
   (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* ---- the watchdog's thread ------------------------------------------------
- */
+/* ---- the watchdog's thread ----------------------------------------------- */
 
 static void ask(zl__watchdog *watchdog, unsigned stretch) {
   atomic_store(&watchdog->sending, true);
@@ -232,7 +228,7 @@ static void pause_for(zl__watchdog *watchdog, int64_t time_ns) {
 static void *watch(void *arg) {
   zl__watchdog *watchdog = arg;
   int64_t pause = watchdog->threshold / LOOKS;
-  unsigned seen = 0; /* the last stretch met; an even one is not looked at */
+  unsigned seen = 0; /* the last stretch seen; even ones are ignored */
   bool asked = true;
   int64_t since = 0;
   pause = pause < SHORTEST_PAUSE_NS ? SHORTEST_PAUSE_NS : pause;
@@ -255,7 +251,7 @@ static void *watch(void *arg) {
   return NULL;
 }
 
-/* Not one of the host's signals is for this thread. */
+/* Starts the thread with all signals blocked: the host's are not for it. */
 static int start_thread(zl__watchdog *watchdog) {
   sigset_t all;
   sigset_t former;
@@ -274,8 +270,7 @@ static void end_thread(zl__watchdog *watchdog) {
   (void)pthread_join(watchdog->thread, NULL);
 }
 
-/* ---- life -----------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------- */
 
 static int init_waiting(zl__watchdog *watchdog) {
   pthread_condattr_t attributes;
@@ -321,15 +316,15 @@ static int start(zl__watchdog *watchdog) {
 
 static void stop(zl__watchdog *watchdog) {
   end_thread(watchdog);
-  /* What is on its way comes now: later it would meet the former disposition,
-   * and that of most signals ends the process. */
+  /* Any pending signal is delivered now: later it would meet the former
+   * disposition, which for most signals ends the process. */
   unblock(watchdog->signum);
   leave_post(watchdog);
   destroy_waiting(watchdog);
 }
 
-/* A forked child does not have the thread, which may have left the watchdog's
- * mutex locked for ever. The signal's handler stays, as in the parent. */
+/* A forked child does not have the thread, and the mutex may stay locked for
+ * ever. The signal's handler stays installed, as in the parent. */
 static void end_watchdog(zl__watchdog *watchdog) {
   if (zl__mailbox_forked(&watchdog->loop->mailbox)) {
     empty_post(watchdog);
@@ -360,8 +355,8 @@ static int new_watchdog(zl_loop *loop, int64_t threshold_ns, int signum,
   return 0;
 }
 
-/* The number by default: one that hosts are not likely to use. Without realtime
- * signals, the one that does nothing to those who have no handler for it. */
+/* The default signal, one that hosts are unlikely to use. Without realtime
+ * signals: one that is ignored where it has no handler. */
 static int default_signal(void) {
 #ifdef SIGRTMIN
   return SIGRTMIN + 7;
@@ -402,8 +397,7 @@ void zl_loop_not_blocked(zl_loop *loop) {
   zl__stretch_add(&loop->stretch, 2);
 }
 
-/* ---- for the loop ---------------------------------------------------------
- */
+/* ---- for the loop -------------------------------------------------------- */
 
 void zl__watchdog_begin(zl__watchdog *watchdog) {
   watchdog->worker = pthread_self();

@@ -1,4 +1,4 @@
-/* blocked.h - telling a loop's thread that it has not reached its wait.
+/* blocked.h - tells a loop's thread that it has been busy for too long.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZL_BLOCKED_H
@@ -10,8 +10,8 @@
 
 typedef struct zl__watchdog zl__watchdog;
 
-/* Stretches of work and of rest so far; odd while at work. Written by the
- * loop's thread alone. */
+/* Counts stretches of work and of rest; odd while at work. Written by the
+ * loop's thread only. */
 typedef atomic_uint zl__stretch;
 
 static inline void zl__stretch_add(zl__stretch *stretch, unsigned count) {

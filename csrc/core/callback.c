@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * A ring, first in first out. An iteration runs those that were queued when it
- * began: what they queue themselves waits, so callbacks cannot starve the rest.
+ * began. Callbacks queued meanwhile wait for the next, so they cannot starve
+ * the rest.
  */
 #include <errno.h>
 
@@ -29,7 +30,7 @@ static int resize(zl_loop *loop, size_t capacity) {
   return 0;
 }
 
-/* Shrinks the ring when only an eighth is in use, after a burst. If the
+/* Shrinks the ring after a burst, when only an eighth is in use. If the
  * allocator fails the ring stays as it is. */
 static void trim(zl_loop *loop) {
   const zl__callbacks *q = &loop->callbacks;
@@ -63,7 +64,7 @@ int zl_loop_add_callback(zl_loop *loop, zl_callback_fn fn, void *arg) {
   return 0;
 }
 
-/* Takes the first of those collected, which is about to be called. */
+/* Takes the first collected callback, which is about to be called. */
 static zl__callback take(zl_loop *loop) {
   zl__callbacks *q = &loop->callbacks;
   zl__callback first = q->ring[q->head];
@@ -91,8 +92,8 @@ bool zl__callbacks_run(zl_loop *loop) {
   return true;
 }
 
-/* Is there nothing in this iteration but callbacks, and nothing between it and
- * the next one? Then that can begin inside of this one's last call. */
+/* Is there nothing to do in this iteration but callbacks, and nothing before
+ * the next one? Then that can begin inside the last call of this one. */
 static bool only_callbacks(const zl_loop *loop) {
   return loop->run == ZL__RUN_ENDLESS && loop->phase == ZL__PHASE_CALLBACKS &&
          loop->heap.count == 0 && loop->heap.collected == 0 &&
@@ -110,7 +111,7 @@ static void begin_next_iteration(zl_loop *loop) {
   loop->callbacks.collected = loop->callbacks.count;
 }
 
-/* Posts are called while no callbacks are collected. */
+/* While posts are called, no callbacks are collected. */
 int zl_loop_next_callback(zl_loop *loop, zl_callback_fn fn, void **arg) {
   const zl__callbacks *q = &loop->callbacks;
   if (q->count == 0 || q->ring[q->head].fn != fn ||

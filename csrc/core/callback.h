@@ -20,10 +20,10 @@ typedef struct zl__callbacks {
   size_t capacity;
   size_t head;
   size_t count;
-  size_t collected; /* how many of them belong to the present iteration */
+  size_t collected; /* how many belong to the current iteration */
 } zl__callbacks;
 
-/* Calls those collected. Returns false if the budget ended it before. */
+/* Calls the collected ones. Returns false if the budget ran out first. */
 bool zl__callbacks_run(zl_loop *loop);
 void zl__callbacks_free(zl_loop *loop);
 

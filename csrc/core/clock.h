@@ -22,13 +22,13 @@ static inline bool zl__clock_is_virtual(const zl__clock *clock) {
   return clock->fn == zl__clock_virtual;
 }
 
-/* Below ZL_FOREVER, the deadline that never comes. A clock of the user's may do
- * anything meanwhile that a callback may. */
+/* Always below ZL_FOREVER, the deadline that is never reached. A user's clock
+ * may do anything that a callback may. */
 int64_t zl__clock_now(const zl__clock *clock);
 
-/* The first deadline + k * period after now, and how many of them have passed
- * without a call. Exact for any distance, even one that overflows int64_t. If
- * the clock went back, it is one period after the deadline. */
+/* The first deadline + k * period after now, and how many were missed. Exact
+ * for any distance, even one that overflows int64_t. If the clock went back,
+ * the result is one period after the deadline. */
 int64_t zl__time_next(int64_t deadline_ns, int64_t period_ns, int64_t now_ns,
                       uint64_t *missed);
 

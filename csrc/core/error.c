@@ -1,8 +1,8 @@
 /* error.c - names and texts of codes.
  * SPDX-License-Identifier: MIT
  *
- * Our own texts: strerror() is not safe in threads and follows the locale, and
- * libzmq's and the system's differ in case.
+ * The texts are our own: strerror() is not thread-safe and follows the locale,
+ * and libzmq's texts differ from the system's in case.
  */
 #include <errno.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* fd.c - watches of plain descriptors, level-triggered.
+/* fd.c - level-triggered watches of plain descriptors.
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
@@ -10,7 +10,7 @@
 struct zl_fd {
   zl__watch watch;
   int events;   /* asked for */
-  int reported; /* by the poller, for the present turn */
+  int reported; /* by the poller, for this turn */
   zl_fd_fn fn;
   void *arg;
 };

@@ -10,8 +10,8 @@
 #include "list.h"
 #include "zmqloop.h"
 
-/* What every handle begins with. `all` is on handles.open while the handle is
- * open and on handles.graveyard from its close until the stack has unwound. */
+/* The start of every handle. `all` is on handles.open while the handle is open
+ * and on handles.graveyard from its close until the stack has unwound. */
 typedef struct zl__handle zl__handle;
 
 typedef struct zl__handle_kind {
@@ -19,7 +19,7 @@ typedef struct zl__handle_kind {
   void (*close)(zl__handle *handle); /* its zl_X_close() */
   /* Frees what it owns besides its own memory; may be NULL. */
   void (*dispose)(zl__handle *handle);
-  /* Is there something it waits for? NULL: not to be asked (timers). */
+  /* Does it wait for anything? NULL: never asked (timers). */
   bool (*alive)(const zl__handle *handle);
 } zl__handle_kind;
 
@@ -34,30 +34,30 @@ struct zl__handle {
 /* Those of a loop. */
 typedef struct zl__handles {
   zl__link open;
-  zl__link graveyard; /* closed, to be freed when the stack has unwound */
+  zl__link graveyard; /* closed; freed when the stack has unwound */
   zl__link lively;    /* all handles that are alive, and some that were */
-  int kept;           /* frames of the core on the stack that call out */
+  int kept;           /* frames of the core on the stack */
 } zl__handles;
 
-/* A handle of the kind, with zeros behind its zl__handle. Returns 0 or -ENOMEM.
+/* A new handle of the kind, zeroed after its zl__handle. Returns 0 or -ENOMEM.
  */
 int zl__handle_new(zl_loop *loop, const zl__handle_kind *kind,
                    zl__handle **out);
 
-/* Marks the handle closed; its memory stays until no frame of the core that may
- * still look at it is on the stack. */
+/* Marks the handle closed; its memory stays while a frame of the core that may
+ * still use it is on the stack. */
 void zl__handle_bury(zl__handle *handle);
 
-/* To be called when the handle may have become alive. zl__handles_alive()
- * removes from the list what is not, each at the cost of one call of this. */
+/* Called when the handle may have become alive. zl__handles_alive() removes
+ * handles that are not from the list, each paid for by one call of this. */
 void zl__handle_enliven(zl__handle *handle);
 
 void zl__handles_init(zl__handles *handles);
 
-/* Does any wait for something? */
+/* Does any handle wait for something? */
 bool zl__handles_alive(const zl__handles *handles);
 
-/* Between the two, closed handles keep their memory. They nest. */
+/* Between these two calls, closed handles keep their memory. Calls nest. */
 void zl__handles_keep(zl_loop *loop);
 void zl__handles_release(zl_loop *loop);
 

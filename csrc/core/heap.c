@@ -1,22 +1,22 @@
-/* heap.c - deadlines in a 4-ary heap, and those that are due.
+/* heap.c - deadlines in a 4-ary heap, and the timers that are due.
  * SPDX-License-Identifier: MIT
  *
  * The heap is an array of 16-byte entries, so that four children share a cache
  * line: three to five times as fast as a heap of pointers at 100,000 timers. A
- * timer knows its index. A cancelled one leaves its entry behind, without a
- * timer, which costs no walk through the heap; when more than half of the
- * entries are such, they are all swept out at once.
+ * timer knows its index. A cancelled timer leaves its entry behind, so that
+ * cancelling does not move entries; when more than half of the entries have no
+ * timer, all of those are removed at once.
  *
- * Due timers are first collected, then called: one that is started meanwhile,
- * with no delay too, waits for the next iteration, and one that is cancelled
- * meanwhile leaves a hole and is never called. They wait at the end of the same
- * array, in order, in the places that the heap gives up. The place of the first
- * one is next to the heap, so a periodic timer always finds room to return; the
- * holes that others leave are closed when the array cannot grow. So an active
- * timer can always be started again.
+ * Due timers are first collected, then called: a timer started meanwhile, even
+ * without a delay, waits for the next iteration, and one cancelled meanwhile
+ * leaves a hole and is never called. Collected timers wait at the end of the
+ * same array, in order, in the places that the heap has vacated. The place of
+ * the first one is next to the heap, so a periodic timer always finds room to
+ * return; the holes that others leave are closed when the array cannot grow. So
+ * an active timer can always be started again.
  *
- * After a burst the array is halved when only an eighth of it is in use: each
- * resize is paid for by as many timers that came or went.
+ * After a burst the array is halved when only an eighth of it is in use, so the
+ * cost of a resize is spread over as many timers started or cancelled.
  */
 #include <errno.h>
 #include <string.h>
@@ -25,12 +25,12 @@
 
 enum { ARITY = 4, FIRST_CAPACITY = 16, KEPT_CAPACITY = 256 };
 
-/* Do timers know their indices while the heap is changed? Where many entries
- * move, numbering all of them afterwards is cheaper than to look for the timer
- * of each: most are not in the processor's cache. */
+/* Are the timers' indices kept up to date while the heap is changed? Where many
+ * entries move, numbering all of them afterwards is cheaper: most timers are
+ * not in the processor's cache. */
 typedef enum numbering { NUMBERED, NUMBERED_LATER } numbering;
 
-/* An entry that has lost its timer is before those of its key. */
+/* An entry without a timer comes before others with the same key. */
 static uint64_t rank_of(const zl__heap_entry *entry) {
   return entry->item ? entry->item->rank : 0;
 }
@@ -118,7 +118,7 @@ static void sweep(zl__heap *heap) {
 
 /* ---- room --------------------------------------------------------------- */
 
-/* Those collected go to the end of the larger array. */
+/* Collected timers move to the end of the larger array. */
 static void move_due(zl__heap *heap, uint32_t capacity) {
   uint32_t due = heap->capacity - heap->due;
   uint32_t moved = capacity - heap->capacity;
@@ -149,7 +149,7 @@ static int grow(zl__heap *heap, zl__memory *memory) {
   return 0;
 }
 
-/* Moves the collected timers together at the end, over the holes. */
+/* Moves the collected timers to the end, closing the holes. */
 static void close_holes(zl__heap *heap) {
   uint32_t to = heap->capacity;
   for (uint32_t i = heap->capacity; i > heap->due; i--) {
@@ -163,8 +163,8 @@ static void close_holes(zl__heap *heap) {
   heap->due = to;
 }
 
-/* Makes room for one more timer. Cannot fail if there is a hole among those
- * collected. */
+/* Makes room for one more timer. Cannot fail if there is a hole among the
+ * collected ones. */
 static int reserve(zl__heap *heap, zl__memory *memory) {
   if (heap->count < heap->due || grow(heap, memory) == 0) {
     return 0;
@@ -210,8 +210,9 @@ static void pop(zl__heap *heap) {
   }
 }
 
-/* Brings a timer to the top with its real key: one may have been moved later,
- * or have left. Returns false if it is not there yet. */
+/* Gives the top entry its real key, since its timer may have been moved later,
+ * or removes it, if its timer has left. Returns false if the new top entry has
+ * to be settled too. */
 static bool settle_top(zl__heap *heap) {
   zl__heap_entry *top = &heap->entries[0];
   if (!top->item) {
@@ -228,7 +229,7 @@ static bool settle_top(zl__heap *heap) {
   return false;
 }
 
-/* Those at the end just go. */
+/* An entry at the end is simply removed. */
 static void leave_heap(zl__heap *heap, zl__heap_item *item) {
   item->place = ZL__AT_REST;
   heap->entries[item->index].item = NULL;
@@ -261,8 +262,8 @@ void zl__heap_remove(zl__heap *heap, zl__heap_item *item) {
   item->deadline = ZL_FOREVER;
 }
 
-/* Tells the processor of a timer that will be called soon, and of what its
- * owner is likely to have before it. */
+/* Prefetches a timer that will be called soon, and what its owner is likely to
+ * keep before it. */
 static void announce(const zl__heap *heap, uint64_t index) {
 #ifdef __GNUC__
   if (index < heap->capacity && heap->entries[index].item) {
@@ -273,7 +274,7 @@ static void announce(const zl__heap *heap, uint64_t index) {
 #endif
 }
 
-/* The order of equal deadlines is that of their starts. */
+/* Equal deadlines are ordered by their starts. */
 static inline void set_deadline(zl__heap *heap, zl__heap_item *item,
                                 int64_t deadline) {
   item->start = heap->starts++;
@@ -283,7 +284,7 @@ static inline void set_deadline(zl__heap *heap, zl__heap_item *item,
 static void move(zl__heap *heap, zl__heap_item *item, int64_t deadline) {
   set_deadline(heap, item, deadline);
   if (deadline <= heap->entries[item->index].key) {
-    /* Also if the key is equal: its rank has grown, so the entry may have to
+    /* Even if the key is equal: the rank has grown, so the entry may have to
      * move down as well as up. */
     heap->entries[item->index].key = deadline;
     item->rank = item->start;
@@ -323,7 +324,7 @@ void zl__heap_put_back(zl__heap *heap, zl__heap_item *item, int64_t deadline) {
 
 /* ---- sorting ------------------------------------------------------------ */
 
-/* Below it an insertion sort is faster. */
+/* Below this an insertion sort is faster. */
 enum { SHORT = 24 };
 
 static void sort_short(zl__heap_entry *entries, uint32_t count) {
@@ -349,7 +350,7 @@ static void reverse(zl__heap_entry *first, zl__heap_entry *last) {
   }
 }
 
-/* Brings the median of first, middle and last to the end. */
+/* Moves the median of the first, middle and last entries to the end. */
 static void choose_pivot(zl__heap_entry *entries, uint32_t count) {
   zl__heap_entry *a = &entries[0];
   zl__heap_entry *b = &entries[count / 2];
@@ -365,8 +366,8 @@ static void choose_pivot(zl__heap_entry *entries, uint32_t count) {
   }
 }
 
-/* Returns where the pivot came to be. Always swaps, since a processor cannot
- * guess the outcome of the comparison. */
+/* Returns the index of the pivot. Always swaps, since a processor cannot
+ * predict the comparison. */
 static uint32_t partition(zl__heap_entry *entries, uint32_t count) {
   zl__heap_entry pivot = entries[count - 1];
   uint32_t before = 0;
@@ -391,7 +392,8 @@ static void sort_by_heap(zl__heap_entry *entries, uint32_t count) {
   reverse(entries, entries + count - 1);
 }
 
-/* Quicksort in place; what its pivots divide badly goes to the heap. */
+/* Quicksort in place; parts that its pivots divide badly are sorted by a
+ * heap. */
 static void sort(zl__heap_entry *entries, uint32_t count) {
   uint32_t bad = 0;
   while (count > SHORT) {
@@ -425,8 +427,8 @@ int64_t zl__heap_next(zl__heap *heap) {
   return ZL_FOREVER;
 }
 
-/* Does some entry from index downwards make it `most` that are due? `found` is
- * how many were found so far; returns how many are. */
+/* Counts the due entries at and below index, stopping at `most`. `found` is the
+ * count so far; returns the new count. */
 static uint32_t count_due(const zl__heap *heap, uint64_t index, int64_t now,
                           uint32_t found, uint32_t most) {
   if (index >= heap->count || heap->entries[index].key > now) {
@@ -439,8 +441,8 @@ static uint32_t count_due(const zl__heap *heap, uint64_t index, int64_t now,
   return found;
 }
 
-/* One after the other, which comes to the end of the array last first, as the
- * heap makes room. */
+/* Collects the timers one after the other, filling the end of the array
+ * backwards as the heap makes room. */
 static void take_few(zl__heap *heap, int64_t now) {
   while (heap->count > 0 && heap->entries[0].key <= now) {
     if (settle_top(heap)) {
@@ -453,7 +455,7 @@ static void take_few(zl__heap *heap, int64_t now) {
   reverse(heap->entries + heap->due, heap->entries + heap->capacity - 1);
 }
 
-/* Is it due, now that its key is the real one? */
+/* Gives the entry its real key. Returns whether it is due. */
 static bool settle(zl__heap_entry *entry, int64_t now) {
   if (entry->key <= now) {
     entry->key = entry->item->deadline;
@@ -462,8 +464,8 @@ static bool settle(zl__heap_entry *entry, int64_t now) {
   return entry->key <= now;
 }
 
-/* In three passes, and sorted: the heap would look at a timer, which is most
- * likely not in the processor's cache, for each step of each of them. */
+/* In three passes and a sort: removing them from the heap one by one would, for
+ * each step, read a timer that is most likely not in the processor's cache. */
 static void take_many(zl__heap *heap, int64_t now) {
   drop_gone(heap);
   uint32_t end = heap->count;

@@ -1,4 +1,4 @@
-/* host.c - a loop inside of another: its descriptor.
+/* host.c - the descriptor of a loop that runs inside another.
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* host.h - a loop inside of another: its descriptor.
+/* host.h - the descriptor of a loop that runs inside another.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZL_HOST_H
@@ -9,8 +9,8 @@
 /* Makes the descriptor readable until the next step. */
 void zl__host_tell(zl_loop *loop);
 
-/* A host that waits for the descriptor of the loop has queued something outside
- * of a step, or started a timer that is due before all others. */
+/* Call this when something was queued outside a step, or a timer due before all
+ * others was started: a host may be waiting for the loop's descriptor. */
 static inline void zl__host_changed(zl_loop *loop) {
   if (loop->host == ZL__HOST_WAITS && loop->handles.kept == 0) {
     zl__host_tell(loop);

@@ -4,7 +4,8 @@
 #ifndef ZL_HOT_H
 #define ZL_HOT_H
 
-/* What is done for each message: a call costs as much as it does. */
+/* Functions run for each message: a call would cost as much as the work
+ * itself. */
 #ifdef __GNUC__
 #define ZL__HOT __attribute__((always_inline)) static inline
 #else

@@ -1,8 +1,8 @@
 /* list.h - intrusive doubly linked list, first in first out.
  * SPDX-License-Identifier: MIT
  *
- * A link that is on no list points to itself, so taking it off a list it is not
- * on does nothing, and "on which list am I" needs no flag.
+ * A link that is on no list points to itself, so removing it again does
+ * nothing, and membership needs no flag.
  */
 #ifndef ZL_LIST_H
 #define ZL_LIST_H
@@ -46,7 +46,7 @@ static inline zl__link *zl__first(const zl__link *list) {
   return list->next == list ? NULL : list->next;
 }
 
-/* Moves all of `from` behind `list`; `from` is empty afterwards. */
+/* Appends all of `from` to `list`; `from` is empty afterwards. */
 static inline void zl__splice(zl__link *list, zl__link *from) {
   if (!zl__linked(from)) {
     return;

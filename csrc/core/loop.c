@@ -1,16 +1,15 @@
 /* loop.c - the loop: one iteration and its phases, run, step, stop, close.
  * SPDX-License-Identifier: MIT
  *
- * An iteration: read the clock; collect the callbacks queued and the timers
- * due; call the callbacks, then the timers; wait, unless there is something to
- * do; take the posts, signals and ready watches; call posts and signals; serve
- * each watch once. Nothing that is queued by a call runs in the same phase, so
- * no class starves another. A budget may end a step between any two calls:
- * `phase` remembers where, and the next step resumes there before it waits
- * again.
+ * An iteration: read the clock; collect the queued callbacks and the due
+ * timers; call the callbacks, then the timers; wait, unless there is something
+ * to do; take the posts, signals and ready watches; call posts and signals;
+ * serve each watch once. Nothing queued by a call runs in the same phase, so no
+ * class starves another. A budget may end a step between any two calls: `phase`
+ * remembers where, and the next step resumes there before it waits again.
  *
- * After every call out everything is read again; what a call closes leaves its
- * list, and its memory stays until the stack has unwound.
+ * After every call out, all state is read again. A handle closed by a call
+ * leaves its list, but its memory stays until the stack has unwound.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -81,7 +80,7 @@ static int open_poller(zl_loop *loop, const zl__poller *poller) {
   if (rc < 0) {
     return rc;
   }
-  loop->poller = poller; /* set: to be closed */
+  loop->poller = poller; /* set only now: from here on it must be closed */
   rc = zl__mailbox_open(&loop->mailbox);
   if (rc < 0) {
     return rc;
@@ -139,10 +138,10 @@ int zl_loop_close(zl_loop *loop) {
   return 0;
 }
 
-/* ---- what the phases share ---------------------------------------------- */
+/* ---- shared by the phases ---------------------------------------------- */
 
-/* A stop is for a run. It waits for one through all steps: a host that only
- * steps would never wait again. */
+/* A stop applies to runs only, and stays set during steps: otherwise a host
+ * that only steps would never wait again. */
 static bool stopping(const zl_loop *loop) {
   return loop->run == ZL__RUN_ENDLESS &&
          atomic_load_explicit(&loop->stopping, memory_order_acquire);
@@ -173,7 +172,7 @@ static int64_t wait_ends(zl_loop *loop, int64_t wait_until) {
   return next < wait_until ? next : wait_until;
 }
 
-/* How long the wait may be: not at all if there is something to do. */
+/* How long the wait may take: 0 if there is something to do. */
 static int64_t wait_time(zl_loop *loop, int64_t wait_until) {
   if (something_to_do(loop)) {
     return 0;
@@ -184,7 +183,7 @@ static int64_t wait_time(zl_loop *loop, int64_t wait_until) {
   }
   int64_t now = zl__clock_now(&loop->clock);
   if (loop->clock.fn != zl__clock_monotonic) {
-    /* A clock of the user's may have given the loop something to do. */
+    /* The user's clock may have queued something. */
     if (something_to_do(loop)) {
       return 0;
     }
@@ -193,8 +192,8 @@ static int64_t wait_time(zl_loop *loop, int64_t wait_until) {
   return zl_time_until(until, now);
 }
 
-/* Where a virtual clock stands, events come first; without any the time that a
- * wait would take passes at once. */
+/* With a virtual clock, pending events come first; if there are none, the clock
+ * jumps to the end of the wait. */
 static int wait_virtually(zl_loop *loop, int64_t timeout_ns) {
   bool woken_before = loop->woken;
   loop->woken = false;
@@ -206,8 +205,8 @@ static int wait_virtually(zl_loop *loop, int64_t timeout_ns) {
   return rc;
 }
 
-/* A look without waiting, to see what else has come while there is something to
- * do, costs as much as some ten messages. A run looks so often only. */
+/* Polling for new events while there is work to do costs as much as ten
+ * messages. A run polls at most this often. */
 static const int64_t LOOK_NS = 50000;
 
 static int look_for_events(zl_loop *loop) {
@@ -220,10 +219,10 @@ static int look_for_events(zl_loop *loop) {
   return loop->poller->wait(loop, 0);
 }
 
-/* Waiting is not work: a time budget does not count it. A look without waiting
- * is left out where only a wake-up could be seen: what it is for is seen
- * without it, unless a host sees it too. In the child of a callback that has
- * forked, events are the parent's. */
+/* Waiting is not work: a time budget does not count it. Polling without waiting
+ * is skipped when only the wake-up descriptor is registered: posts, signals and
+ * stop are checked directly. With a host it is not skipped, since the host sees
+ * that descriptor too. In a forked child the events belong to the parent. */
 static int wait_for_events(zl_loop *loop, int64_t timeout_ns, int64_t start) {
   if (timeout_ns == 0 && loop->registry.watch_count == 0 &&
       loop->host == ZL__HOST_NONE) {
@@ -248,9 +247,9 @@ static int wait_for_events(zl_loop *loop, int64_t timeout_ns, int64_t start) {
   return rc;
 }
 
-/* Waits and collects what there is to dispatch. Returns 0, -EINTR if the
+/* Waits and collects what is to be dispatched. Returns 0, -EINTR if the
  * interrupt callback asks for it, -ECHILD in a forked child, or the poller's
- * error: if that were ignored the loop would spin without any events. */
+ * error: if ignored, the loop would spin without any events. */
 static int wait(zl_loop *loop, int64_t wait_until) {
   if (loop->budget.swept != loop->budget.handled) {
     loop->budget.swept = loop->budget.handled;
@@ -275,8 +274,8 @@ static int wait(zl_loop *loop, int64_t wait_until) {
   return ends ? -EINTR : loop->deaf;
 }
 
-/* Serves each watch of this turn once. Returns false if the budget ended it
- * before. */
+/* Serves each watch of this turn once. Returns false if the budget ran out
+ * first. */
 static bool serve_ready(zl_loop *loop) {
   while (zl__first(&loop->ready.turn)) {
     if (zl__budget_spent(&loop->budget, &loop->clock)) {
@@ -292,11 +291,11 @@ static bool serve_ready(zl_loop *loop) {
   return true;
 }
 
-/* In place of a mode of zl_loop_run(). */
+/* Used in place of a mode of zl_loop_run(). */
 enum { ONE_STEP = -1 };
 
-/* A step that has handled something has done what its caller would wait for,
- * and for a run the last thing alive may just have gone. */
+/* A step that has handled something does not wait: its caller got what it
+ * waited for. A run does not wait if the last active handle has just gone. */
 static int64_t may_wait_until(const zl_loop *loop, int64_t wait_until,
                               int mode) {
   bool done = mode == ONE_STEP ? loop->budget.handled > 0
@@ -304,8 +303,8 @@ static int64_t may_wait_until(const zl_loop *loop, int64_t wait_until,
   return done ? INT64_MIN : wait_until;
 }
 
-/* Goes on where the last one ended. Returns 0 at its end, ZL_STEP_MORE if the
- * budget ended it before, or an error. */
+/* Resumes where the last call ended. Returns 0 at the end of the iteration,
+ * ZL_STEP_MORE if the budget ran out first, or an error. */
 static int iterate(zl_loop *loop, int64_t wait_until, int mode) {
   if (loop->phase == ZL__PHASE_COLLECT) {
     collect(loop);
@@ -358,7 +357,7 @@ static bool due_now(zl_loop *loop) {
           zl__heap_next(&loop->heap) <= zl__clock_now(&loop->clock));
 }
 
-/* How long the next step would only wait. */
+/* How long the next step would do nothing but wait. */
 static int64_t idle_time(zl_loop *loop) {
   return wait_time(loop, ZL_FOREVER);
 }
@@ -379,7 +378,7 @@ static int begin(zl_loop *loop, zl__run run) {
   loop->run = run;
   loop->woken = false;
   loop->budget.handled = 0;
-  loop->budget.swept = -1; /* the host's own code ran since the last one */
+  loop->budget.swept = -1; /* the host's own code ran since the last step */
   if (loop->watchdog) {
     zl__watchdog_begin(loop->watchdog);
   }
@@ -393,7 +392,7 @@ static void end(zl_loop *loop) {
   if (loop->host != ZL__HOST_NONE) {
     loop->host = ZL__HOST_WAITS;
     if (zl_loop_timeout_ns(loop) == 0) {
-      zl__host_tell(loop); /* of what is left */
+      zl__host_tell(loop); /* work remains */
     }
   }
   zl__stats_resting(loop, false);
@@ -406,7 +405,7 @@ static void end(zl_loop *loop) {
   zl__handles_release(loop);
 }
 
-/* One call of iterate() with what belongs between two. */
+/* One call of iterate(), and what has to be done between two. */
 static int iterate_and_check(zl_loop *loop, int64_t wait_until, int mode) {
   int rc = iterate(loop, wait_until, mode);
   if (loop->budget.breaking) {
@@ -451,8 +450,8 @@ int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
   if (budget && budget->time_ns > 0) {
     loop->budget.ends = zl_time_add(now, budget->time_ns);
   }
-  /* An interrupted iteration is resumed first. It may have nothing left, and
-   * the timer that the wait was for belongs to the next iteration. */
+  /* An interrupted iteration is resumed first. It may have nothing left to do,
+   * and the timer that the wait was for belongs to the next iteration. */
   bool resumes = loop->phase != ZL__PHASE_COLLECT;
   bool goes_on;
   do {
@@ -472,8 +471,8 @@ int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
   return rc;
 }
 
-/* Up to `target`, from one deadline to the next; at each until nothing is due.
- */
+/* Moves to `target` from one deadline to the next, and iterates at each until
+ * nothing is due. */
 static int advance_to(zl_loop *loop, int64_t target) {
   int rc = 0;
   while (rc >= 0 && (due_now(loop) || loop->clock.virtual_ns < target)) {

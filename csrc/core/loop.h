@@ -1,4 +1,4 @@
-/* loop.h - the struct of a loop, made of those of its parts.
+/* loop.h - the struct of a loop, composed of its parts.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZL_LOOP_H
@@ -26,7 +26,7 @@
 #include "stats.h"
 #include "zmqloop.h"
 
-/* Where the present iteration is; a budget may end a step in each of them. */
+/* Where the current iteration is; a budget may end a step in any of them. */
 typedef enum zl__phase {
   ZL__PHASE_COLLECT,   /* between two iterations */
   ZL__PHASE_CALLBACKS, /* those collected */
@@ -39,8 +39,8 @@ typedef enum zl__phase {
 /* zl_loop_run(), zl_loop_step(), or neither is on the stack. */
 typedef enum zl__run { ZL__RUN_NONE, ZL__RUN_STEP, ZL__RUN_ENDLESS } zl__run;
 
-/* Once zl_loop_fd() was called there is a host. Told, it finds the descriptor
- * readable until the next step. */
+/* There is a host once zl_loop_fd() was called. ZL__HOST_TOLD: the descriptor
+ * was made readable, until the next step. */
 typedef enum zl__host { ZL__HOST_NONE, ZL__HOST_WAITS, ZL__HOST_TOLD } zl__host;
 
 struct zl_loop {
@@ -72,13 +72,13 @@ struct zl_loop {
   zl__run run;
   zl__host host;
   bool woken;      /* by zl_loop_wake(), in this run or step */
-  bool terminated; /* some socket reported ETERM, and no run has told */
+  bool terminated; /* a socket reported ETERM, not yet returned by a run */
   int deaf;        /* the error of the wake-up descriptor; 0: none */
-  int64_t looked;  /* the tick at which events were last looked for */
+  int64_t looked;  /* the tick at which the loop last polled */
   atomic_bool stopping;
   atomic_bool waking; /* zl_loop_wake() was called */
   zl__stretch stretch;
-  zl__watchdog *watchdog; /* NULL: nobody looks at it */
+  zl__watchdog *watchdog; /* NULL: the loop is not watched */
 };
 
 #endif /* ZL_LOOP_H */

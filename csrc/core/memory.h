@@ -13,7 +13,7 @@ typedef struct zl__memory {
   void *ud;
 } zl__memory;
 
-/* That of the C library. */
+/* The C library's allocator. */
 void *zl__system_alloc(void *ud, void *ptr, size_t osize, size_t nsize);
 
 /* Both return NULL when out of memory; a block that cannot be resized stays as

@@ -1,8 +1,8 @@
 /* message.c - messages that wait to be sent, and their frames.
  * SPDX-License-Identifier: MIT
  *
- * The loop keeps some short ones for reuse: a program that queues and reports
- * small messages soon allocates nothing.
+ * The loop keeps freed short messages for reuse, so that in a steady state
+ * queuing and reporting small messages allocates nothing.
  */
 #include <errno.h>
 #include <string.h>
@@ -24,7 +24,7 @@ int zl__frame_copy(zmq_msg_t *to, const zl_frame *from) {
   return 0;
 }
 
-/* Those that are kept for this number of frames, or NULL. */
+/* The spare messages for this number of frames, or NULL if none are kept. */
 static zl__spares *spares_of(zl_loop *loop, size_t count) {
   return count <= ZL__SPARE_FRAMES ? &loop->spares.by_frames[count] : NULL;
 }

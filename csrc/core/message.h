@@ -10,15 +10,16 @@
 
 #include "zmqloop.h"
 
-/* Messages of at most so many frames, so many of each, are kept for later. */
+/* Freed messages of up to ZL__SPARE_FRAMES frames are kept for reuse, up to
+ * ZL__SPARE_MESSAGES for each number of frames. */
 enum { ZL__SPARE_FRAMES = 4, ZL__SPARE_MESSAGES = 256 };
 
-/* A message in the send queue, or the report of one that has left it. */
+/* A message in the send queue, or the report of one that has left the queue. */
 typedef struct zl__message {
   struct zl__message *next;
-  uint64_t token; /* 0: nobody wants to know */
+  uint64_t token; /* 0: no report wanted */
   size_t bytes;   /* of all its frames; 0 for a report */
-  int status;     /* what became of it; meaningless while unsent */
+  int status;     /* the outcome; meaningless while unsent */
   uint32_t count; /* frames not yet given to libzmq; 0 once it has left */
   uint32_t capacity;
   zmq_msg_t frames[];
@@ -29,7 +30,7 @@ typedef struct zl__spares {
   int count;
 } zl__spares;
 
-/* Those kept for reuse, by frames; reports have none. */
+/* Messages kept for reuse, by number of frames; reports have none. */
 typedef struct zl__spare_messages {
   zl__spares by_frames[ZL__SPARE_FRAMES + 1];
 } zl__spare_messages;
@@ -39,13 +40,13 @@ int zl__frame_copy(zmq_msg_t *to, const zl_frame *from);
 
 size_t zl__bytes_of(zmq_msg_t *frames, size_t count);
 
-/* A message with copies of the frames; none for the report of one that has
- * left already. Returns NULL when out of memory. */
+/* A message with copies of the frames; without frames it is the report of a
+ * message that has already left. Returns NULL when out of memory. */
 zl__message *zl__message_new(zl_loop *loop, const zl_frame *frames,
                              size_t count, uint64_t token);
 
-/* A message with the frames themselves, of which empty ones are left. Returns
- * NULL when out of memory. */
+/* A message that takes the frames over and leaves empty ones. Returns NULL when
+ * out of memory. */
 zl__message *zl__message_take(zl_loop *loop, zmq_msg_t *frames, size_t count,
                               uint64_t token);
 
@@ -53,12 +54,12 @@ zl__message *zl__message_take(zl_loop *loop, zmq_msg_t *frames, size_t count,
 void zl__message_give_back(zl_loop *loop, zl__message *message,
                            zmq_msg_t *frames);
 
-/* Lets go of the frames. */
+/* Releases the frames. */
 void zl__message_release(zl__message *message);
 
 void zl__message_free(zl_loop *loop, zl__message *message);
 
-/* At the end of the loop. */
+/* Frees the spare messages, at the end of the loop. */
 void zl__messages_free(zl_loop *loop);
 
 #endif /* ZL_MESSAGE_H */

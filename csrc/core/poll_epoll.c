@@ -1,12 +1,12 @@
-/* poll_epoll.c - the poller of Linux.
+/* poll_epoll.c - the poller for Linux.
  * SPDX-License-Identifier: MIT
  *
  * ZMQ_FD is an eventfd, written once per batch of commands and read by whatever
  * libzmq call comes next. It is registered once, as EPOLLIN|EPOLLOUT|EPOLLET:
  * an eventfd is always writable, so with EPOLLOUT in the mask a write that
- * libzmq has read away already is still reported, as EPOLLOUT alone. That Linux
- * does so is checked at start-up; where it does not (an emulated kernel), the
- * loop looks at a socket after every operation instead.
+ * libzmq has already read is still reported, as EPOLLOUT alone. A self test at
+ * start-up checks this; where it fails (on an emulated kernel), the loop checks
+ * a socket after every operation instead.
  */
 #ifdef __linux__
 #define _GNU_SOURCE
@@ -141,7 +141,7 @@ static int wait_milliseconds(state *s, int64_t timeout_ns) {
 }
 
 #ifdef SYS_epoll_pwait2
-/* By number: C libraries have it later than kernels. */
+/* By number: kernels have had it longer than C libraries. */
 static int wait_nanoseconds(state *s, int64_t timeout_ns) {
   struct {
     int64_t seconds;
@@ -160,7 +160,7 @@ static int wait_nanoseconds(state *s, int64_t timeout_ns) {
 #endif
 
 static int wait_events(state *s, int64_t timeout_ns) {
-  /* Nothing to round: the old call is the cheaper one. */
+  /* Nothing to round: the old call is cheaper. */
   if (timeout_ns == 0 || timeout_ns == ZL_FOREVER || s->coarse) {
     return wait_milliseconds(s, timeout_ns);
   }
@@ -173,12 +173,12 @@ static int wait_events(state *s, int64_t timeout_ns) {
   return count;
 }
 
-/* Makes the outer set readable when the inner one has something to report. */
+/* Makes the outer set readable while the inner one has something to report. */
 static int enclose(int outer_fd, int fd) {
   return control(outer_fd, EPOLL_CTL_ADD, fd, EPOLLIN, 0);
 }
 
-/* A set around ours, which may be replaced by another: rebuild(). */
+/* A set around ours, since rebuild() may replace ours by another. */
 static int epoll_descriptor(zl_loop *loop) {
   state *s = loop->poller_state;
   if (s->outer_fd >= 0) {
@@ -197,7 +197,7 @@ static int epoll_descriptor(zl_loop *loop) {
   return fd;
 }
 
-/* Puts all that is watched into a new set. */
+/* Adds everything watched to a new set. */
 static int fill(zl_loop *loop, int epoll_fd) {
   int rc = control(epoll_fd, EPOLL_CTL_ADD, loop->mailbox.wake_read,
                    mask_of(ZL_READ, false), ZL__TOKEN_WAKE);
@@ -214,9 +214,9 @@ static int fill(zl_loop *loop, int epoll_fd) {
   return rc;
 }
 
-/* A descriptor that was closed before its watch, while a duplicate is open,
- * leaves an entry that no call can name any more, and that reports for ever.
- * A new set has no such entries. If it cannot be had the old one goes on. */
+/* A descriptor that was closed before its watch, while a duplicate of it is
+ * open, leaves an entry that reports for ever and that no call can remove. A
+ * new set has no such entries. If it cannot be created, the old one stays. */
 static void rebuild(zl_loop *loop) {
   state *s = loop->poller_state;
   loop->registry.stale = 0;

@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: MIT
  *
  * poll() over plain descriptors and ZMQ_FDs alike, not zmq_poll(), which asks
- * every socket for ZMQ_EVENTS in every call, some 20 times as dear. All is
- * level-triggered and a read-away signal is lost, so the loop works in touch
- * mode: it looks at a socket after every operation on it.
+ * every socket for ZMQ_EVENTS in every call and is about 20 times as expensive.
+ * Everything is level-triggered and a consumed signal is lost, so the loop
+ * works in touch mode: it checks a socket after every operation on it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -71,7 +71,7 @@ static void posix_close(zl_loop *loop) {
   zl__free(&loop->memory, s, sizeof *s);
 }
 
-/* Its place, or count when it has none. */
+/* Its index, or count if it is not there. */
 static size_t find(const state *s, int fd) {
   size_t i = 0;
   while (i < s->count && s->fds[i].fd != fd) {

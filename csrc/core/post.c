@@ -1,12 +1,12 @@
 /* post.c - callbacks from other threads, and waking the loop.
  * SPDX-License-Identifier: MIT
  *
- * A Treiber stack: a post is one compare-and-swap, the loop takes all with one
- * exchange and turns them round. "The stack was empty" is exactly the condition
- * for a wake-up, so no flag can get out of step with it.
+ * A Treiber stack: a post is one compare-and-swap, and the loop takes all posts
+ * with one exchange and reverses them. "The stack was empty" is exactly the
+ * condition for a wake-up, so no flag can get out of step with it.
  *
- * The wake-up descriptor is level-triggered and read when it is reported: a
- * wake that comes between the read and the next wait ends that wait.
+ * The wake-up descriptor is level-triggered and is read when it is reported, so
+ * a wake between that read and the next wait ends the wait.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -144,7 +144,7 @@ int zl_loop_post(zl_loop *loop, zl_callback_fn fn, void *arg,
   }
   *post = (zl__post){.fn = fn, .arg = arg, .drop = drop};
   post->next = atomic_load_explicit(&mailbox->head, memory_order_relaxed);
-  /* Once the swap has succeeded the post belongs to the loop's thread. */
+  /* Once the swap has succeeded, the post belongs to the loop's thread. */
   bool was_empty;
   do {
     was_empty = post->next == NULL;
@@ -157,9 +157,9 @@ int zl_loop_post(zl_loop *loop, zl_callback_fn fn, void *arg,
   return 0;
 }
 
-/* Ends the present or the next wait. What ends it for good, for a step, is that
- * something was handled, or zl_loop_wake(). A forked child shares the
- * descriptor with its parent, and must not wake it. Async-signal-safe. */
+/* Ends the current or the next wait. A step returns only after something was
+ * handled or after zl_loop_wake(). A forked child shares the descriptor with
+ * its parent, and must not wake the parent. Async-signal-safe. */
 void zl__mailbox_wake(const zl__mailbox *mailbox) {
   int saved = errno;
   uint64_t one = 1;

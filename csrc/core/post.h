@@ -19,14 +19,14 @@ typedef struct zl__post {
 
 typedef struct zl__mailbox {
   _Atomic(zl__post *) head; /* pushed by any thread, newest first */
-  zl__post *taken;          /* the loop's own, oldest first */
+  zl__post *taken;          /* taken by the loop, oldest first */
   int wake_read;            /* in the poller, level-triggered */
   int wake_write;           /* the same descriptor where there is eventfd */
-  pid_t pid;                /* of the process whose loop it wakes */
+  pid_t pid;                /* of the loop's process */
 } zl__mailbox;
 
 
-/* Returns 0 or an error; then it is to be closed all the same. */
+/* Returns 0 or an error; it must be closed in either case. */
 int zl__mailbox_open(zl__mailbox *mailbox);
 void zl__mailbox_close(zl__mailbox *mailbox);
 
@@ -34,19 +34,19 @@ void zl__mailbox_close(zl__mailbox *mailbox);
  * can wake the loop any more. */
 int zl__mailbox_drain_wake(const zl__mailbox *mailbox);
 
-/* Ends the present or the next wait. Async-signal-safe. */
+/* Ends the current or the next wait. Async-signal-safe. */
 void zl__mailbox_wake(const zl__mailbox *mailbox);
 
-/* Has it nothing that zl__posts_take() or zl__posts_run() would find? */
+/* Would zl__posts_take() and zl__posts_run() find nothing? */
 bool zl__mailbox_empty(const zl__mailbox *mailbox);
 
-/* Is this the child of the process whose loop it is? */
+/* Is this a forked child of the loop's process? */
 bool zl__mailbox_forked(const zl__mailbox *mailbox);
 
 /* Collects what has been posted, for zl__posts_run(). */
 void zl__posts_take(zl_loop *loop);
 
-/* Calls those collected. Returns false if the budget ended it before. */
+/* Calls the collected ones. Returns false if the budget ran out first. */
 bool zl__posts_run(zl_loop *loop);
 
 #endif /* ZL_POST_H */

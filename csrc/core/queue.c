@@ -1,9 +1,9 @@
-/* queue.c - messages that wait to be sent, and reports of those that were.
+/* queue.c - messages waiting to be sent, and reports of sent ones.
  * SPDX-License-Identifier: MIT
  *
  * One list, in the order of zl_stream_send(): first the messages that have left
- * and whose senders want to know, then those that wait. A message that leaves
- * stays in its place until it is reported, so reports come in order.
+ * and are to be reported, then those that wait to be sent. A message that
+ * leaves stays in its place until it is reported, so reports come in order.
  */
 #include "queue.h"
 

@@ -1,4 +1,4 @@
-/* queue.h - messages that wait to be sent, and reports of those that were.
+/* queue.h - messages waiting to be sent, and reports of sent ones.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZL_QUEUE_H
@@ -10,8 +10,8 @@
 
 #include "message.h"
 
-/* First in first out. Those before `unsent` have left and wait to be reported;
- * `unsent` and what follows wait to be sent. */
+/* First in, first out. Messages before `unsent` have left and wait to be
+ * reported; `unsent` and those after it wait to be sent. */
 typedef struct zl__queue {
   zl__message *head;
   zl__message *tail;
@@ -25,11 +25,11 @@ void zl__queue_push(zl__queue *queue, zl__message *message, bool unsent);
 /* The first unsent message has left. */
 void zl__queue_sent(zl_loop *loop, zl__queue *queue, int status);
 
-/* Takes back the unsent message with the token, which is not 0, and frees it.
- * Returns whether there was one. */
+/* Removes and frees the unsent message with the token, which is not 0. Returns
+ * whether there was one. */
 bool zl__queue_take_back(zl_loop *loop, zl__queue *queue, uint64_t token);
 
-/* Frees those at the head that have left and need no report. */
+/* Frees messages at the head that have left and need no report. */
 void zl__queue_drop_silent(zl_loop *loop, zl__queue *queue);
 
 /* The oldest message that has left, for the caller to free, or NULL. */

@@ -51,7 +51,7 @@ static void merge(zl__link *to, zl__link *a, zl__link *b) {
   zl__splice(to, b);
 }
 
-/* Merge sort, stable, the highest first. Recursion is as deep as the count has
+/* Stable merge sort, highest first. The recursion is as deep as the count has
  * bits. */
 static void sort(zl__link *list, size_t count) {
   zl__link first;

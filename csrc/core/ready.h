@@ -20,8 +20,8 @@ void zl__watch_dirty(zl__watch *watch);
 
 void zl__watch_set_priority(zl__watch *watch, int priority);
 
-/* All that is dirty is served in this turn, by priority, each once: so none
- * starves another. */
+/* Every dirty watch is served in this turn once, by priority, so none starves
+ * another. */
 void zl__ready_take(zl__ready *ready);
 
 /* Takes the first watch of this turn off the list. Returns NULL at its end. */

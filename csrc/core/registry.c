@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * The poller is given a token: the index of a slot and the slot's generation,
- * which changes when the slot is freed. So a report that is already in hand
- * when its watch is closed finds nobody.
+ * which changes when the slot is freed. So a report that was collected before
+ * its watch was closed finds no watch.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,8 +17,8 @@ enum { FIRST_SLOTS = 16 };
 
 /* ---- slots -------------------------------------------------------------- */
 
-/* Slot 0 stays free: token 0 is the loop's own descriptor, and 0 ends the list
- * of free slots. */
+/* Slot 0 is never used: token 0 is the loop's own descriptor, and 0 ends the
+ * list of free slots. */
 static int grow_slots(zl_loop *loop) {
   uint32_t count =
       loop->registry.slot_count ? loop->registry.slot_count * 2 : FIRST_SLOTS;
@@ -71,14 +71,14 @@ void zl__registry_remove(zl__watch *watch) {
 
 uint64_t zl__registry_token(const zl__watch *watch) {
   const zl_loop *loop = watch->handle.loop;
-  /* clang 14 takes the shift for one of 32 bits. NOLINTNEXTLINE */
+  /* clang 14 takes this for a 32-bit shift. NOLINTNEXTLINE */
   return (uint64_t)watch->index << 32 |
          loop->registry.slots[watch->index].generation;
 }
 
 /* ---- descriptors -------------------------------------------------------- */
 
-/* fd is checked first, because the table grows with the number, which may be
+/* fd is checked first, because the table grows with its number, which may be
  * large. */
 int zl__registry_reserve(zl_loop *loop, int fd) {
   size_t needed = (size_t)fd + 1;
@@ -114,8 +114,8 @@ const zl__watch *zl__registry_owner(const zl_loop *loop, int fd) {
 
 /* The poller has accepted fd. If another watch has that number, the poller is
  * right: that watch's descriptor was closed behind the loop's back and the
- * number is used again. The old watch must not take the new one's registration
- * with it. */
+ * number has been reused. The old watch must not take the new one's
+ * registration with it. */
 void zl__registry_own(zl__watch *watch, int fd) {
   zl_loop *loop = watch->handle.loop;
   uint32_t owner = loop->registry.owners[fd];

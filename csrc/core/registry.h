@@ -9,8 +9,8 @@
 
 #include "watch.h"
 
-/* Reports carry index and generation, so that one for a closed watch reaches
- * nobody, even if the descriptor or the slot has been used again. */
+/* Reports carry index and generation, so that a report for a closed watch is
+ * ignored, even if its descriptor or slot has been reused. */
 typedef struct zl__slot {
   zl__watch *watch; /* NULL: free */
   uint32_t generation;
@@ -24,7 +24,7 @@ typedef struct zl__registry {
   uint32_t watch_count; /* slots in use */
   uint32_t *owners;     /* descriptor -> index of the slot of its watch, or 0 */
   size_t owner_count;
-  int stale; /* reports for watches that are gone, since the last rebuild */
+  int stale; /* reports for closed watches since the last rebuild */
 } zl__registry;
 
 /* Gives the watch a slot. Returns 0 or -ENOMEM. */
@@ -37,16 +37,16 @@ uint64_t zl__registry_token(const zl__watch *watch);
 /* Makes room for the owner of fd. Returns 0, -ENOMEM or -EBADF. */
 int zl__registry_reserve(zl_loop *loop, int fd);
 
-/* The watch that has the descriptor, or NULL. */
+/* The watch that owns the descriptor, or NULL. */
 const zl__watch *zl__registry_owner(const zl_loop *loop, int fd);
 
 /* The poller has accepted fd for the watch. */
 void zl__registry_own(zl__watch *watch, int fd);
 
-/* The descriptor of the watch is nobody's. */
+/* The watch no longer owns its descriptor. */
 void zl__registry_disown(zl__watch *watch);
 
-/* Called by the poller while it waits: no call out happens here. */
+/* Called by the poller during its wait; nothing is called out from here. */
 void zl__registry_report(zl_loop *loop, uint64_t token, int events);
 
 void zl__registry_free(zl_loop *loop);

@@ -1,24 +1,23 @@
-/* signal.c - signals of the process, delivered by the loops that ask for them.
+/* signal.c - signals of the process, delivered by loops.
  * SPDX-License-Identifier: MIT
  *
- * What becomes of a signal is decided per process, not per loop or thread, so
- * the one table here has to be global: by number, who watches it and what was
- * in place before. Nothing is installed until the first watcher comes; when the
- * last one goes the former disposition is put back, unless somebody else's
- * handler has taken the place of ours.
+ * Signal dispositions belong to the process, not to a loop or thread, so the
+ * one table here has to be global: for each signal, its watchers and the former
+ * disposition. Nothing is installed before the first watcher; the last one
+ * restores the former disposition, unless other code has replaced our handler.
  *
- * The handler does what is safe in one: it counts, marks the loop and writes to
- * its wake-up descriptor. The loop calls, in the phase of the posts, each
- * watcher once with the count. signalfd would need every thread of the host to
- * block the signal, keeps one record of many arrivals, and its mask survives
- * exec.
+ * The handler does only what is safe: it counts, marks the loop and writes to
+ * its wake-up descriptor. In the phase of the posts the loop calls each watcher
+ * once, with the count. Rejected: signalfd, which needs every thread of the
+ * host to block the signal, keeps one record of many arrivals, and leaves a
+ * mask that survives exec.
  *
- * The table is changed under a mutex, and with all signals blocked: no handler
- * ever waits for its own thread. The handler itself takes no lock. It walks the
- * list of watchers with `inside` raised; who has taken a watcher off the list
- * waits until `inside` is 0 before the memory may go. Both sides use the one
- * order of all sequentially consistent operations: where the remover has read 0
- * a handler that is counted later reads the list as the remover left it.
+ * The table is changed under a mutex and with all signals blocked, so no
+ * handler ever waits for its own thread. The handler itself takes no lock. It
+ * increments `inside` while it walks the list of watchers; code that removes a
+ * watcher waits until `inside` is 0 before it frees the memory. All these
+ * operations are sequentially consistent: once the remover has read 0, a
+ * handler that enters later sees the list without the watcher.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,19 +39,19 @@ typedef void (*info_handler)(int number, siginfo_t *info, void *context);
 
 typedef struct entry {
   _Atomic(zl_signal *) watchers;
-  /* The former handler in one of two forms; both NULL if it was none. */
+  /* The former handler in one of its two forms; both NULL if there was none. */
   _Atomic(plain_handler) former_plain;
   _Atomic(info_handler) former_info;
   struct sigaction former; /* under the mutex */
-  atomic_uint inside;      /* handlers that walk the list */
-  /* When the last watcher went somebody else's handler was in place, which may
-   * call ours: calling it from ours could go round in circles. */
+  atomic_uint inside;      /* handlers walking the list */
+  /* When the last watcher was closed, another handler was in place, which may
+   * call ours: if ours called it, they could call each other for ever. */
   atomic_bool covered;
 } entry;
 
 static entry entries[NSIG];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static sigset_t mask_before; /* of the thread that has the mutex */
+static sigset_t mask_before; /* of the thread that holds the mutex */
 static bool knows_forks;     /* under the mutex */
 
 /* ---- the mutex ---------------------------------------------------------- */
@@ -72,7 +71,8 @@ static void unlock(void) {
   (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* The handlers that were counted ran in threads which the child lacks. */
+/* The handlers counted by `inside` ran in threads that the child does not
+ * have. */
 static void unlock_in_child(void) {
   for (int i = 0; i < NSIG; i++) {
     atomic_store(&entries[i].inside, 0);
@@ -80,8 +80,8 @@ static void unlock_in_child(void) {
   unlock();
 }
 
-/* A fork must not find the table half changed, or the mutex in the hands of a
- * thread that the child does not have. */
+/* A fork must not happen while the table is half changed, or while a thread
+ * that the child will not have holds the mutex. */
 static int know_forks(void) {
   if (knows_forks) {
     return 0;
@@ -93,8 +93,8 @@ static int know_forks(void) {
 
 /* ---- the handler -------------------------------------------------------- */
 
-/* First the count, then the mark, then the wake-up: the loop takes them the
- * other way round. One wake-up for many. */
+/* First the count, then the mark, then the wake-up: the loop reads them in the
+ * reverse order. Many arrivals cause one wake-up. */
 static void notify(zl_signal *watch) {
   zl_loop *loop = watch->handle.loop;
   atomic_fetch_add(&watch->arrivals, 1);
@@ -113,9 +113,9 @@ static void call_former(entry *e, int number, siginfo_t *info, void *context) {
   }
 }
 
-/* A child that was forked from a process with loops has their descriptors: its
- * signals are not theirs. The former handler comes last, as it may never
- * return. */
+/* A forked child shares the loops' descriptors with its parent, and must not
+ * wake the parent for its own signals. The former handler is called last, since
+ * it may never return. */
 static void on_signal(int number, siginfo_t *info, void *context) {
   entry *e = &entries[number];
   int saved = errno;
@@ -147,7 +147,7 @@ static bool is_function(const struct sigaction *action) {
          (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
 }
 
-/* Tells the handler what was in place. */
+/* Publishes the former disposition for the handler. */
 static void publish_former(entry *e) {
   const struct sigaction *former = &e->former;
   bool has_info = (former->sa_flags & SA_SIGINFO) != 0;
@@ -156,8 +156,9 @@ static void publish_former(entry *e) {
   atomic_store(&e->former_info, has_info ? former->sa_sigaction : NULL);
 }
 
-/* A signal may come as soon as the handler is in place: what it needs is told
- * before, and again in case another thread has changed it in between. */
+/* A signal may arrive as soon as the handler is installed, so the former
+ * disposition is published before; and again afterwards, in case another thread
+ * has changed it in between. */
 static int install(int number) {
   entry *e = &entries[number];
   struct sigaction present;
@@ -170,7 +171,7 @@ static int install(int number) {
     return -errno;
   }
   if (is_ours(&present)) {
-    return 0; /* put back by whoever had taken its place */
+    return 0; /* restored by the code that had replaced ours */
   }
   e->former = present;
   publish_former(e);
@@ -196,7 +197,7 @@ static void restore(int number) {
 
 /* ---- the list of watchers ------------------------------------------------ */
 
-/* Handlers are short; sleeping lets one run that has a lower priority. */
+/* Handlers are short; sleeping lets one in a thread of lower priority run. */
 static void wait_for_handlers(entry *e) {
   static const struct timespec moment = {.tv_nsec = 20000};
   while (atomic_load(&e->inside) > 0) {
@@ -204,7 +205,8 @@ static void wait_for_handlers(entry *e) {
   }
 }
 
-/* To be found by the handler before it is installed: no signal is lost. */
+/* The watcher is on the list before the handler is installed, so no signal is
+ * lost. */
 static int enter(zl_signal *watch) {
   entry *e = &entries[watch->number];
   int rc = know_forks();
@@ -224,8 +226,8 @@ static int enter(zl_signal *watch) {
   return rc;
 }
 
-/* The former disposition is back before the last watcher has gone: no signal
- * is swallowed in between. */
+/* The former disposition is restored before the last watcher leaves the list,
+ * so no signal is lost in between. */
 static void leave(zl_signal *watch) {
   entry *e = &entries[watch->number];
   _Atomic(zl_signal *) *place = &e->watchers;
@@ -257,8 +259,8 @@ static const zl__handle_kind kind = {
     .alive = alive,
 };
 
-/* After the handler of a fault the instruction at fault runs again, for ever:
- * no loop comes to deliver it. */
+/* After the handler of a fault returns, the faulting instruction runs again,
+ * for ever: no loop would get to deliver the signal. */
 static bool may_be_watched(int number) {
   static const int never[] = {SIGKILL, SIGSTOP, SIGSEGV,
                               SIGBUS,  SIGFPE,  SIGILL};

@@ -1,4 +1,4 @@
-/* signal.h - signals of the process, delivered by the loops that ask for them.
+/* signal.h - signals of the process, delivered by loops.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZL_SIGNAL_H
@@ -19,9 +19,9 @@ struct zl_signal {
   unsigned flags;
   zl_signal_fn fn;
   void *arg;
-  /* The rest is the signal handler's, on any thread. */
+  /* The rest is used by the signal handler, on any thread. */
   atomic_uint arrivals;      /* since the last call */
-  _Atomic(zl_signal *) next; /* that watches the same signal */
+  _Atomic(zl_signal *) next; /* the next watch of the same signal */
 };
 
 
@@ -33,14 +33,13 @@ typedef struct zl__signals {
 
 void zl__signals_init(zl__signals *signals);
 
-/* Is there something that zl__signals_take() or zl__signals_run() would find?
- */
+/* Would zl__signals_take() or zl__signals_run() find anything? */
 bool zl__signals_pending(const zl_loop *loop);
 
-/* Collects the watchers whose signal has come, for zl__signals_run(). */
+/* Collects the watchers whose signal has arrived, for zl__signals_run(). */
 void zl__signals_take(zl_loop *loop);
 
-/* Calls those collected. Returns false if the budget ended it before. */
+/* Calls the collected ones. Returns false if the budget ran out first. */
 bool zl__signals_run(zl_loop *loop);
 
 /* What is wrong, or NULL. */

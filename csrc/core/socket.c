@@ -1,22 +1,23 @@
-/* socket.c - the readiness of zmq sockets, without ever missing an event.
+/* socket.c - the readiness of zmq sockets, missing no event.
  * SPDX-License-Identifier: MIT
  *
- * ZMQ_FD tells that commands are waiting, not messages, and any libzmq call may
- * process them and so take the signal away. Hence:
+ * ZMQ_FD signals that commands are waiting, not messages, and any libzmq call
+ * may process them and so consume the signal. Hence:
  *
- *  - A dirty socket is looked at before the loop blocks. The look is a full
- *    check: ZMQ_EVENTS, or a receive that ends in EAGAIN (for messages).
+ *  - A dirty socket is checked before the loop blocks. This is a full check:
+ *    ZMQ_EVENTS, or a receive that ends in EAGAIN (for messages).
  *  - `used` is cleared right before each full check and set by every other call
  *    on the socket. A report with EPOLLIN makes the socket dirty. A report with
- *    EPOLLOUT alone means that the signal has been read away already: by our
- *    own check, which has seen everything, unless `used` is set.
+ *    EPOLLOUT alone means that the signal has already been consumed: by our own
+ *    check, which has seen everything, unless `used` is set.
  *  - Some state changes send no signal at all: registration, bind, connect,
  *    setsockopt, REP after its reply, REQ after the reply it received, a wider
  *    interest, a callback that ran, a check that stopped early. Each of them
  *    marks the socket dirty (touch).
  *
- * So a socket off the dirty list has been checked after the last local change,
- * and anything new comes as a command, whose signal is reported.
+ * So a socket that is not on the dirty list has been checked after the last
+ * local change, and anything new arrives as a command, whose signal is
+ * reported.
  */
 #include <errno.h>
 
@@ -114,8 +115,8 @@ static void serve(zl__watch *watch) {
   zl__socket_serve_end(socket);
 }
 
-/* By itself, as REQ and REP; or where a signal that is read away is not
- * reported. */
+/* REQ and REP do so by themselves; all do where the poller does not report
+ * consumed signals. */
 static bool changes_silently(const zl_socket *socket) {
   return socket->type == ZMQ_REQ || socket->type == ZMQ_REP ||
          socket->watch.handle.loop->touch;
@@ -137,14 +138,15 @@ static int get_int(void *zmq, int option, int *value) {
   return rc < 0 ? -zmq_errno() : 0;
 }
 
-/* Does it keep one frame only? Of a message of several it then has what no
- * receive can complete: libzmq aborts the process at the attempt. */
+/* Does the socket keep only one frame? It then holds part of a multipart
+ * message, which no receive can complete: libzmq aborts the process on the
+ * attempt. */
 int zl_socket_conflates(void *zmq_socket) {
   int type = 0;
   int conflates = 0;
   (void)get_int(zmq_socket, ZMQ_TYPE, &type);
   (void)get_int(zmq_socket, ZMQ_CONFLATE, &conflates);
-  /* Others take the option, and it does nothing. */
+  /* Other types accept the option, but it has no effect. */
   return conflates && (type == ZMQ_PUB || type == ZMQ_SUB || type == ZMQ_PUSH ||
                        type == ZMQ_PULL || type == ZMQ_DEALER);
 }

@@ -1,10 +1,10 @@
 /* stats.c - what a loop has done and how long it took.
  * SPDX-License-Identifier: MIT
  *
- * Cheap enough to be always on: the monotonic clock is read once per call of
- * the phases (a stream's turn is one), and twice for a wait that may block. It
- * is the system's also where the loop has another clock, since a callback keeps
- * the thread busy in real time.
+ * Cheap enough to be always on: the monotonic clock is read once for each call
+ * made by the phases (a stream's turn is one), and twice for a wait that may
+ * block. It is the system's clock even where the loop has another, since a
+ * callback keeps the thread busy in real time.
  */
 #include "stats.h"
 #include "loop.h"

@@ -13,7 +13,7 @@ typedef struct zl__stats {
   zl_stats total;
   int64_t busy_since;
   int64_t idle_since; /* 0: not in a wait */
-  int64_t tick;       /* when the last call returned, or work began */
+  int64_t tick;       /* when the last call returned or work began */
 } zl__stats;
 
 

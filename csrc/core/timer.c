@@ -7,7 +7,7 @@
 #include "loop.h"
 #include "timer.h"
 
-/* A timer that zl_timer_new() made. */
+/* A timer allocated by zl_timer_new(). */
 typedef struct boxed_timer {
   zl__handle handle;
   zl_timer timer;
@@ -113,13 +113,13 @@ void zl_timer_close(zl_timer *timer) {
 
 /* ---- firing ------------------------------------------------------------- */
 
-/* The clock has just been read if it is the system's. */
+/* The system's clock has just been read; only the others are read again. */
 static int64_t now_of(const zl_loop *loop) {
   return loop->clock.fn == zl__clock_monotonic ? loop->stats.tick
                                                : zl__clock_now(&loop->clock);
 }
 
-/* The first of those collected, or NULL. */
+/* The first collected timer, or NULL. */
 static zl_timer *first_due(zl_loop *loop) {
   zl__heap_item *item = zl__heap_first_due(&loop->heap);
   return item ? zl__container(item, zl_timer, item) : NULL;

@@ -18,7 +18,7 @@ struct zl_timer {
   int64_t period; /* 0: once */
 };
 
-/* Calls those collected. Returns false if the budget ended it before. */
+/* Calls the collected ones. Returns false if the budget ran out first. */
 bool zl__timers_run(zl_loop *loop);
 
 #endif /* ZL_TIMER_H */

@@ -17,13 +17,14 @@ typedef struct zl__watch {
   zl__link ready;
   /* Serves the watch once: it is on no list, and may close itself. */
   void (*serve)(struct zl__watch *watch);
-  /* The poller's report: marks the watch dirty if that means anything. */
+  /* Handles the poller's report: marks the watch dirty if the report
+   * matters. */
   void (*report)(struct zl__watch *watch, int events);
   int fd;         /* -1: not in the poller */
-  int events;     /* what the poller watches it for; 0 with edge */
-  int priority;   /* in a turn; 0: as most */
+  int events;     /* events the poller watches; 0 with edge */
+  int priority;   /* order in a turn; the default is 0 */
   bool edge;      /* a zmq descriptor */
-  bool paused;    /* out of the poller for a while, with its number kept */
+  bool paused;    /* out of the poller for now; its number stays reserved */
   uint32_t index; /* of its slot; 0: none */
 } zl__watch;
 
@@ -32,7 +33,7 @@ bool zl__events_valid(int events);
 /* Puts fd into the poller; the watch must have fd -1 and no slot. */
 int zl__watch_open(zl__watch *watch, int fd, int events, bool edge);
 
-/* Takes the watch off the poller and off every list. In a forked child the
+/* Removes the watch from the poller and from every list. In a forked child the
  * poller is shared with the parent and left alone. */
 void zl__watch_shut(zl__watch *watch);
 

@@ -1,21 +1,22 @@
 /* zmqloop.h - event loop, timers, descriptors and ZeroMQ streams for one
- * thread. SPDX-License-Identifier: MIT
+ * thread.
+ * SPDX-License-Identifier: MIT
  *
- * Ownership  zl_X_new() gives the caller a handle, zl_X_close() takes it back.
- *            A handle may be closed anywhere on the loop's thread, inside its
- *            own callback too; after close returns no callback of it runs and
- *            the pointer is dead. zl_loop_close() closes what is left.
+ * Ownership  zl_X_new() gives the caller a handle, which zl_X_close() ends.
+ *            A handle may be closed anywhere on the loop's thread, even inside
+ *            its own callback; once close has returned, no callback of it runs
+ *            and the pointer is dead. zl_loop_close() closes what is left.
  * Errors     int functions return 0 or a count, and on failure a negative
  *            errno; libzmq's own numbers (-ETERM, -EFSM) are among them.
- *            Nothing aborts, nothing is printed, errno is not a channel.
+ *            Nothing aborts, nothing is printed, errno is not used.
  * Time       int64_t nanoseconds, `_ns` in the name, on the loop's clock
  *            (CLOCK_MONOTONIC unless the configuration has another).
  * Threads    a loop and its handles belong to one thread. Only zl_loop_post(),
  *            zl_loop_wake() and zl_loop_stop() may be called from others.
  * Callbacks  take `void *arg` last. The pointer is borrowed: it must outlive
- *            the handle. In a callback everything is allowed but running,
- *            stepping or closing the loop that calls it.
- * Sockets    are the caller's: the loop watches and uses a zmq socket, and
+ *            the handle. A callback may do anything but run, step or close
+ *            the loop that calls it.
+ * Sockets    belong to the caller: the loop watches and uses a zmq socket, but
  *            never closes it.
  */
 #ifndef ZMQLOOP_H
@@ -47,15 +48,15 @@ extern "C" {
 #endif
 #endif
 
-typedef struct zl_loop zl_loop;     /* what waits, and calls */
-typedef struct zl_timer zl_timer;   /* calls at a time, once or on a grid */
+typedef struct zl_loop zl_loop;     /* waits for events and calls back */
+typedef struct zl_timer zl_timer;   /* fires once, or periodically on a grid */
 typedef struct zl_fd zl_fd;         /* watches a plain descriptor */
 typedef struct zl_socket zl_socket; /* watches the readiness of a zmq socket */
 typedef struct zl_stream zl_stream; /* receives and sends on a zmq socket */
 typedef struct zl_signal zl_signal; /* watches a signal of the process */
 
-/* Readiness, the numbers of PyZMQ's and Tornado's IOLoop. ZL_ERROR is a mask:
- * a report may carry either bit of it, and need not be requested. */
+/* Readiness, the numbers of PyZMQ's and Tornado's IOLoop. ZL_ERROR is a mask: a
+ * report may carry either bit, requested or not. */
 enum {
   ZL_NONE = 0,
   ZL_READ = 0x001,
@@ -63,12 +64,12 @@ enum {
   ZL_ERROR = 0x018 /* error 0x008, hang-up 0x010 */
 };
 
-/* No limit of time: for zl_loop_step() and as "no deadline", which no clock
- * reaches. */
+/* No time limit, for zl_loop_step(); as a deadline: never, since no clock
+ * reaches it. */
 #define ZL_FOREVER INT64_MAX
 
-/* time_ns + delay_ns, saturating: "in ZL_FOREVER" is for ever, not in the
- * past. */
+/* time_ns + delay_ns, saturating: a delay of ZL_FOREVER gives ZL_FOREVER, not a
+ * time in the past. */
 static inline int64_t zl_time_add(int64_t time_ns, int64_t delay_ns) {
   if (delay_ns > 0 && time_ns > ZL_FOREVER - delay_ns) {
     return ZL_FOREVER;
@@ -98,8 +99,8 @@ static inline int64_t zl_time_until(int64_t deadline_ns, int64_t now_ns) {
  * use". Never NULL, never to be freed. Any thread. */
 ZL_API const char *zl_strerror(int rc);
 
-/* Name to branch on, such as "EADDRINUSE"; "EUNKNOWN" for a number the table
- * lacks. Never NULL, never to be freed. Any thread. */
+/* Name to branch on, such as "EADDRINUSE"; "EUNKNOWN" for an unknown number.
+ * Never NULL, never to be freed. Any thread. */
 ZL_API const char *zl_errname(int rc);
 
 /* ---- loop --------------------------------------------------------------- */
@@ -109,11 +110,11 @@ ZL_API const char *zl_errname(int rc);
  * thread only. */
 typedef void *(*zl_alloc_fn)(void *ud, void *ptr, size_t osize, size_t nsize);
 
-/* Present time in nanoseconds since any fixed point. */
+/* Current time in nanoseconds since some fixed point. */
 typedef int64_t (*zl_clock_fn)(void *ud);
 
-/* A signal interrupted a wait. Returns 0 to go on, or another value to make
- * zl_loop_run() or zl_loop_step() return -EINTR. */
+/* A signal interrupted a wait. Returns 0 to continue waiting, or another value
+ * to make zl_loop_run() or zl_loop_step() return -EINTR. */
 typedef int (*zl_interrupt_fn)(zl_loop *loop, void *ud);
 
 /* A callback, timer, post, or turn of a watch took longer than any before it.
@@ -127,13 +128,13 @@ enum {
 };
 
 enum {
-  /* Look at a socket after every operation, instead of relying on epoll to
-   * report what libzmq has read away (docs/readiness.md). The poll
-   * backend always does; epoll does where its self test fails. */
+  /* Check a socket after every operation, instead of relying on epoll to report
+   * signals that libzmq has consumed (docs/readiness.md). The poll backend
+   * always does; epoll does where its self test fails. */
   ZL_CONFIG_TOUCH = 1,
-  /* The loop's clock is its own: it starts at 0, stands still while callbacks
-   * run, and jumps to the next deadline where the loop would wait for one.
-   * zl_loop_advance() moves it. For tests and paused games. */
+  /* The loop has a clock of its own: it starts at 0, stands still while
+   * callbacks run, and jumps to the next deadline where the loop would wait for
+   * one. zl_loop_advance() moves it. For tests and paused games. */
   ZL_CONFIG_VIRTUAL_CLOCK = 2
 };
 
@@ -182,7 +183,7 @@ ZL_API int zl_loop_run(zl_loop *loop, int mode);
 /* What one step may use up; 0 means no limit. */
 typedef struct zl_budget {
   int events; /* callbacks, timers, posts, signals, descriptors, messages */
-  int64_t time_ns; /* looked at before each of them */
+  int64_t time_ns; /* checked before each of them */
 } zl_budget;
 
 /* Added to the result of zl_loop_step(): work is pending, step again soon. */
@@ -192,19 +193,19 @@ typedef struct zl_budget {
  * the first thing to do. budget may be NULL. When the budget is used up the
  * rest of the iteration waits for the next step or run, which resumes there.
  * Returns the number of things handled, with ZL_STEP_MORE added when work is
- * pending; else as zl_loop_run(), without -ETERM. */
+ * pending; on failure as zl_loop_run(), but never -ETERM. */
 ZL_API int zl_loop_step(zl_loop *loop, int64_t timeout_ns,
                         const zl_budget *budget);
 
-/* Makes zl_loop_run() return at the end of the present iteration. When the loop
- * does not run, the next zl_loop_run() returns at once and clears the request.
- * To zl_loop_step() it is no more than a wake-up.
- * Async-signal-safe; any thread. The loop must outlive the call: its thread
- * must not close it before the call has returned. */
+/* Makes zl_loop_run() return at the end of the current iteration. When the loop
+ * is not running, the next zl_loop_run() returns at once and clears the
+ * request. For zl_loop_step() it is only a wake-up. Async-signal-safe; any
+ * thread. The loop must outlive the call: its thread must not close it before
+ * the call has returned. */
 ZL_API void zl_loop_stop(zl_loop *loop);
 
-/* Makes the run or step on the stack return -EINTR as soon as the callback now
- * running has returned; the rest of the iteration is resumed by the next one.
+/* Makes the run or step on the stack return -EINTR as soon as the running
+ * callback has returned; the rest of the iteration is resumed by the next one.
  * From a callback only. */
 ZL_API void zl_loop_break(zl_loop *loop);
 
@@ -215,36 +216,36 @@ ZL_API int zl_loop_running(const zl_loop *loop);
  * is active. Idle handles do not make the call slower. */
 ZL_API int zl_loop_alive(const zl_loop *loop);
 
-/* Present time, read afresh. */
+/* Current time, read anew. */
 ZL_API int64_t zl_loop_time_ns(const zl_loop *loop);
 
-/* Moves a virtual clock forward by delay_ns. Outside of callbacks everything
- * that becomes due on the way is called, each at its time (so a callback that
- * always queues another lets no time pass); in a callback only the clock moves,
- * as if the callback had taken so long. Returns 0, -EINVAL (no virtual clock,
- * or delay_ns < 0) or as zl_loop_step(). */
+/* Moves a virtual clock forward by delay_ns. Outside callbacks, whatever
+ * becomes due on the way is called at its time (so a callback that always
+ * queues another lets no time pass); in a callback only the clock moves, as if
+ * the callback had taken that long. Returns 0, -EINVAL (no virtual clock, or
+ * delay_ns < 0) or as zl_loop_step(). */
 ZL_API int zl_loop_advance(zl_loop *loop, int64_t delay_ns);
 
-/* What a loop has done since it was made. */
+/* What a loop has done since it was created. */
 typedef struct zl_stats {
   uint64_t iterations;
-  uint64_t callbacks; /* of zl_loop_add_callback() that were called */
+  uint64_t callbacks; /* calls of zl_loop_add_callback()'s callbacks */
   uint64_t timers;    /* calls of timers */
   uint64_t posts;
   uint64_t signals;      /* calls of their watches */
   uint64_t events;       /* calls of descriptors' and sockets' watches */
   uint64_t messages_in;  /* that streams have delivered */
   uint64_t messages_out; /* that libzmq has taken from streams */
-  int64_t busy_ns;     /* in runs and steps, less idle_ns; of CLOCK_MONOTONIC */
+  int64_t busy_ns;     /* in runs and steps, less idle_ns; by CLOCK_MONOTONIC */
   int64_t idle_ns;     /* in waits that might block */
   int64_t lateness_ns; /* of all timers, on the loop's clock */
   int64_t lateness_max_ns;
-  int64_t slowest_ns; /* the longest call, a stream's turn being one */
+  int64_t slowest_ns; /* the longest call; a stream's turn counts as one */
 } zl_stats;
 
 ZL_API void zl_loop_stats(const zl_loop *loop, zl_stats *out);
 
-/* What the configuration had as data. */
+/* The data of the configuration. */
 ZL_API void *zl_loop_data(const zl_loop *loop);
 
 /* "epoll" or "poll". */
@@ -253,7 +254,7 @@ ZL_API const char *zl_loop_backend(const zl_loop *loop);
 typedef void (*zl_callback_fn)(zl_loop *loop, void *arg);
 
 /* Queues fn for the next iteration, first in first out. Returns 0 or -ENOMEM.
- * What is pending when the loop is closed is forgotten. */
+ * Callbacks still pending when the loop is closed are dropped. */
 ZL_API int zl_loop_add_callback(zl_loop *loop, zl_callback_fn fn, void *arg);
 
 /* As zl_timer_next(): takes the next callback of this iteration, if it is fn.
@@ -263,16 +264,16 @@ ZL_API int zl_loop_next_callback(zl_loop *loop, zl_callback_fn fn, void **arg);
 /* In a callback or timer: nonzero when it is the last one of this iteration. */
 ZL_API int zl_loop_is_last(const zl_loop *loop);
 
-/* Like zl_loop_add_callback(), from any thread: first in first out per thread,
- * one wake-up for many. drop(arg) is called instead of fn, on the loop's
- * thread, when the loop is closed first; it may be NULL. The loop must outlive
+/* Like zl_loop_add_callback(), from any thread: first in first out per
+ * thread, one wake-up for many. If the loop is closed first, drop(arg) is
+ * called on its thread instead of fn; drop may be NULL. The loop must outlive
  * the call. fn may run before the call has returned: join the calling thread
- * before you close the loop. Returns 0 or -ENOMEM. Uses malloc, not the loop's
- * allocator. */
+ * before you close the loop. Returns 0 or -ENOMEM. Uses malloc, not the
+ * loop's allocator. */
 ZL_API int zl_loop_post(zl_loop *loop, zl_callback_fn fn, void *arg,
                         void (*drop)(void *arg));
 
-/* Ends the present or the next wait. Async-signal-safe; any thread. The loop
+/* Ends the current or the next wait. Async-signal-safe; any thread. The loop
  * must outlive the call. In a forked child zl_loop_wake(), zl_loop_stop() and
  * zl_loop_post() do not wake the parent. */
 ZL_API void zl_loop_wake(zl_loop *loop);
@@ -285,12 +286,11 @@ ZL_API int zl_loop_verify(const zl_loop *loop, const char **what);
 
 /* A descriptor for the host's own loop: readable while the loop has work other
  * than timers, which zl_loop_step() then does. Created by the first call and
- * owned by the loop: the host neither reads nor closes it. What the host queues
- * outside a step, and a timer that it starts there and that is due before all
- * others, make it readable too, so that a wait under way ends; then the host
- * asks for zl_loop_timeout_ns() again. Returns
- * -ENOTSUP (the poll backend has none), -EMFILE, -ENFILE, -ENOMEM or -ECHILD
- * (in a forked child). */
+ * owned by the loop: the host neither reads nor closes it. Queuing a callback
+ * outside a step, or starting a timer there that is due before all others,
+ * makes it readable too, which ends a wait in progress; the host then asks for
+ * zl_loop_timeout_ns() again. Returns -ENOTSUP (the poll backend has none),
+ * -EMFILE, -ENFILE, -ENOMEM or -ECHILD (in a forked child). */
 ZL_API int zl_loop_fd(zl_loop *loop);
 
 /* How long the host may wait for zl_loop_fd() before the next step: 0 when it
@@ -299,26 +299,27 @@ ZL_API int64_t zl_loop_timeout_ns(zl_loop *loop);
 
 /* ---- blocked loops ------------------------------------------------------ */
 
-/* Called on the loop's thread in the handler of a signal, wherever the block
- * is: only what is async-signal-safe may be done, and nothing with the loop. */
+/* Called on the loop's thread in a signal handler, wherever the thread is
+ * blocked: it may call async-signal-safe functions only, and must not use the
+ * loop. */
 typedef void (*zl_blocked_fn)(zl_loop *loop, void *arg);
 
 /* Calls fn when the loop runs longer than threshold_ns without reaching its
  * wait: once per stretch of work, which begins with a run or step or at the end
- * of a wait. 0 ends that; fn may be NULL then. Time is CLOCK_MONOTONIC,
+ * of a wait. 0 turns it off; fn may be NULL then. Time is CLOCK_MONOTONIC,
  * whatever the loop's clock, and is checked four times per threshold, at most
  * once per millisecond.
  *
  * A separate thread, with all signals blocked, checks and sends the loop's
  * thread `signum` (0: a realtime signal). The signal has a handler, with
- * SA_RESTART, until the last loop watched with it is done, and is unblocked in
- * the calling thread. No other code may use it meanwhile. It cuts short calls
+ * SA_RESTART, until no loop is watched with it any more, and is unblocked in
+ * the calling thread. No other code may use it meanwhile. It interrupts calls
  * that are never restarted, such as sleep.
  *
  * Returns 0, -EINVAL (a negative threshold, no fn, a signal that cannot be
- * caught), -ENOMEM, -EAGAIN (no thread could be created, or 64 loops
- * of the process are watched already) or -ECHILD (in a forked child, which has
- * no such thread); on failure what was asked for before goes on. */
+ * caught), -ENOMEM, -EAGAIN (no thread could be created, or 64 loops of the
+ * process are watched already) or -ECHILD (in a forked child, which has no such
+ * thread); on failure the former setting stays. */
 ZL_API int zl_loop_watch_blocking(zl_loop *loop, int64_t threshold_ns,
                                   int signum, zl_blocked_fn fn, void *arg);
 
@@ -352,41 +353,42 @@ typedef union zl_timer_memory {
 ZL_API zl_timer *zl_timer_init(zl_timer_memory *memory, zl_loop *loop,
                                zl_timer_fn fn, void *arg);
 
-/* The timer that zl_timer_init() made there. */
+/* The timer that zl_timer_init() created there. */
 static inline zl_timer *zl_timer_in(zl_timer_memory *memory) {
   return (zl_timer *)(void *)memory;
 }
 
 /* Starts, or restarts, the timer: fn is called at or after deadline_ns on the
  * loop's clock, never before. period_ns 0: once; else again at each deadline_ns
- * + k * period_ns, missed ones skipped and counted. Timers of one deadline fire
- * in the order of their starts; one started by a timer or callback waits for
- * the next iteration. Returns 0, -EINVAL (period_ns < 0) or -ENOMEM, which
- * leaves the timer at rest. An active timer never fails with -ENOMEM. */
+ * + k * period_ns, missed ones skipped and counted. Timers with the same
+ * deadline fire in the order of their starts; one started by a timer or
+ * callback waits for the next iteration. Returns 0, -EINVAL (period_ns < 0) or
+ * -ENOMEM, which leaves the timer at rest. An active timer never fails with
+ * -ENOMEM. */
 ZL_API int zl_timer_start_at(zl_timer *timer, int64_t deadline_ns,
                              int64_t period_ns);
 
-/* zl_timer_start_at() with the present time, read afresh, plus delay_ns. */
+/* zl_timer_start_at() with the current time, read anew, plus delay_ns. */
 ZL_API int zl_timer_start(zl_timer *timer, int64_t delay_ns, int64_t period_ns);
 
 /* zl_timer_start() with the period of the last start. */
 ZL_API int zl_timer_again(zl_timer *timer, int64_t delay_ns);
 
-/* For a callback that serves several timers in one call, such as a binding that
- * has a price to pay for each entry into its language: takes the next timer
- * that is due in this iteration, if fn is its callback. The caller does with it
- * what fn would. *missed is as for fn. Returns NULL when there is none, or when
- * the step's budget is used up or zl_loop_break() was called: fn will be called
- * for it. Only from inside fn, in a call by the loop. */
+/* For a callback that serves several timers in one call, such as a binding for
+ * which each entry into its language is expensive: takes the next timer that is
+ * due in this iteration, if fn is its callback. The caller handles it as fn
+ * would. *missed is as for fn. Returns NULL when there is none, or when the
+ * step's budget is used up or zl_loop_break() was called: fn will be called for
+ * it. Only from inside fn, in a call by the loop. */
 ZL_API zl_timer *zl_timer_next(zl_loop *loop, zl_timer_fn fn, uint64_t *missed);
 
 /* Puts the timer to rest; it can be started again. */
 ZL_API void zl_timer_cancel(zl_timer *timer);
 
-/* The loop it was made for. */
+/* The loop it was created for. */
 ZL_API zl_loop *zl_timer_loop(const zl_timer *timer);
 
-/* The arg it was made with. */
+/* The arg it was created with. */
 ZL_API void *zl_timer_arg(const zl_timer *timer);
 
 /* Nonzero when started and not yet fired (or periodic) and not cancelled. */
@@ -395,12 +397,12 @@ ZL_API int zl_timer_active(const zl_timer *timer);
 /* The deadline; ZL_FOREVER when at rest. */
 ZL_API int64_t zl_timer_deadline_ns(const zl_timer *timer);
 
-/* Cancels the timer and gives it back. NULL is allowed. */
+/* Cancels and closes the timer. NULL is allowed. */
 ZL_API void zl_timer_close(zl_timer *timer);
 
 /* ---- plain descriptors -------------------------------------------------- */
 
-/* events: what was asked for and is so, plus bits of ZL_ERROR. */
+/* events: the requested ones that are ready, plus bits of ZL_ERROR. */
 typedef void (*zl_fd_fn)(zl_fd *watch, int events, void *arg);
 
 /* Watches fd, level-triggered, for ZL_READ and ZL_WRITE. Returns 0, -EEXIST
@@ -410,51 +412,52 @@ typedef void (*zl_fd_fn)(zl_fd *watch, int events, void *arg);
 ZL_API int zl_fd_new(zl_loop *loop, int fd, int events, zl_fd_fn fn, void *arg,
                      zl_fd **out);
 
-/* Replaces the mask. Returns 0, -EINVAL, -ECHILD, or what the system says
+/* Replaces the mask. Returns 0, -EINVAL, -ECHILD, or the system's error
  * (-EBADF). */
 ZL_API int zl_fd_update(zl_fd *watch, int events);
 
 /* A paused watch reports nothing, not even errors, and costs nothing; its
- * descriptor stays taken. Resuming reports whatever is ready at that moment.
- * Returns 0, -ECHILD or, from resuming, the system's error (-EBADF, -ENOMEM):
- * then it stays paused. */
+ * descriptor still counts as watched. Resuming reports whatever is ready at
+ * that moment. Returns 0, -ECHILD or, from resuming, the system's error
+ * (-EBADF, -ENOMEM): then it stays paused. */
 ZL_API int zl_fd_pause(zl_fd *watch, int paused);
 
-/* Ends the watch and gives it back; the descriptor stays open. An event that
- * is already pending is not delivered. NULL is allowed. */
+/* Closes the watch; the descriptor stays open. An event that is already pending
+ * is not delivered. NULL is allowed. */
 ZL_API void zl_fd_close(zl_fd *watch);
 
 /* ---- signals ------------------------------------------------------------ */
 
 enum {
-  /* Also call the handler that was there before the loops came, if there was
-   * one: in the signal handler, after the loops have been told. Holds for the
-   * signal as long as one of its watches has it. */
+  /* Also call the handler that was installed before the loops' own, if any: in
+   * the signal handler, after the loops have been notified. Applies to the
+   * signal while any of its watches has this flag. */
   ZL_SIGNAL_CHAIN = 1
 };
 
-/* count >= 1: how often the signal has come since the last call. */
+/* count >= 1: how many times the signal has arrived since the last call. */
 typedef void (*zl_signal_fn)(zl_signal *watch, int signum, unsigned count,
                              void *arg);
 
 /* Watches a signal: fn is called from the loop, once per iteration in which the
- * signal has come, which also ends a wait. Any number of watches may share a
- * signal, of loops in any threads; all get it. The first one installs a handler
- * (SA_RESTART, SA_ONSTACK, all signals masked), the last one to go puts back
- * what was there, unless another handler has been installed meanwhile. A watch
- * is active until it is closed (zl_loop_alive). In a forked child the handler
- * stays until the child closes its copies of the watches, and tells no loop of
- * the parent. The code of this library must stay loaded for as long as a
- * handler that was installed later may call this one.
+ * signal has arrived; it also ends a wait. Any number of watches may share a
+ * signal, for loops in any threads; all are called. The first one installs a
+ * handler (SA_RESTART, SA_ONSTACK, all signals masked), and closing the last
+ * one restores the former disposition, unless another handler has been
+ * installed meanwhile. A watch is active until it is closed (zl_loop_alive). In
+ * a forked child the handler stays until the child closes its copies of the
+ * watches, and notifies no loop of the parent. The code of this library must
+ * stay loaded for as long as a handler that was installed later may call this
+ * one.
  *
- * Returns 0, -EINVAL (flags; no signal, or one for which no loop could ever be
- * called: SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL), -ECHILD in a
- * forked child, or -ENOMEM; on failure *out is NULL. */
+ * Returns 0, -EINVAL (flags; not a signal, or one that could never reach a
+ * loop: SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL), -ECHILD in a forked
+ * child, or -ENOMEM; on failure *out is NULL. */
 ZL_API int zl_signal_new(zl_loop *loop, int signum, zl_signal_fn fn, void *arg,
                          unsigned flags, zl_signal **out);
 
-/* Ends the watch and gives it back; a signal that has come already is not
- * delivered. NULL is allowed. */
+/* Closes the watch; a signal that has already arrived is not delivered. NULL is
+ * allowed. */
 ZL_API void zl_signal_close(zl_signal *watch);
 
 /* ---- readiness of zmq sockets ------------------------------------------- */
@@ -468,9 +471,9 @@ enum {
  * terminated or the socket was closed, after which the watch is dead. */
 typedef void (*zl_socket_fn)(zl_socket *watch, int events, void *arg);
 
-/* Watches a zmq socket: level semantics, so fn is called once per iteration for
- * as long as it is ready. A socket has one watch or stream at a time. Returns
- * 0, -EEXIST (watched by this loop already), -ENOTSOCK, -ETERM, -ENOTSUP (a
+/* Watches a zmq socket, level-triggered: fn is called once per iteration while
+ * the socket is ready. A socket has one watch or stream at a time. Returns 0,
+ * -EEXIST (watched by this loop already), -ENOTSOCK, -ETERM, -ENOTSUP (a
  * thread-safe type, which has no descriptor), -EINVAL (events or flags),
  * -ECHILD (in a forked child) or -ENOMEM; on failure *out is NULL. */
 ZL_API int zl_socket_new(zl_loop *loop, void *zmq_socket, int events,
@@ -480,22 +483,22 @@ ZL_API int zl_socket_new(zl_loop *loop, void *zmq_socket, int events,
 /* Replaces the mask. Returns 0, -EINVAL or -ECHILD. */
 ZL_API int zl_socket_update(zl_socket *watch, int events);
 
-/* To be called after every libzmq call on a watched socket made by other code,
- * sends, receives and option reads included: the call may have taken away the
- * signal the loop waits for. Cheap. */
+/* Call this after every libzmq call that other code makes on a watched socket,
+ * including sends, receives and reads of options: the call may have consumed
+ * the signal that the loop waits for. Cheap. */
 ZL_API void zl_socket_used(zl_socket *watch);
 
-/* The same after calls that change readiness without any signal: bind, connect,
- * zmq_setsockopt, a reply sent by REP, a reply received by REQ. */
+/* Call this instead after calls that change readiness without a signal: bind,
+ * connect, zmq_setsockopt, a reply sent by REP, a reply received by REQ. */
 ZL_API void zl_socket_touch(zl_socket *watch);
 
-/* Whether the zmq socket keeps one message, ZMQ_CONFLATE, which then must not
- * have several frames: libzmq aborts the process when the rest of one is
- * received. Streams see to that; code that uses the socket directly has to. */
+/* Whether the zmq socket keeps only one message (ZMQ_CONFLATE). Its messages
+ * must have one frame: libzmq aborts the process when the rest of a longer one
+ * is received. Streams refuse such messages; code that uses the socket directly
+ * must do so itself. */
 ZL_API int zl_socket_conflates(void *zmq_socket);
 
-/* Ends the watch and gives it back; call it before zmq_close(). NULL is
- * allowed. */
+/* Closes the watch; call it before zmq_close(). NULL is allowed. */
 ZL_API void zl_socket_close(zl_socket *watch);
 
 /* ---- streams ------------------------------------------------------------ */
@@ -510,15 +513,15 @@ typedef struct zl_frame {
  * zl_stream_pop() until peek returns 0, or leave them for the next turn. */
 typedef void (*zl_stream_fn)(zl_stream *stream, void *arg);
 
-/* A message that was sent with a token has left the queue: status 0 when libzmq
- * took it, else the negative errno with which it was refused. */
+/* A message sent with a token has left the queue: status is 0 if libzmq took
+ * it, else the negative errno with which libzmq refused it. */
 typedef void (*zl_sent_fn)(zl_stream *stream, uint64_t token, int status,
                            void *arg);
 
-/* rc: -ETERM, -ENOTSOCK or -EPROTO (a message of several frames has come to a
- * socket with ZMQ_CONFLATE, which libzmq cannot give), once, after which
- * nothing is received or sent; or the errno of a message without token that
- * libzmq refused. */
+/* rc: -ETERM, -ENOTSOCK or -EPROTO (a multipart message has arrived at a socket
+ * with ZMQ_CONFLATE, which libzmq cannot deliver), once, after which nothing is
+ * received or sent; or the errno of a message without token that libzmq
+ * refused. */
 typedef void (*zl_stream_error_fn)(zl_stream *stream, int rc, void *arg);
 
 /* Puts a stream on a zmq socket. It receives nothing until zl_stream_on_recv().
@@ -533,51 +536,51 @@ ZL_API void zl_stream_on_sent(zl_stream *stream, zl_sent_fn fn, void *arg);
 ZL_API void zl_stream_on_error(zl_stream *stream, zl_stream_error_fn fn,
                                void *arg);
 
-/* Called, from the loop or a flush, when the last message that waited in the
- * queue has left it. */
+/* Called from the loop or a flush when the last queued message has left. */
 ZL_API void zl_stream_on_empty(zl_stream *stream, zl_stream_fn fn, void *arg);
 
-/* Called, from the loop or a flush, once after zl_stream_send() has refused a
- * message for want of room, when the queue has fallen to half of each of its
- * limits. */
+/* Called from the loop or a flush, once after zl_stream_send() has refused a
+ * message because the queue was full, when the queue has fallen to half of each
+ * limit. */
 ZL_API void zl_stream_on_room(zl_stream *stream, zl_stream_fn fn, void *arg);
 
-/* How much may wait in the queue: messages, and bytes of all their frames; 0:
- * no limit (the default). Beyond either zl_stream_send() answers -EAGAIN. A
- * message of more bytes than the limit may wait in an empty queue. What is
- * queued already stays. */
+/* Limits of the queue: the number of messages, and the bytes of all their
+ * frames; 0 (the default): no limit. Beyond either zl_stream_send() returns
+ * -EAGAIN. A message of more bytes than the limit may wait in an empty queue.
+ * Messages already queued stay. */
 ZL_API void zl_stream_set_limits(zl_stream *stream, size_t messages,
                                  size_t bytes);
 
 /* Looks at the next message, receiving it if none is held: a whole multipart
  * message or nothing. Returns its number of frames with *frames pointing to
- * them, or 0 at the end of the turn: nothing there, the batch or the step's
+ * them, or 0 at the end of the turn: no message left, the batch or the step's
  * budget used up, stopped, paused or closed. -ENOMEM leaves the message for the
- * next turn. The frames belong to the stream and live until zl_stream_pop(),
- * or after zl_stream_close() until the callback has returned; they may be moved
+ * next turn. The frames belong to the stream and live until zl_stream_pop(), or
+ * after zl_stream_close() until the callback has returned; they may be moved
  * away. Only inside the receive callback. */
 ZL_API int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames);
 
-/* Lets go of the message that peek returned: it counts as delivered. */
+/* Releases the message that peek returned, which counts as delivered. */
 ZL_API void zl_stream_pop(zl_stream *stream);
 
 /* Returned by zl_stream_take(): read this message with zl_stream_peek(). */
 #define ZL_PEEK 2
 
-/* The usual case of peek and pop in one: a message of one frame that is not
- * large. Returns 1, with *frame at its bytes, which stay until the next message
- * is received or the callback returns; ZL_PEEK for other messages; else what
- * peek answers. Only inside the receive callback. */
+/* Peek and pop in one for the usual case, a message of one frame that is not
+ * large. Returns 1, with *frame pointing to its bytes, which stay valid until
+ * the next message is received or the callback returns; ZL_PEEK for other
+ * messages; else what peek returns. Only inside the receive callback. */
 ZL_API int zl_stream_take(zl_stream *stream, zl_frame *frame);
 
-/* The message that take has just given is not delivered after all: peek or take
- * gives it again. Only inside the receive callback, and before anything else is
- * received, by zl_stream_flush() or zl_stream_receive_ahead() as well. */
+/* Undoes zl_stream_take(): the message counts as not delivered, and peek or
+ * take returns it again. Only inside the receive callback, and before
+ * anything else is received, by zl_stream_flush() or
+ * zl_stream_receive_ahead() as well. */
 ZL_API void zl_stream_put_back(zl_stream *stream);
 
 /* To be called before zmq_disconnect() on the socket of a ROUTER, REP, SUB or
  * XSUB: libzmq may have read the first frame of a message already, and aborts
- * the process if the rest is gone with the connection (4.3.4, fq.cpp). Receives
+ * the process if the rest is lost with the connection (4.3.4, fq.cpp). Receives
  * that message, which the next turn delivers. Returns 0; -EFSM: a message is
  * held already and another may have begun, receive first; or -ENOMEM. */
 ZL_API int zl_stream_receive_ahead(zl_stream *stream);
@@ -603,20 +606,19 @@ ZL_API int zl_stream_send(zl_stream *stream, const zl_frame *frames,
 ZL_API void zl_stream_early(zl_stream *stream, int on);
 
 /* zl_stream_send() for messages of libzmq, whose bytes are not copied. On
- * success the stream has taken them over, and leaves empty ones, which need not
- * be closed; on failure they are the caller's, as they were. What they carry
- * besides bytes (group, routing id) goes with them. Results are those of
- * zl_stream_send(). */
+ * success the stream owns them and leaves empty ones, which need not be closed;
+ * on failure they stay the caller's, unchanged. Their group and routing id are
+ * kept. Results are those of zl_stream_send(). */
 ZL_API int zl_stream_send_messages(zl_stream *stream, zmq_msg_t *frames,
                                    size_t count, uint64_t token);
 
-/* Takes back the message with the token, not 0, that zl_stream_send() has
- * queued, if no frame of it has left yet: it will neither be sent nor reported.
- * Costs as much as there are messages in the queue. Returns 1, or 0 if there is
- * no such message any more. stream may be NULL. */
+/* Cancels the message with the token, not 0, that zl_stream_send() has queued,
+ * if no frame of it has left yet: it will be neither sent nor reported. Takes
+ * time proportional to the length of the queue. Returns 1, or 0 if there is no
+ * such message any more. stream may be NULL. */
 ZL_API int zl_stream_unsend(zl_stream *stream, uint64_t token);
 
-/* Would a message of so many bytes be accepted? Returns 0, or the error that
+/* Would a message of this many bytes be accepted? Returns 0, or the error that
  * zl_stream_send() would return: the queue is full, a REP has no request, the
  * stream is draining, the socket is gone. -EAGAIN counts as a refusal for
  * on_room. */
@@ -625,33 +627,32 @@ ZL_API int zl_stream_may_send(zl_stream *stream, size_t bytes);
 /* Receives and delivers (ZL_READ), and sends what is queued (ZL_WRITE), without
  * waiting, until neither is possible or limit messages were handled; limit < 0:
  * no limit. If there is no receive callback when it begins, messages are read
- * and thrown away. Inside a flush of the same stream, and between
+ * and discarded. Inside a flush of the same stream, and between
  * zl_stream_peek() and zl_stream_pop(), it only sends. In a callback of the
  * send queue (on_error, on_room, on_empty) it does nothing, since the stream is
- * already sending. Returns the number of messages handled.
- */
+ * already sending. Returns the number of messages handled. */
 ZL_API int zl_stream_flush(zl_stream *stream, int events, int limit);
 
 /* Messages accepted by zl_stream_send() that libzmq has not yet taken. */
 ZL_API size_t zl_stream_queued(const zl_stream *stream);
 
-/* Nonzero while messages wait in the queue or to be reported. */
+/* Nonzero while messages wait to be sent or reported. */
 ZL_API int zl_stream_busy(const zl_stream *stream);
 
 /* Messages received per turn, 1 to 65535 (default 128). 0 or -EINVAL. */
 ZL_API int zl_stream_set_batch(zl_stream *stream, int messages);
 
-/* Streams of a higher priority are served first in each iteration, those of the
- * same in turn, all of them once; -1000000 to 1000000 (default 0, as other
+/* In each iteration every ready stream is served once, those of higher priority
+ * first, equal ones in turn; -1000000 to 1000000 (default 0, like other
  * descriptors). 0 or -EINVAL. */
 ZL_API int zl_stream_set_priority(zl_stream *stream, int priority);
 
-/* Accepts no more messages, and calls fn once, from the loop: when all that
- * were accepted have been sent and reported, when the socket is gone, or after
- * timeout_ns (ZL_FOREVER: no limit), whatever comes first. It goes on
- * receiving. fn will usually close the stream, which tells what is left.
- * Calling it again replaces fn and the time. Returns 0, -EINVAL (timeout_ns <
- * 0, no fn) or -ENOMEM, which changes nothing. */
+/* Stops accepting messages, and calls fn once from the loop: when all accepted
+ * messages have been sent and reported, when the socket is gone, or after
+ * timeout_ns (ZL_FOREVER: no limit), whichever comes first. The stream still
+ * receives. fn usually closes the stream, which returns the number of unsent
+ * messages. A second call replaces fn and the timeout. Returns 0, -EINVAL
+ * (timeout_ns < 0, no fn) or -ENOMEM, which changes nothing. */
 ZL_API int zl_stream_drain(zl_stream *stream, int64_t timeout_ns,
                            zl_stream_fn fn, void *arg);
 
@@ -660,13 +661,13 @@ ZL_API int zl_stream_drain(zl_stream *stream, int64_t timeout_ns,
 ZL_API void zl_stream_used(zl_stream *stream);
 ZL_API void zl_stream_touch(zl_stream *stream);
 
-/* To be called before zl_stream_close() if other code has closed the socket
+/* Call this before zl_stream_close() if other code has closed the socket
  * already: no libzmq call is made on it any more. */
 ZL_API void zl_stream_socket_closed(zl_stream *stream);
 
-/* Hands libzmq what it will take of the queue, ends the stream and gives it
- * back; the caller closes the zmq socket afterwards. NULL is allowed. Returns
- * the number of messages that were not sent. */
+/* Gives libzmq as much of the queue as it takes and closes the stream; the
+ * caller closes the zmq socket afterwards. NULL is allowed. Returns the number
+ * of messages that were not sent. */
 ZL_API size_t zl_stream_close(zl_stream *stream);
 
 #ifdef __cplusplus

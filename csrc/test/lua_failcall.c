@@ -70,8 +70,7 @@ static bool fails(const char *name, const void *return_address) {
   return true;
 }
 
-/* ---- what stands before the calls -----------------------------------------
- */
+/* ---- what stands before the calls ---------------------------------------- */
 
 #define CALLER __builtin_return_address(0)
 
@@ -143,8 +142,7 @@ STAND_BEFORE(int, -1, zmq_bind, (void *socket, const char *address),
 STAND_BEFORE(int, -1, zmq_connect, (void *socket, const char *address),
              (socket, address))
 
-/* ---- calls of sockets ------------------------------------------------------
- */
+/* ---- calls of sockets ---------------------------------------------------- */
 
 static bool is_final(int error) {
   return error == ETERM || error == ENOTSOCK;
@@ -215,8 +213,7 @@ EXPORT int zmq_getsockopt(void *socket, int option, void *value, size_t *size) {
   return __extension__ NEXT(zmq_getsockopt)(socket, option, value, size);
 }
 
-/* ---- others ----------------------------------------------------------------
- */
+/* ---- others -------------------------------------------------------------- */
 
 EXPORT int epoll_ctl(int fd, int operation, int of, struct epoll_event *event) {
   const char *name = operation == EPOLL_CTL_ADD   ? "epoll_ctl ADD"
@@ -274,8 +271,7 @@ EXPORT long syscall(long number, ...) {
                                      arguments[5]);
 }
 
-/* ---- the Lua module --------------------------------------------------------
- */
+/* ---- the Lua module ------------------------------------------------------ */
 
 static const struct {
   const char *name;

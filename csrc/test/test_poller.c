@@ -264,8 +264,7 @@ static int rest_of_child(zl_loop *loop) {
 static void fork_in_a_callback(int backend) {
   zl_loop *loop = loop_of(backend);
   bool hosted = zl_loop_fd(loop) >= 0;
-  /* The end of the run tells a host of what is left, with the same descriptor.
-   */
+  /* The end of the run tells a host work remains, with the same descriptor. */
   CHECK_INT(zl_loop_add_callback(loop, on_fork, NULL), 0);
   int rc = zl_loop_step(loop, 0, NULL);
   if (child == 0) {

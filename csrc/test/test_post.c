@@ -387,8 +387,7 @@ static void test_post_interrupt_callback_ends_a_run(void) {
   close_loop(loop);
 }
 
-/* ---- two loops ------------------------------------------------------------
- */
+/* ---- two loops ----------------------------------------------------------- */
 
 enum { RALLIES = 20000 };
 

@@ -351,8 +351,7 @@ static void test_step_after_a_stop_fills_its_batch(void) {
   end_context(context);
 }
 
-/* ---- a clock that gives work ----------------------------------------------
- */
+/* ---- a clock that gives work --------------------------------------------- */
 
 typedef struct giving_clock {
   zl_loop *loop;

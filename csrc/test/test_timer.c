@@ -507,8 +507,7 @@ static void test_timer_cancelled_ones_leave_no_room_taken(void) {
   close_loop(loop);
 }
 
-/* ---- several in one call --------------------------------------------------
- */
+/* ---- several in one call ------------------------------------------------- */
 
 static struct {
   record record;
