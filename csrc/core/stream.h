@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <zmq.h>
 
+#include "loop.h"
 #include "queue.h"
 #include "socket.h"
 #include "zmqloop.h"
@@ -51,6 +52,77 @@ struct zl_stream {
   bool telling;  /* in a callback for a message that has left the queue */
 };
 
+/* ---- what its files share ----------------------------------------------- */
+
+static inline zl_loop *zl__stream_loop(const zl_stream *stream) {
+  return stream->socket.watch.handle.loop;
+}
+
+/* Is it closed, or its socket dead? */
+static inline bool zl__stream_over(const zl_stream *stream) {
+  return stream->socket.dead != 0;
+}
+
+static inline bool zl__stream_spent(const zl_stream *stream) {
+  const zl_loop *loop = zl__stream_loop(stream);
+  return zl__budget_spent(&loop->budget, &loop->clock);
+}
+
+/* ---- stream_report.c ----------------------------------------------------- */
+
+/* Calls fn, which the caller has set. */
+void zl__stream_call(zl_stream *stream, zl_stream_fn fn, void *arg);
+
+/* Calls on_error, if there is one. */
+void zl__stream_fail(zl_stream *stream, int rc);
+
+bool zl__stream_has_reports(const zl_stream *stream);
+
+/* Puts the message at the end of the queue: unsent, or as a report. */
+void zl__stream_push(zl_stream *stream, zl__message *message, bool unsent);
+
+/* Calls on_sent for those that have left; for a batch of them at most, since
+ * on_sent may send and so make new reports. */
+void zl__stream_report_sent(zl_stream *stream);
+
+/* Draining ends exactly once: when all is sent and reported, when the socket
+ * dies, or on timeout. */
+void zl__stream_finish_draining(zl_stream *stream);
+
+/* The socket is of no use any more. There will be no other turn, and nothing
+ * can be sent that would make new reports. */
+void zl__stream_die(zl_stream *stream, int rc);
+
+/* ---- stream_receive.c ---------------------------------------------------- */
+
+/* Makes room for more frames; all there is room for are initialized. Returns 0
+ * or -ENOMEM. */
+int zl__stream_add_frames(zl_stream *stream);
+
+/* Calls on_recv once, for a batch of messages at most. */
+void zl__stream_receive_turn(zl_stream *stream);
+
+/* Receives up to `limit` messages, for on_recv or, with `discards`, for nobody.
+ * Returns how many. */
+int zl__stream_flush_received(zl_stream *stream, int limit, bool discards);
+
+/* ---- stream_send.c ------------------------------------------------------- */
+
+/* Calls on_room if a message was refused and there is room again. */
+void zl__stream_tell_room(zl_stream *stream);
+
+/* Sends what is queued, as much as belongs in a turn. */
+void zl__stream_send_queued(zl_stream *stream);
+
+/* Sends up to `limit` queued messages. Returns how many. */
+int zl__stream_flush_queued(zl_stream *stream, int limit);
+
+/* Before a close. Returns how many messages could not be sent. */
+size_t zl__stream_send_last(zl_stream *stream);
+
+/* ---- stream.c ------------------------------------------------------------ */
+
+/* What is wrong with some stream of the loop, or NULL. */
 const char *zl__streams_verify(const zl_loop *loop);
 
 #endif /* ZL_STREAM_H */
