@@ -281,11 +281,9 @@ static bool serve_ready(zl_loop *loop) {
     if (zl__budget_spent(&loop->budget, &loop->clock)) {
       return false;
     }
-    zl__watch *watch = zl__ready_next(&loop->ready);
-    if (!watch) {
+    if (!zl__ready_serve_next(&loop->ready)) {
       break; /* the user's clock has closed it */
     }
-    watch->serve(watch);
     zl__stats_called(loop);
   }
   return true;

@@ -79,11 +79,15 @@ void zl__ready_take(zl__ready *ready) {
   zl__splice(&ready->turn, &ready->dirty);
 }
 
-zl__watch *zl__ready_next(zl__ready *ready) {
+bool zl__ready_serve_next(zl__ready *ready) {
   zl__link *link = zl__first(&ready->turn);
   if (!link) {
-    return NULL;
+    return false;
   }
+  zl__watch *watch = zl__container(link, zl__watch, ready);
   zl__unlink(link);
-  return zl__container(link, zl__watch, ready);
+  ready->served = watch;
+  watch->serve(watch);
+  ready->served = NULL;
+  return true;
 }

@@ -4,13 +4,16 @@
 #ifndef ZL_READY_H
 #define ZL_READY_H
 
+#include <stdbool.h>
+
 #include "list.h"
 #include "watch.h"
 
 typedef struct zl__ready {
-  zl__link dirty;  /* to be served in the next dispatch */
-  zl__link turn;   /* to be served in this dispatch */
-  int prioritized; /* open watches with another priority than 0 */
+  zl__link dirty;    /* to be served in the next dispatch */
+  zl__link turn;     /* to be served in this dispatch */
+  zl__watch *served; /* now; NULL: none is */
+  int prioritized;   /* open watches with another priority than 0 */
 } zl__ready;
 
 void zl__ready_init(zl__ready *ready);
@@ -24,7 +27,16 @@ void zl__watch_set_priority(zl__watch *watch, int priority);
  * another. */
 void zl__ready_take(zl__ready *ready);
 
-/* Takes the first watch of this turn off the list. Returns NULL at its end. */
-zl__watch *zl__ready_next(zl__ready *ready);
+/* Takes the first watch of this turn off the list and serves it. Returns false
+ * if there is none. */
+bool zl__ready_serve_next(zl__ready *ready);
+
+/* The watch has been checked for all that made it dirty. What else is to be
+ * done for it its turn knows: outside of that the watch stays on its list. */
+static inline void zl__ready_checked(zl__ready *ready, zl__watch *watch) {
+  if (zl__linked(&watch->ready) && ready->served == watch) {
+    zl__unlink(&watch->ready);
+  }
+}
 
 #endif /* ZL_READY_H */

@@ -44,7 +44,7 @@ int zl__socket_events(zl_socket *socket) {
   size_t size = sizeof events;
   int interrupts = 0;
   socket->used = false;
-  socket->again = false;
+  zl__ready_checked(&socket->watch.handle.loop->ready, &socket->watch);
   while (zmq_getsockopt(socket->zmq, ZMQ_EVENTS, &events, &size) < 0) {
     if (!zl__socket_retry(socket, &interrupts)) {
       return -zmq_errno();
@@ -55,12 +55,7 @@ int zl__socket_events(zl_socket *socket) {
 }
 
 void zl__socket_dirty(zl_socket *socket) {
-  if (socket->dead || socket->watch.handle.closed) {
-    return;
-  }
-  if (socket->serving) {
-    socket->again = true;
-  } else {
+  if (!socket->dead && !socket->watch.handle.closed) {
     zl__watch_dirty(&socket->watch);
   }
 }
@@ -71,18 +66,6 @@ void zl__socket_die(zl_socket *socket, int rc) {
   zl__watch_shut(&socket->watch);
   if (rc == -ETERM) {
     socket->watch.handle.loop->terminated = true;
-  }
-}
-
-void zl__socket_serve_begin(zl_socket *socket) {
-  socket->serving = true;
-  socket->again = false;
-}
-
-void zl__socket_serve_end(zl_socket *socket) {
-  socket->serving = false;
-  if (socket->again) {
-    zl__socket_dirty(socket);
   }
 }
 
@@ -103,16 +86,14 @@ static void call(zl_socket *socket, int events) {
 
 static void serve(zl__watch *watch) {
   zl_socket *socket = of(watch);
-  zl__socket_serve_begin(socket);
   int events = zl__socket_events(socket);
   if (events < 0) {
     zl__socket_die(socket, events);
     call(socket, ZL_ERROR);
   } else if (events & socket->interest) {
     call(socket, events & socket->interest);
-    socket->again = true;
+    zl__socket_dirty(socket);
   }
-  zl__socket_serve_end(socket);
 }
 
 /* REQ and REP do so by themselves; all do where the poller does not report

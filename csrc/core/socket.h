@@ -22,11 +22,7 @@ struct zl_socket {
   bool used;
   bool foreign;              /* other code uses it too: as if always `used` */
   enum zl__answer conflates; /* zl__socket_conflates() */
-  int dead; /* -ETERM or -ENOTSOCK: no more libzmq calls; 0: alive */
-  /* While the socket is served it is on no list: if it becomes dirty, that is
-   * noted here, and it joins the list when the turn ends. */
-  bool serving;
-  bool again;
+  int dead;       /* -ETERM or -ENOTSOCK: no more libzmq calls; 0: alive */
   zl__link sweep; /* on loop->sweep: foreign REQ and REP */
   zl_socket_fn fn;
   void *arg;
@@ -43,9 +39,6 @@ void zl__socket_dirty(zl_socket *socket);
 /* No libzmq call may follow, and no report either: a terminated socket has
  * commands that nothing can consume. */
 void zl__socket_die(zl_socket *socket, int rc);
-
-void zl__socket_serve_begin(zl_socket *socket);
-void zl__socket_serve_end(zl_socket *socket);
 
 /* A full check. Returns those of ZL_READ and ZL_WRITE that are ready, or an
  * error. */

@@ -49,7 +49,6 @@ static void report_and_receive(zl_stream *stream) {
 
 static void serve(zl__watch *watch) {
   zl_stream *stream = of(watch);
-  zl__socket_serve_begin(&stream->socket);
   report_and_receive(stream);
   if (!zl__stream_over(stream) && stream->queue.unsent) {
     zl__stream_send_queued(stream);
@@ -63,9 +62,8 @@ static void serve(zl__watch *watch) {
     zl__stream_finish_draining(stream);
   }
   if (zl__stream_has_reports(stream)) {
-    stream->socket.again = true;
+    zl__socket_dirty(&stream->socket);
   }
-  zl__socket_serve_end(&stream->socket);
 }
 
 /* ---- flush -------------------------------------------------------------- */

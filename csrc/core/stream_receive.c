@@ -54,7 +54,7 @@ static inline bool try_frame(zl_stream *stream) {
   zmq_msg_t *frame = &stream->frames[stream->count];
   /* If it ends in EAGAIN it was a full check. */
   socket->used = false;
-  socket->again = false;
+  zl__ready_checked(&zl__stream_loop(stream)->ready, &socket->watch);
   stream->size = zmq_msg_recv(frame, socket->zmq, ZMQ_DONTWAIT);
   return stream->size >= 0;
 }
@@ -109,7 +109,7 @@ ZL__HOT int receive_message(zl_stream *stream) {
     stream->drained = false;
     /* REQ may send again now, and nothing will signal it. */
     if (stream->socket.type == ZMQ_REQ) {
-      stream->socket.again = true;
+      zl__socket_dirty(&stream->socket);
     }
   }
   return rc;
@@ -289,7 +289,7 @@ void zl__stream_receive_turn(zl_stream *stream) {
   release_spent(stream);
   end_if_lost(stream);
   if (!stream->drained) {
-    stream->socket.again = true;
+    zl__socket_dirty(&stream->socket);
   }
 }
 

@@ -351,7 +351,7 @@ void zl__stream_send_queued(zl_stream *stream) {
   for (int left = SENDS_PER_TURN;
        !zl__stream_over(stream) && stream->queue.unsent; left--) {
     if (left == 0 || (left < SENDS_PER_TURN && zl__stream_spent(stream))) {
-      stream->socket.again = true;
+      zl__socket_dirty(&stream->socket);
       return;
     }
     /* The user's clock may have closed the stream. */
