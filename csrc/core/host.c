@@ -10,6 +10,13 @@ void zl__host_tell(zl_loop *loop) {
   zl__mailbox_wake(&loop->mailbox);
 }
 
+void zl__host_step_ended(zl_loop *loop, bool work_left) {
+  loop->host = ZL__HOST_WAITS;
+  if (work_left) {
+    zl__host_tell(loop);
+  }
+}
+
 int zl_loop_fd(zl_loop *loop) {
   if (zl__mailbox_forked(&loop->mailbox)) {
     return -ECHILD;

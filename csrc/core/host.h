@@ -9,6 +9,10 @@
 /* Makes the descriptor readable until the next step. */
 void zl__host_tell(zl_loop *loop);
 
+/* Call this after each run or step, if there is a host. With work left it is
+ * told at once. */
+void zl__host_step_ended(zl_loop *loop, bool work_left);
+
 /* Call this when something was queued outside a step, or a timer due before all
  * others was started: a host may be waiting for the loop's descriptor. */
 static inline void zl__host_changed(zl_loop *loop) {

@@ -67,7 +67,7 @@ static zl_loop *allocate(const zl_config *config) {
   loop->mailbox.wake_read = -1;
   atomic_init(&loop->stopping, false);
   atomic_init(&loop->stretch, 0);
-  atomic_init(&loop->waking, false);
+  atomic_init(&loop->mailbox.waking, false);
   zl__handles_init(&loop->handles);
   zl__ready_init(&loop->ready);
   zl__signals_init(&loop->signals);
@@ -195,13 +195,13 @@ static int64_t wait_time(zl_loop *loop, int64_t wait_until) {
 /* With a virtual clock, pending events come first; if there are none, the clock
  * jumps to the end of the wait. */
 static int wait_virtually(zl_loop *loop, int64_t timeout_ns) {
-  bool woken_before = loop->woken;
-  loop->woken = false;
+  bool woken_before = loop->mailbox.woken;
+  loop->mailbox.woken = false;
   int rc = loop->poller->wait(loop, 0);
-  if (rc == 0 && !something_to_do(loop) && !loop->woken) {
+  if (rc == 0 && !something_to_do(loop) && !loop->mailbox.woken) {
     loop->clock.virtual_ns = zl_time_add(loop->clock.virtual_ns, timeout_ns);
   }
-  loop->woken = loop->woken || woken_before;
+  loop->mailbox.woken = loop->mailbox.woken || woken_before;
   return rc;
 }
 
@@ -268,10 +268,10 @@ static int wait(zl_loop *loop, int64_t wait_until) {
   zl__signals_take(loop);
   zl__ready_take(&loop->ready);
   if (rc != -EINTR) {
-    return rc < 0 ? rc : loop->deaf;
+    return rc < 0 ? rc : loop->mailbox.deaf;
   }
   bool ends = loop->interrupt && loop->interrupt(loop, loop->interrupt_ud) != 0;
-  return ends ? -EINTR : loop->deaf;
+  return ends ? -EINTR : loop->mailbox.deaf;
 }
 
 /* Serves each watch of this turn once. Returns false if the budget ran out
@@ -374,7 +374,7 @@ static int begin(zl_loop *loop, zl__run run) {
     return -EBUSY;
   }
   loop->run = run;
-  loop->woken = false;
+  loop->mailbox.woken = false;
   loop->budget.handled = 0;
   loop->budget.swept = -1; /* the host's own code ran since the last step */
   if (loop->watchdog) {
@@ -388,10 +388,7 @@ static int begin(zl_loop *loop, zl__run run) {
 
 static void end(zl_loop *loop) {
   if (loop->host != ZL__HOST_NONE) {
-    loop->host = ZL__HOST_WAITS;
-    if (zl_loop_timeout_ns(loop) == 0) {
-      zl__host_tell(loop); /* work remains */
-    }
+    zl__host_step_ended(loop, zl_loop_timeout_ns(loop) == 0);
   }
   zl__stats_resting(loop, false);
   loop->run = ZL__RUN_NONE;
@@ -455,7 +452,8 @@ int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
   do {
     rc = iterate_and_check(loop, resumes ? INT64_MIN : until, ONE_STEP);
     goes_on = rc == 0 && loop->budget.handled == 0 && !loop->terminated &&
-              !loop->woken && (resumes || zl__clock_now(&loop->clock) < until);
+              !loop->mailbox.woken &&
+              (resumes || zl__clock_now(&loop->clock) < until);
     resumes = false;
   } while (goes_on);
   loop->terminated = false;

@@ -71,12 +71,9 @@ struct zl_loop {
   zl__phase phase;
   zl__run run;
   zl__host host;
-  bool woken;      /* by zl_loop_wake(), in this run or step */
   bool terminated; /* a socket reported ETERM, not yet returned by a run */
-  int deaf;        /* the error of the wake-up descriptor; 0: none */
   int64_t looked;  /* the tick at which the loop last polled */
   atomic_bool stopping;
-  atomic_bool waking; /* zl_loop_wake() was called */
   zl__stretch stretch;
   zl__watchdog *watchdog; /* NULL: the loop is not watched */
 };

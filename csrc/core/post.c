@@ -101,6 +101,11 @@ int zl__mailbox_drain_wake(const zl__mailbox *mailbox) {
                                                                      : -EBADF;
 }
 
+void zl__mailbox_take_wake(zl__mailbox *mailbox) {
+  mailbox->deaf = zl__mailbox_drain_wake(mailbox);
+  mailbox->woken |= atomic_exchange(&mailbox->waking, false);
+}
+
 bool zl__mailbox_forked(const zl__mailbox *mailbox) {
   return mailbox->pid != getpid();
 }
@@ -173,6 +178,6 @@ void zl__mailbox_wake(const zl__mailbox *mailbox) {
 }
 
 void zl_loop_wake(zl_loop *loop) {
-  atomic_store(&loop->waking, true);
+  atomic_store(&loop->mailbox.waking, true);
   zl__mailbox_wake(&loop->mailbox);
 }

@@ -23,6 +23,9 @@ typedef struct zl__mailbox {
   int wake_read;            /* in the poller, level-triggered */
   int wake_write;           /* the same descriptor where there is eventfd */
   pid_t pid;                /* of the loop's process */
+  atomic_bool waking;       /* zl_loop_wake() was called */
+  bool woken;               /* by zl_loop_wake(), in this run or step */
+  int deaf;                 /* the error of the wake-up descriptor; 0: none */
 } zl__mailbox;
 
 
@@ -33,6 +36,9 @@ void zl__mailbox_close(zl__mailbox *mailbox);
 /* Returns 0, or -EBADF if other code has closed the descriptor: then nothing
  * can wake the loop any more. */
 int zl__mailbox_drain_wake(const zl__mailbox *mailbox);
+
+/* Called when the descriptor is reported: sets `woken` and `deaf`. */
+void zl__mailbox_take_wake(zl__mailbox *mailbox);
 
 /* Ends the current or the next wait. Async-signal-safe. */
 void zl__mailbox_wake(const zl__mailbox *mailbox);

@@ -136,8 +136,7 @@ void zl__registry_disown(zl__watch *watch) {
 void zl__registry_report(zl_loop *loop, uint64_t token, int events) {
   uint32_t index = (uint32_t)(token >> 32);
   if (token == ZL__TOKEN_WAKE) {
-    loop->deaf = zl__mailbox_drain_wake(&loop->mailbox);
-    loop->woken |= atomic_exchange(&loop->waking, false);
+    zl__mailbox_take_wake(&loop->mailbox);
     return;
   }
   const zl__slot *slot = &loop->registry.slots[index];
