@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT
  *
  * In a turn sending comes after receiving: a receive may consume the signal
- * meant for sending, and the send that follows sees what it was about.
+ * meant for sending, and the send that follows sees what it announced.
  *
  * A stream is open, draining (nothing more is accepted, the rest goes on) or
  * closed; apart from that its socket may be dead.
@@ -22,7 +22,7 @@ static zl_stream *of(zl__watch *watch) {
   return zl__container(watch, zl_stream, socket.watch);
 }
 
-/* Nothing to receive or send for: only lets libzmq process its commands. */
+/* Nothing to receive or send: only lets libzmq process its commands. */
 static void look(zl_stream *stream) {
   int events = zl__socket_events(&stream->socket);
   if (events < 0) {
@@ -30,8 +30,8 @@ static void look(zl_stream *stream) {
   }
 }
 
-/* Reports before messages, unless those have used up the last turn's budget:
- * an on_sent that always sends would keep messages waiting for ever. */
+/* Reports come before messages, unless reports used up the budget of the last
+ * turn: an on_sent that always sends would keep messages waiting for ever. */
 static void report_and_receive(zl_stream *stream) {
   bool reports_first = !stream->starved;
   stream->starved = false;
@@ -68,10 +68,11 @@ static void serve(zl__watch *watch) {
 
 /* ---- flush -------------------------------------------------------------- */
 
-/* Alternates, since callbacks queue replies and replies let peers go on. */
+/* Alternates, since callbacks queue replies and replies let peers continue. */
 static int flush_all(zl_stream *stream, int events, int limit) {
   zl_loop *loop = zl__stream_loop(stream);
-  /* Not what is behind a message whose callback has stopped receiving. */
+  /* Decided once: if a callback unsets itself, the messages after its own are
+   * not discarded. */
   bool discards = !stream->on_recv;
   int total = 0;
   int handled;
@@ -91,10 +92,10 @@ static int flush_all(zl_stream *stream, int events, int limit) {
 
 int zl_stream_flush(zl_stream *stream, int events, int limit) {
   zl_loop *loop = zl__stream_loop(stream);
-  /* It may be called from within a turn or flush of the same stream, and a
-   * step's budget does not limit it. Inside a flush it only sends, or callbacks
-   * that flush would nest as deep as there are messages; and also between peek
-   * and pop, or the same message would be delivered again. */
+  /* It may be called within a turn or flush of the same stream, and a step's
+   * budget does not limit it. Inside a flush it only sends, or callbacks that
+   * flush would nest as deeply as there are messages; also between peek and
+   * pop, or the same message would be delivered again. */
   int left = stream->left;
   bool flushing = stream->flushing;
   if (flushing || stream->looked_at) {
@@ -242,8 +243,8 @@ static void on_deadline(zl_timer *timer, uint64_t missed, void *arg) {
   zl__stream_finish_draining(arg);
 }
 
-/* The timer is younger than the stream, so that a loop that closes all its
- * handles closes the stream first, and the stream its timer. */
+/* The timer is created after the stream, so a loop that closes all its handles
+ * closes the stream first, which closes its timer. */
 static int set_deadline(zl_stream *stream, int64_t timeout_ns) {
   int rc = 0;
   if (timeout_ns == ZL_FOREVER) {
@@ -263,7 +264,7 @@ int zl_stream_drain(zl_stream *stream, int64_t timeout_ns, zl_stream_fn fn,
   if (timeout_ns < 0 || !fn) {
     return -EINVAL;
   }
-  /* A dead stream has no turn in which it could be told. */
+  /* A dead stream has no turn that could call fn: the timer does. */
   int rc = set_deadline(stream, stream->socket.dead ? 0 : timeout_ns);
   if (rc < 0) {
     return rc;
@@ -286,7 +287,8 @@ size_t zl_stream_close(zl_stream *stream) {
     stream->socket.dead = -ENOTSOCK;
   }
   zl__queue_free(zl__stream_loop(stream), &stream->queue);
-  /* The received frames stay for whoever is looking at them: dispose(). */
+  /* The received frames stay until dispose(), since the callback may still be
+   * reading them. */
   zl__socket_shut(&stream->socket);
   return unsent;
 }

@@ -31,24 +31,24 @@ struct zl_stream {
   zl__queue queue;
   size_t most_messages; /* in the queue; 0: no limit */
   size_t most_bytes;
-  bool refused;   /* a message for want of room; on_room is still to come */
+  bool refused;   /* refused a message; on_room is pending */
   bool draining;  /* nothing more is accepted */
-  bool early;     /* a REP queues messages without a request to answer */
-  bool starved;   /* reports have used up the budget of the last turn */
+  bool early;     /* a REP may queue messages without a request to answer */
+  bool starved;   /* reports used up the budget of the last turn */
   int batch;      /* messages per turn */
   int left;       /* of this turn or flush */
-  bool drained;   /* this turn ended because the socket had no more */
-  int lost;       /* the error that this turn ended with; 0: none */
+  bool drained;   /* this turn ended because the socket was empty */
+  int lost;       /* the error that ended this turn; 0: none */
   bool whole;     /* frames hold a whole message */
-  bool unseen;    /* it was received ahead, and not yet delivered */
+  bool unseen;    /* it was received ahead and is not yet delivered */
   bool looked_at; /* the callback is between peek and pop */
-  bool large;     /* one of the frames is */
-  int size;       /* of the frame received last, as zmq_msg_recv() told */
+  bool large;     /* one of the frames is large */
+  int size;       /* of the last frame, as returned by zmq_msg_recv() */
   int count;      /* frames received so far */
-  int spent;      /* the first so many are of messages of this turn */
+  int spent;      /* frames of messages already delivered in this turn */
   int capacity;
   zmq_msg_t *frames;
-  bool flushing; /* in zl_stream_flush(): stopping does not end the turn */
+  bool flushing; /* in a flush: stopping the loop does not end the turn */
   bool telling;  /* in a callback for a message that has left the queue */
 };
 
@@ -89,8 +89,8 @@ void zl__stream_report_sent(zl_stream *stream);
  * dies, or on timeout. */
 void zl__stream_finish_draining(zl_stream *stream);
 
-/* The socket is of no use any more. There will be no other turn, and nothing
- * can be sent that would make new reports. */
+/* The socket is no longer usable. There will be no other turn, and nothing can
+ * be sent that would cause new reports. */
 void zl__stream_die(zl_stream *stream, int rc);
 
 /* ---- stream_receive.c ---------------------------------------------------- */

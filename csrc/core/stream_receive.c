@@ -16,9 +16,9 @@
 
 enum { FIRST_FRAMES = 4, KEPT_FRAMES = 64 };
 
-/* What smaller frames hold is let go of by the next receive, or at the end of
- * the turn; larger ones before their callback runs, or the allocator would grow
- * and trim for each. */
+/* Smaller frames are released by the next receive, or at the end of the turn;
+ * larger ones before their callback runs, or the allocator would grow and trim
+ * for each. */
 enum { LARGE_FRAME = 1024 };
 
 int zl__stream_add_frames(zl_stream *stream) {
@@ -27,7 +27,7 @@ int zl__stream_add_frames(zl_stream *stream) {
   }
   int capacity = stream->capacity ? stream->capacity * 2 : FIRST_FRAMES;
   size_t size = sizeof *stream->frames;
-  /* Moving a zmq_msg_t by its bytes is what libzmq's own queues do. */
+  /* libzmq's own queues also move a zmq_msg_t by its bytes. */
   zmq_msg_t *frames =
       zl__resize(&zl__stream_loop(stream)->memory, stream->frames,
                  (size_t)stream->capacity * size, (size_t)capacity * size);
@@ -41,33 +41,34 @@ int zl__stream_add_frames(zl_stream *stream) {
   return 0;
 }
 
-/* zmq_msg_recv() has failed: is it to be tried again? Returns 0, or the error.
+/* zmq_msg_recv() has failed: should it be tried again? Returns 0, or the error.
  */
 static int failed_to_receive(zl_stream *stream, int *interrupts) {
   return zl__socket_retry(&stream->socket, interrupts) ? 0 : -zmq_errno();
 }
 
-/* Asks libzmq for the frame behind those there are, for which there is room.
- * Returns whether there was one. */
+/* Asks libzmq for the next frame, for which there is room in the array. Returns
+ * whether there was one. */
 static inline bool try_frame(zl_stream *stream) {
   zl_socket *socket = &stream->socket;
   zmq_msg_t *frame = &stream->frames[stream->count];
-  /* If it ends in EAGAIN it was a full check. */
+  /* If it ends in EAGAIN, it was a full check. */
   socket->used = false;
   zl__ready_checked(&zl__stream_loop(stream)->ready, &socket->watch);
   stream->size = zmq_msg_recv(frame, socket->zmq, ZMQ_DONTWAIT);
   return stream->size >= 0;
 }
 
-/* Counts the frame that has come, behind `before` others. Returns 1 if it is
- * the last of its message, or 0. */
+/* Counts the frame just received, the one after `before` others. Returns 1 if
+ * it is the last of its message, or 0. */
 static inline int add_frame(zl_stream *stream, int before) {
   stream->count = before + 1;
   stream->large = (before > 0 && stream->large) || stream->size > LARGE_FRAME;
   return !zmq_msg_more(&stream->frames[before]);
 }
 
-/* After try_frame() has failed. Returns what add_frame() does, or an error. */
+/* Called after try_frame() has failed. Returns what add_frame() does, or an
+ * error. */
 static int receive_again(zl_stream *stream) {
   int interrupts = 0;
   do {
@@ -79,11 +80,11 @@ static int receive_again(zl_stream *stream) {
   return add_frame(stream, stream->count);
 }
 
-/* The frames behind the first one. Returns 1 or an error. */
+/* Receives the frames after the first. Returns 1 or an error. */
 static int receive_rest(zl_stream *stream) {
   int rc = 0;
   if (zl__socket_conflates(&stream->socket)) {
-    return -EPROTO; /* asking for them would end the process */
+    return -EPROTO; /* libzmq would abort when asked for them */
   }
   while (rc == 0) {
     rc = stream->count < stream->capacity ? 0 : zl__stream_add_frames(stream);
@@ -95,8 +96,8 @@ static int receive_rest(zl_stream *stream) {
   return rc;
 }
 
-/* Returns 1: frames hold a whole message; or an error. Most of what the core
- * does for a small message. */
+/* Returns 1: frames hold a whole message; or an error. This is most of the
+ * core's work for a small message. */
 ZL__HOT int receive_message(zl_stream *stream) {
   int rc = 0;
   if (stream->count == 0) { /* there is always room for one */
@@ -107,7 +108,7 @@ ZL__HOT int receive_message(zl_stream *stream) {
   }
   if (rc > 0) {
     stream->drained = false;
-    /* REQ may send again now, and nothing will signal it. */
+    /* REQ may send again now, without a signal. */
     if (stream->socket.type == ZMQ_REQ) {
       zl__socket_dirty(&stream->socket);
     }
@@ -132,9 +133,9 @@ static int without_message(zl_stream *stream, int rc) {
     return rc;
   }
   stream->drained = true;
-  /* A REP that owes a reply, a REQ that has not asked, a type that never
-   * receives: libzmq refuses before it looks at its commands, and one of them
-   * may be the end of the context. */
+  /* For a REP that owes a reply, a REQ that has not asked, and types that never
+   * receive, libzmq refuses before it processes its commands, one of which may
+   * be the end of the context. */
   if (rc == -EFSM || rc == -ENOTSUP) {
     rc = zl__socket_events(&stream->socket);
   }
@@ -150,7 +151,7 @@ static inline int show_held(zl_stream *stream) {
   return 1;
 }
 
-/* peek without asking whether the turn is over */
+/* zl_stream_peek() without asking whether the turn is over. */
 static inline int hold_message(zl_stream *stream) {
   int rc = stream->whole ? show_held(stream) : receive_message(stream);
   if (rc <= 0) {
@@ -191,7 +192,7 @@ static void release_frames(zl_stream *stream, int first, int end) {
   }
 }
 
-/* The message, of so many frames, counts as delivered. */
+/* The message of `count` frames counts as delivered. */
 static inline void deliver(zl_stream *stream, int count) {
   zl_loop *loop = zl__stream_loop(stream);
   if (stream->spent < count) {
@@ -237,8 +238,8 @@ void zl_stream_put_back(zl_stream *stream) {
   zl__stream_loop(stream)->stats.total.messages_in--;
 }
 
-/* The callback may be in the middle of something while it peeks: others are
- * called when it has returned. */
+/* Other callbacks are not called while this one peeks, but when it has
+ * returned: it may be in the middle of something. */
 static void end_if_lost(zl_stream *stream) {
   int rc = stream->lost;
   stream->lost = 0;

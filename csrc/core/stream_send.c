@@ -1,12 +1,12 @@
 /* stream_send.c - sending whole messages, and the queue.
  * SPDX-License-Identifier: MIT
  *
- * Always DONTWAIT. What libzmq does not take now waits in the queue; EAGAIN and
- * EFSM mean "not yet", except for a REP without a request: see
- * needs_request(). libzmq throttles the processing of commands, so half of its
- * EAGAINs at a high-water mark of 1 are false. Reading ZMQ_EVENTS, which is not
- * throttled, tells which; it is also the full check that lets the loop wait for
- * the signal.
+ * Always DONTWAIT. A message that libzmq does not take at once waits in the
+ * queue; EAGAIN and EFSM mean "not yet", except for a REP without a request:
+ * see needs_request(). libzmq throttles the processing of commands, so half of
+ * its EAGAINs at a high-water mark of 1 are false. Reading ZMQ_EVENTS, which is
+ * not throttled, shows which; it is also the full check that lets the loop wait
+ * for the signal.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -24,10 +24,10 @@ enum { ZL__DGRAM = -1 };
 enum { SENDS_PER_TURN = 256 };
 
 /* Frames that libzmq keeps inside a zmq_msg_t, 33 bytes since 4.2, need no
- * memory. Copies of larger ones are on the C stack if they are few. */
+ * memory. Copies of larger ones live on the C stack if they are few. */
 enum { BYTES_INSIDE = 33, FEW_COPIES = 8 };
 
-/* zmq_send() or zmq_msg_send() has failed: is it to be tried again? Returns 0,
+/* zmq_send() or zmq_msg_send() has failed: should it be tried again? Returns 0,
  * or the error. */
 static int failed_to_send(zl_socket *socket, int *interrupts) {
   return zl__socket_retry(socket, interrupts) ? 0 : -zmq_errno();
@@ -39,7 +39,7 @@ static inline bool try_bytes(zl_socket *socket, const zl_frame *frame,
   return zmq_send(socket->zmq, frame->data, frame->size, flags) >= 0;
 }
 
-/* After try_bytes() has failed. */
+/* Called after try_bytes() has failed. */
 static int send_bytes_again(zl_socket *socket, const zl_frame *frame,
                             int flags) {
   int interrupts = 0;
@@ -70,8 +70,9 @@ static int send_contents(zl_socket *socket, zmq_msg_t *frame, int flags) {
 }
 
 /* The peer went away after the first frames of a message: libzmq has dropped
- * those and, in the types that balance load, drops what follows up to the end
- * of the message. Ends it, so that the message can be sent again whole. */
+ * those and, in the types that balance load, drops the following ones up to the
+ * end of the message. Sends an empty last frame, so that the whole message can
+ * be sent again. */
 static void abandon_message(zl_socket *socket, bool more) {
   static const zl_frame empty = {.data = "", .size = 0};
   bool balances = socket->type == ZMQ_PUSH || socket->type == ZMQ_DEALER ||
@@ -81,7 +82,7 @@ static void abandon_message(zl_socket *socket, bool more) {
   }
 }
 
-/* Might there be no memory for it? */
+/* Does copying it need memory? */
 static inline bool needs_memory(const zl_frame *frame) {
   return frame->size > BYTES_INSIDE;
 }
@@ -126,12 +127,12 @@ static inline int send_all(zl_socket *socket, const zl_frame *frames,
       }
       return rc;
     }
-    next += is_copied ? 1 : 0; /* which is empty, since it was sent */
+    next += is_copied ? 1 : 0; /* already empty, since it was sent */
   }
   return 0;
 }
 
-/* As try_frames(), where frames behind the first need memory. */
+/* As try_frames(), where frames after the first need memory. */
 static int send_with_copies(zl_stream *stream, const zl_frame *frames,
                             size_t count) {
   zmq_msg_t few[FEW_COPIES];
@@ -157,8 +158,9 @@ static int send_with_copies(zl_stream *stream, const zl_frame *frames,
 }
 
 /* One attempt at a message from the caller's bytes. Returns 0 or an error. Of
- * several frames all after the first that need memory are copied before any is
- * sent: one that there is none for would leave the others in the socket. */
+ * several frames, all after the first that need memory are copied before any is
+ * sent: if memory ran out for one, the frames before it would stay in the
+ * socket. */
 static int try_frames(zl_stream *stream, const zl_frame *frames, size_t count) {
   if (count > 1 && zl__socket_conflates(&stream->socket)) {
     return -ENOTSUP;
@@ -200,30 +202,30 @@ static bool not_yet(int rc) {
   return rc == -EAGAIN || rc == -EFSM || rc == -ENOMEM;
 }
 
-/* May it only send the reply to a request that was delivered? A message that
+/* May the socket only reply to a request that was delivered? A message that
  * waited for the next request would answer another client, and so would all
- * that follow. */
+ * later ones. */
 static bool needs_request(const zl_stream *stream) {
   return stream->socket.type == ZMQ_REP && !stream->early;
 }
 
-/* Is a message that failed with rc to wait in the queue? */
+/* Should a message that failed with rc wait in the queue? */
 static bool waits(const zl_stream *stream, int rc) {
   return not_yet(rc) && !(rc == -EFSM && needs_request(stream));
 }
 
-/* After "not yet": is a second attempt worth it? Returns 1, or 0: nothing is,
- * before the next signal; or an error, which no signal will tell again. */
+/* After "not yet": is a second attempt worthwhile? Returns 1; 0 if not before
+ * the next signal; or an error, which no signal will report again. */
 static int writable_after_all(zl_stream *stream) {
   int events = zl__socket_events(&stream->socket);
-  /* A paused stream that is readable would be looked at for ever. */
+  /* A paused stream that is readable would be checked for ever. */
   if (events < 0 || ((events & ZL_READ) && stream->on_recv)) {
     zl__socket_dirty(&stream->socket);
   }
   return events < 0 ? events : (events & ZL_WRITE) != 0;
 }
 
-/* REP may receive again now, and nothing will signal it. */
+/* REP may receive again now, without a signal. */
 static inline void after_attempt(zl_stream *stream) {
   if (stream->socket.type == ZMQ_REP || zl__stream_loop(stream)->touch) {
     zl__socket_dirty(&stream->socket);
@@ -235,8 +237,8 @@ static inline void count_as_sent(zl_stream *stream) {
   zl__stream_loop(stream)->stats.total.messages_out++;
 }
 
-/* For DGRAM, before an attempt: without a bind or connect libzmq takes the
- * frame, fails, and aborts when it releases that. */
+/* Before an attempt on a DGRAM: without a bind or connect libzmq takes the
+ * frame, fails, and aborts when it releases the frame. */
 static int may_attempt(zl_stream *stream) {
   int events = zl__socket_events(&stream->socket);
   return events < 0 ? events : events & ZL_WRITE ? 0 : -EAGAIN;
@@ -263,7 +265,7 @@ static int attempt(zl_stream *stream, const zl_frame *frames, size_t count,
   if (rc == 0) {
     count_as_sent(stream);
   } else if (rc == -ENOMEM) {
-    zl__socket_dirty(&stream->socket); /* no signal comes for free memory */
+    zl__socket_dirty(&stream->socket); /* no signal announces free memory */
   } else if (!not_yet(rc)) {
     after_attempt(stream);
   }
@@ -272,7 +274,8 @@ static int attempt(zl_stream *stream, const zl_frame *frames, size_t count,
 
 /* ---- the limits of the queue -------------------------------------------- */
 
-/* A message larger than the limit may wait alone: it could never leave else. */
+/* A message larger than the limit may wait alone: otherwise it could never be
+ * sent. */
 static bool has_room(const zl_stream *stream, size_t bytes) {
   const zl__queue *queue = &stream->queue;
   size_t most = stream->most_bytes;
@@ -285,7 +288,7 @@ static bool has_room(const zl_stream *stream, size_t bytes) {
           (queue->unsent_bytes < most && bytes <= most - queue->unsent_bytes));
 }
 
-/* Half of what there may be: one call for many messages that leave. */
+/* At half of each limit: one call for many messages that leave. */
 static bool half_empty(const zl_stream *stream) {
   const zl__queue *queue = &stream->queue;
   return (stream->most_messages == 0 ||
@@ -345,8 +348,9 @@ static bool send_first(zl_stream *stream) {
   return true;
 }
 
-/* A long queue leaves in turns: the rest of the loop has its own between. One
- * message at least, or receiving could use up each step's budget. */
+/* A long queue is sent in several turns, with the rest of the loop in
+ * between. At least one message per turn, or receiving could use up each
+ * step's budget. */
 void zl__stream_send_queued(zl_stream *stream) {
   for (int left = SENDS_PER_TURN;
        !zl__stream_over(stream) && stream->queue.unsent; left--) {
@@ -373,8 +377,8 @@ static int enqueue(zl_stream *stream, const zl_frame *frames, size_t count,
   return ZL_QUEUED;
 }
 
-/* With nothing queued before it. The report is made before the attempt: what
- * libzmq has taken must be reported. */
+/* For a message with nothing queued before it. The report is allocated before
+ * the attempt: a message that libzmq has taken must be reported. */
 static int send_now_or_enqueue(zl_stream *stream, const zl_frame *frames,
                                size_t count, uint64_t token) {
   zl_loop *loop = zl__stream_loop(stream);
@@ -403,7 +407,8 @@ int zl_stream_may_send(zl_stream *stream, size_t bytes) {
     return -ESHUTDOWN;
   }
   if ((stream->queue.unsent || stream->unseen) && needs_request(stream)) {
-    return -EFSM; /* no request was delivered, or a queued message answers it */
+    return -EFSM; /* no request was delivered, or a queued message already
+                   * answers it */
   }
   if (!has_room(stream, bytes)) {
     stream->refused = true;
@@ -455,8 +460,8 @@ int zl_stream_send(zl_stream *stream, const zl_frame *frames, size_t count,
   return send_or_refuse(stream, frames, count, token);
 }
 
-/* With the message's frames all or none: 0, ZL_QUEUED, or an error that leaves
- * them to the caller. */
+/* Takes all frames of the message or none. Returns 0, ZL_QUEUED, or an error
+ * that leaves them to the caller. */
 static int send_or_push(zl_stream *stream, zl__message *message) {
   zl_loop *loop = zl__stream_loop(stream);
   int rc = stream->queue.unsent ? -EAGAIN : attempt(stream, NULL, 0, message);
@@ -507,9 +512,9 @@ int zl_stream_busy(const zl_stream *stream) {
   return stream->queue.head != NULL;
 }
 
-/* Does nothing inside a callback for a sent message: the code that sends goes
- * on with the rest anyway, and callbacks that flush would nest as deep as the
- * queue of refused messages is long. */
+/* Does nothing inside a callback for a sent message: the code that sends
+ * continues with the rest anyway, and callbacks that flush would nest as deeply
+ * as the queue of refused messages is long. */
 int zl__stream_flush_queued(zl_stream *stream, int limit) {
   int sent = 0;
   while (!stream->telling && sent < limit && !zl__stream_over(stream) &&
@@ -519,7 +524,7 @@ int zl__stream_flush_queued(zl_stream *stream, int limit) {
   return sent;
 }
 
-/* What libzmq refuses counts as unsent too. */
+/* Messages that libzmq refuses count as unsent too. */
 size_t zl__stream_send_last(zl_stream *stream) {
   size_t refused = 0;
   while (!stream->socket.dead && stream->queue.unsent) {
@@ -530,15 +535,16 @@ size_t zl__stream_send_last(zl_stream *stream) {
     refused += rc < 0 ? 1 : 0;
     zl__queue_sent(zl__stream_loop(stream), &stream->queue, rc);
   }
-  /* libzmq forgets the linger of connections that it has not yet come to know
-   * of, by a command of zmq_connect() to its own socket. */
+  /* libzmq ignores the linger for new connections until it has processed the
+   * command that zmq_connect() sends to its own socket. */
   if (!stream->socket.dead) {
     (void)zl__socket_events(&stream->socket);
   }
   return refused + stream->queue.unsent_count;
 }
 
-/* What its leaving gives occasion to, the next turn finds. */
+/* The next turn handles the consequences: on_empty, on_room, the end of
+ * draining. */
 int zl_stream_unsend(zl_stream *stream, uint64_t token) {
   if (!stream || token == 0 || stream->socket.watch.handle.closed) {
     return 0;

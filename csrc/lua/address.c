@@ -1,14 +1,14 @@
-/* address.c - addresses that libzmq takes, and should not.
+/* address.c - addresses that libzmq accepts but should not.
  * SPDX-License-Identifier: MIT
  *
- * Of a port libzmq reads what digits it begins with, and keeps 16 bits of the
- * number: it binds "tcp://127.0.0.1:99999" at 34463. Other addresses it aborts
- * the process on later.
+ * libzmq reads the leading digits of a port, and keeps 16 bits of the number:
+ * it binds "tcp://127.0.0.1:99999" at 34463. On other addresses it aborts the
+ * process later.
  *
- * The multicast transports, pgm, epgm and norm, open their sockets in a thread
- * of libzmq's own, which has nobody to tell when that fails, and ends the
- * process. Here it is tried out before. A STREAM aborts over inproc, on frames
- * that no TCP connection would bring.
+ * The multicast transports, pgm, epgm and norm, open their sockets in one of
+ * libzmq's threads, which aborts the process if that fails. So it is tried here
+ * first. A STREAM aborts over inproc, on frames that no TCP connection would
+ * deliver.
  */
 #define _GNU_SOURCE
 #include "address.h"
@@ -35,7 +35,8 @@ enum {
   MOST_HOPS = 255
 };
 
-/* What comes after the transport's "name://", or NULL if it is another's. */
+/* What follows the transport's "name://", or NULL if the address has another
+ * transport. */
 static const char *after(const char *address, const char *transport) {
   size_t length = strlen(transport);
   return strncmp(address, transport, length) == 0 ? address + length : NULL;
@@ -52,11 +53,11 @@ static bool copy(char *to, size_t space, const char *from, size_t length) {
 
 /* ---- trying out ---------------------------------------------------------- */
 
-/* Where norm and epgm are to receive. */
+/* Where norm and epgm receive. */
 typedef struct group {
   struct sockaddr_storage address; /* of the group, or of a single host */
   socklen_t size;
-  bool multicast;     /* a group: others may have the port too */
+  bool multicast;     /* a group: others may use the port too */
   unsigned interface; /* 0: the system's choice */
 } group;
 
@@ -65,7 +66,7 @@ static void set_flag(int fd, int option) {
   (void)setsockopt(fd, SOL_SOCKET, option, &on, sizeof on);
 }
 
-/* The port of all addresses of this machine, as they bind it. */
+/* Binds the port on all addresses of this machine, as they do. */
 static int try_port(int fd, const group *it) {
   struct sockaddr_storage any = it->address;
   if (it->multicast) {
@@ -142,7 +143,7 @@ static bool is_port(const char *text, size_t length) {
          strtol(text + zeros, NULL, 10) <= UINT16_MAX;
 }
 
-/* address:port, numeric: nobody else is asked. */
+/* address:port, numeric: without a name lookup. */
 static int find_group(const char *text, group *it) {
   struct addrinfo hints = {.ai_family = AF_UNSPEC,
                            .ai_socktype = SOCK_DGRAM,
@@ -190,7 +191,7 @@ static int get_option(void *zmq, int option) {
   return value;
 }
 
-/* Kilobits a second have to do for a packet. */
+/* Is the rate, in kilobits per second, enough for one packet? */
 static bool has_pgm_options(void *zmq) {
   int64_t packet = get_option(zmq, ZMQ_MULTICAST_MAXTPDU);
   int64_t bytes = (int64_t)get_option(zmq, ZMQ_RATE) * 1000 / 8;
@@ -205,8 +206,9 @@ static bool is_ip(const char *text, size_t length) {
          inet_pton(AF_INET, copied, &ignored) == 1;
 }
 
-/* [interface];group:port; the interface is a name or an address. libpgm takes
- * more, and copies it into arrays that are too short. epgm is over UDP. */
+/* [interface];group:port; the interface is a name or an address. libpgm accepts
+ * longer ones, and copies them into arrays that are too short. epgm is over
+ * UDP. */
 static int check_pgm(void *zmq, const char *address, bool over_udp) {
   group it = {.interface = 0};
   const char *semicolon = strchr(address, ';');
@@ -224,7 +226,7 @@ static int check_pgm(void *zmq, const char *address, bool over_udp) {
   return over_udp ? try_group(&it) : try_raw_socket();
 }
 
-/* Over WebSockets libzmq knows no GSSAPI. */
+/* libzmq does not support GSSAPI over WebSockets. */
 static int check_websocket(void *zmq) {
   return get_option(zmq, ZMQ_MECHANISM) == ZMQ_GSSAPI ? -ENOCOMPATPROTO : 0;
 }

@@ -1,4 +1,4 @@
-/* address.h - addresses that libzmq does not check, or not well.
+/* address.h - addresses that libzmq does not check well enough.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_ADDRESS_H

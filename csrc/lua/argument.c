@@ -1,10 +1,10 @@
-/* argument.c - checks of arguments, and results of what failed.
+/* argument.c - checks of arguments, and results of failures.
  * SPDX-License-Identifier: MIT
  *
- * Misuse raises, naming the user's line, the method, and the argument's number,
- * self not counted. luaL_argerror() would name '?' for a method called through
- * pcall, and luaL_error() a line of this library when that calls its own
- * methods.
+ * Misuse raises an error that names the user's line, the method and the number
+ * of the argument, not counting self. luaL_argerror() would name '?' for a
+ * method called through pcall, and luaL_error() would name a line of this
+ * library where the library calls its own methods.
  */
 #include "argument.h"
 
@@ -25,7 +25,7 @@
 /* The largest double below 2^63. */
 #define LARGEST_NS 9223372036854774784.0
 
-/* The key of the prefix that the sources of this library's Lua files have. */
+/* Registry key of the common prefix of this library's Lua sources. */
 static const char library_key;
 
 /* Is it a function of this library? Chunks that call.c loads are named
@@ -65,9 +65,8 @@ int zlua_error(lua_State *L, const char *format, ...) {
   return lua_error(L);
 }
 
-/* [-0, +0] Writes a warning of a likely mistake to stderr, with the user's
- * line.
- */
+/* [-0, +0] Writes a warning about a likely mistake to stderr, with the user's
+ * line. */
 void zlua_warn(lua_State *L, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
@@ -114,12 +113,12 @@ static int where(lua_State *L) {
   return 1;
 }
 
-/* here_is_library(name): called by the Lua file of that name, whose folder is
- * that of this library. */
+/* here_is_library(name): called by the Lua file of that name, which lies in
+ * this library's folder. */
 static int here_is_library(lua_State *L) {
   lua_Debug at;
   const char *name = luaL_checkstring(L, 1);
-  if (!*name || !lua_getstack(L, 1, &at)) { /* "" is found behind the end too */
+  if (!*name || !lua_getstack(L, 1, &at)) { /* strstr() finds "" everywhere */
     return 0;
   }
   (void)lua_getinfo(L, "S", &at);
@@ -189,8 +188,8 @@ void zlua_check_callable(lua_State *L, const char *method, int argument,
   }
 }
 
-/* Argument 1, a callback, may be nil but not missing: then the user has passed
- * the call of a function that returns nothing. */
+/* Argument 1, a callback, may be nil but not missing: if it is missing, the
+ * user has passed the result of a function that returns nothing. */
 void zlua_check_given(lua_State *L, const char *method) {
   if (lua_gettop(L) < 2) {
     zlua_error(L,
@@ -200,8 +199,7 @@ void zlua_check_given(lua_State *L, const char *method) {
   }
 }
 
-/* The table of options at index has none but those named; names ends in NULL.
- */
+/* The table at index has no options but those named; names ends in NULL. */
 void zlua_check_options(lua_State *L, const char *method, int argument,
                         int index, const char *const *names) {
   index = zlua_absindex(L, index);
@@ -254,8 +252,7 @@ static lua_Number check_time(lua_State *L, const char *method, int argument,
   return seconds;
 }
 
-/* Processors with 80-bit registers would compare digits that a double does not
- * have. */
+/* Processors with 80-bit registers would compare digits that a double lacks. */
 #if FLT_EVAL_METHOD == 0
 typedef double rounded;
 #else
@@ -286,7 +283,7 @@ int64_t zlua_check_seconds(lua_State *L, const char *method, int argument,
   return nanoseconds(check_time(L, method, argument, index));
 }
 
-/* A mask: a number, or "r", "w" and "rw" (5.1 has no bit operators). */
+/* A mask: a number, or "r", "w" or "rw" (5.1 has no bit operators). */
 int zlua_check_events(lua_State *L, const char *method, int argument,
                       int index) {
   if (lua_type(L, index) == LUA_TSTRING) {
@@ -306,8 +303,8 @@ int zlua_check_events(lua_State *L, const char *method, int argument,
   return events;
 }
 
-/* The key of the table that keeps the texts of errors, so that EAGAIN, which is
- * an ordinary answer, allocates nothing. */
+/* Registry key of the table that caches the texts of errors, so that EAGAIN, an
+ * ordinary result, allocates nothing. */
 static const char texts_key;
 
 static void push_texts(lua_State *L) {
@@ -333,7 +330,8 @@ static void push_text(lua_State *L, int rc) {
   lua_remove(L, -2);
 }
 
-/* [-0, +3] the world's failure: nil, text for people, name to branch on. */
+/* [-0, +3] a failure of the outside world: nil, text for people, name to branch
+ * on. */
 int zlua_fail(lua_State *L, int rc) {
   lua_pushnil(L);
   push_text(L, rc);
@@ -341,7 +339,7 @@ int zlua_fail(lua_State *L, int rc) {
   return 3;
 }
 
-/* [-0, +3] the same with what it was about: an address, an option. */
+/* [-0, +3] the same, naming what failed: an address, an option. */
 int zlua_fail_at(lua_State *L, int rc, const char *where) {
   lua_pushnil(L);
   lua_pushfstring(L, "%s: %s (%s)", zl_errname(rc), zl_strerror(rc), where);
@@ -349,7 +347,7 @@ int zlua_fail_at(lua_State *L, int rc, const char *where) {
   return 3;
 }
 
-/* Raises the text of an error for which there is no other answer. */
+/* Raises the text of an error that cannot be returned. */
 int zlua_raise(lua_State *L, int rc) {
   return zlua_error(L, "%s: %s", zl_errname(rc), zl_strerror(rc));
 }

@@ -1,8 +1,8 @@
 /* attempt.c - sends and receives that signals interrupt.
  * SPDX-License-Identifier: MIT
  *
- * A call that a signal interrupts is made again, after the host's handler has
- * had the occasion to raise; its time does not start anew.
+ * A call that a signal interrupts is repeated, after the host's handler has had
+ * a chance to raise; its timeout is not restarted.
  */
 #include "attempt.h"
 
@@ -14,9 +14,9 @@
 #include "socket.h"
 #include "wait.h"
 
-/* After EINTR: waits for what is left of the socket's time; what then is not
- * ready is EAGAIN. Returns 0, -ENOTSOCK if the signal's handler has closed the
- * socket, or -ECHILD. */
+/* After EINTR: waits for the rest of the socket's timeout; if it is not ready
+ * then, the result is EAGAIN. Returns 0, -ENOTSOCK if the signal handler has
+ * closed the socket, or -ECHILD. */
 int zlua_attempt_again(lua_State *L, const zlua_socket *socket,
                        zlua_attempt *it) {
   int timeout = -1;

@@ -9,7 +9,7 @@
 #include "socket.h"
 #include "wait.h"
 
-/* A send or receive, as a signal interrupts it. */
+/* A send or receive that a signal may interrupt. */
 typedef struct zlua_attempt {
   int flags;
   int option; /* ZMQ_SNDTIMEO or ZMQ_RCVTIMEO */
@@ -26,7 +26,7 @@ static inline zlua_attempt zlua_begin_attempt(int flags, int option) {
   };
 }
 
-/* After a receive or send that may have changed readiness silently. */
+/* Called after a receive or send that may have changed readiness silently. */
 static inline void zlua_after_operation(const zlua_socket *socket) {
   if (socket->type == ZMQ_REP || socket->type == ZMQ_REQ) {
     zlua_socket_touch(socket);

@@ -7,9 +7,9 @@
  * the loop has blocked and where, and calls the user's action; an error of that
  * is raised in what blocks.
  *
- * A hook belongs to a coroutine (to all of them in LuaJIT), so loop->runs tells
- * which one runs: the one that has entered the core, or one that is resumed
- * through zmqloop.blocked.
+ * A hook belongs to a coroutine (in LuaJIT, to all of them), so loop->runs
+ * holds the running one: the one that has entered the core, or one that is
+ * resumed through zmqloop.blocked.
  */
 #include "block_hook.h"
 
@@ -23,15 +23,14 @@
 #include "wait.h"
 #include "zmqloop.h"
 
-/* A hook that comes later than this has waited for something that does not look
- * for hooks. */
+/* A hook that runs later than this had to wait for code that does not run
+ * hooks. */
 #define LATE_NS INT64_C(5000000)
 
 /* The key of debug.traceback in the registry. */
 static const char traceback_key;
 
-/* ---- the report ----------------------------------------------------------
- */
+/* ---- the report ---------------------------------------------------------- */
 
 /* Which code did not run hooks. LuaJIT calls no hook when a C function returns,
  * and no Lua does when one raises. */
@@ -49,7 +48,7 @@ static void push_report(lua_State *L, const zlua_loop *loop, lua_Debug *event) {
   int64_t late = zl_time_until(zlua_monotonic_ns(), loop->blocked.asked_ns);
   const char *where = late > LATE_NS ? where_late(L, event) : "";
   int64_t ms = zl_time_add(loop->blocked.threshold_ns, late) / 1000000;
-  char text[100]; /* whose point no locale makes a comma */
+  char text[100]; /* with a decimal point in every locale */
   (void)snprintf(text, sizeof text, "IOLoop blocked for %lld.%03d seconds%s in",
                  (long long)(ms / 1000), (int)(ms % 1000), where);
   zlua_getregistry(L, &traceback_key);
@@ -75,8 +74,7 @@ static void call_action(lua_State *L, int index, lua_Debug *event) {
   }
 }
 
-/* ---- the hook ------------------------------------------------------------
- */
+/* ---- the hook ------------------------------------------------------------ */
 
 static void on_hook(lua_State *L, lua_Debug *event);
 
@@ -85,8 +83,8 @@ static void set_hook(lua_State *L) {
   (void)lua_sethook(L, on_hook, mask, 1);
 }
 
-/* A loop that waits for the hook of L, among those in whose callbacks we are;
- * or NULL. */
+/* A loop that waits for the hook of L, among the loops whose callbacks are
+ * running; or NULL. */
 static zlua_loop *waiting(const zlua_calls *calls, lua_State *L) {
   for (; calls && calls->loop; calls = calls->outer) {
     lua_State *hooked = calls->loop->blocked.L;
@@ -97,14 +95,15 @@ static zlua_loop *waiting(const zlua_calls *calls, lua_State *L) {
   return NULL;
 }
 
-/* Gives L the former hook of a loop; or to another loop, if one still waits for
- * ours. That may do so since a moment ago, or from any moment on: a signal that
- * comes before the former hook is back is seen after it, and a later one finds
- * that hook, as if there had been no other. */
+/* Restores L's hook from before the loop set its own; or, if another loop still
+ * waits for our hook, passes it on to that loop. A signal may make one wait at
+ * any moment: one that arrives before the former hook is restored is noticed
+ * afterwards, and a later one finds the former hook, as if ours had never been
+ * set. */
 static void give_back(lua_State *L, const zlua_calls *calls,
                       const zlua_blocked *former) {
   if (lua_gethook(L) != on_hook) {
-    return; /* somebody else's that has taken its place stays */
+    return; /* a hook that other code has set since stays */
   }
   (void)lua_sethook(L, former->former, former->mask, former->count);
   zlua_loop *other = waiting(calls, L);
@@ -129,8 +128,7 @@ static void unhook(zlua_loop *loop) {
   }
 }
 
-/* The former hook may be ours, set for another loop that waits for it to run.
- */
+/* The former hook may be ours, set for another loop that is waiting for it. */
 static void hook(zlua_loop *loop) {
   zlua_blocked *blocked = &loop->blocked;
   lua_State *L = loop->runs;
@@ -153,15 +151,16 @@ void zlua_on_blocked(zl_loop *core, void *arg) {
   }
 }
 
-/* [-0, +1] pushes the list of the loops that wait for the hook, which takes it
- * off; calling actions while they are looked for could change what there is. */
+/* [-0, +1] pushes the list of the loops that wait for the hook, and removes the
+ * hook. The list is complete before any action is called, since an action could
+ * change it. */
 static int push_blocked_loops(lua_State *L) {
   int count = 0;
   lua_newtable(L);
   zlua_push_actives(L);
   lua_pushnil(L);
   while (lua_next(L, -2)) {
-    if (lua_istable(L, -1)) { /* else it is the last number */
+    if (lua_istable(L, -1)) { /* else it is the last serial number */
       lua_rawgeti(L, -1, 0);
       zlua_loop *loop = lua_touserdata(L, -1);
       if (loop->blocked.L) {
@@ -182,7 +181,8 @@ static void on_hook(lua_State *L, lua_Debug *event) {
   int top = lua_gettop(L);
   int count = push_blocked_loops(L);
   static const zlua_blocked none = {.L = NULL};
-  give_back(L, zlua_calls_of(L), &none); /* the hook of a block that is over */
+  give_back(L, zlua_calls_of(L), &none); /* a hook left over from a block that
+                                          * has ended */
   for (int i = 1; i <= count; i++) {
     lua_rawgeti(L, top + 1, i);
     call_action(L, top + 2, event);
@@ -191,8 +191,7 @@ static void on_hook(lua_State *L, lua_Debug *event) {
   lua_settop(L, top);
 }
 
-/* Takes the hook that has not run yet to the coroutine that runs now, if any.
- */
+/* Moves a hook that has not run yet to the coroutine that runs now, if any. */
 void zlua_move_hook(zlua_loop *loop) {
   unhook(loop);
   if (loop->runs) {

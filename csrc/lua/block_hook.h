@@ -10,7 +10,8 @@ void zlua_on_blocked(zl_loop *core, void *arg);
 void zlua_move_hook(zlua_loop *loop);
 
 /* From now on another coroutine, or none, runs the callbacks of the loop; the
- * former one may be collected. A hook that has not run yet goes along. */
+ * former one may be collected. A hook that has not run yet moves to the new
+ * one. */
 static inline void zlua_runs_on(zlua_loop *loop, lua_State *L) {
   lua_State *former = loop->runs;
   loop->runs = L;

@@ -13,8 +13,8 @@
 #include "signal.h"
 #include "zmqloop.h"
 
-/* [-0, +1] pushes what the loop at 1 has as its action, and replaces it by the
- * value at index. */
+/* [-0, +1] pushes the action of the loop at 1, and replaces it by the value at
+ * index. */
 static void exchange_action(lua_State *L, int index) {
   zlua_getuservalue(L, 1);
   lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
@@ -67,7 +67,7 @@ static int watch_blocking(lua_State *L) {
 static int resume(lua_State *L) {
   zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "resume");
   lua_State *former = loop->runs;
-  luaL_checktype(L, 2, LUA_TTHREAD); /* the rest raises nothing */
+  luaL_checktype(L, 2, LUA_TTHREAD); /* nothing below raises */
   zlua_runs_on(loop, lua_tothread(L, 2));
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_replace(L, 1);

@@ -4,11 +4,11 @@
  * No Lua error crosses a frame of the core: each call is the resume of a
  * coroutine, and what it needs lies ready in slots on the stack (slot.h).
  *
- * Runners. The coroutine of a call, a runner, serves the next call too, as long
- * as none yields or fails. A callback may yield: its runner is then no longer
- * the loop's, but of whoever resumes it (zmqloop.task, or the user), and the
- * core goes on as after a return. What a slot's function had still to do in
- * that runner, another call does; so after a yield it only ends.
+ * Runners. The coroutine of a call, a runner, is reused for the next call
+ * unless it yields or fails. A callback may yield: its runner then belongs to
+ * whatever resumes it (zmqloop.task, or the user), and the core continues as
+ * after a return. Any work that the slot's function had left is done by another
+ * call; when the runner is resumed, that function only returns.
  */
 #include "call.h"
 
@@ -21,8 +21,8 @@
 #include "report.h"
 #include "slot.h"
 
-/* [-0, +1] the runner in the slot is at work, or there is none: pushes another
- * one. Returns its index, or 0, and pushes nothing, without memory for one. */
+/* [-0, +1] the runner in the slot is busy, or there is none: pushes another
+ * one. Returns its index; or 0, pushing nothing, when out of memory. */
 static int push_runner(zlua_loop *loop) {
   lua_State *L = loop->L;
   lua_pushvalue(L, loop->slots + ZLUA_SLOT_NEW_RUNNER);
@@ -37,9 +37,10 @@ static int push_runner(zlua_loop *loop) {
   return lua_gettop(L);
 }
 
-/* [-0, +0] the runner in the slot is lost. The next one is made now: when its
- * call comes the core has let go of what that is to tell. Without memory for it
- * the loop ends, and begins again by zlua_enter(), which makes it. */
+/* [-0, +0] the runner in the slot is lost. The next one is created now: when it
+ * is needed, the core no longer holds what that call would report. When out of
+ * memory the loop ends; it is restarted by zlua_enter(), which creates the
+ * runner. */
 static void replace_runner(zlua_loop *loop) {
   lua_State *L = loop->L;
   lua_pushnil(L);
@@ -50,8 +51,8 @@ static void replace_runner(zlua_loop *loop) {
   }
 }
 
-/* [-0 or -1, +0] the runner at the index has served its call; or it is lost: it
- * has failed, or somebody else goes on with it. */
+/* [-0 or -1, +0] the runner at the index has finished its call; or it is lost:
+ * it failed, or it yielded and now belongs to its resumer. */
 static void put_back(zlua_loop *loop, lua_State *runner, int index, bool lost) {
   lua_State *L = loop->L;
   if (index != loop->slots + ZLUA_SLOT_RUNNER) {
@@ -77,18 +78,18 @@ static void move_call(const zlua_loop *loop, lua_State *runner, zlua_slot slot,
   lua_xmove(L, runner, 5);
 }
 
-/* From now on the coroutine runs for the loop of the call, and for those in
- * whose callbacks that runs. */
+/* From now on the coroutine runs for the loop of the call, and for the loops in
+ * whose callbacks that loop runs. */
 static void run_on(const zlua_calls *calls, lua_State *co) {
   for (; calls && calls->loop; calls = calls->outer) {
     zlua_runs_on(calls->loop, co);
   }
 }
 
-/* Its address is what a coroutine yields to try whether it can. */
+/* A coroutine yields the address of this to find out whether it can yield. */
 static const char trial;
 
-/* Did the runner yield to try that? */
+/* Did the runner yield only to find that out? */
 static bool was_trial(lua_State *runner) {
   return lua_gettop(runner) > 0 &&
          lua_touserdata(runner, -1) == (const void *)&trial;
@@ -124,8 +125,8 @@ static int resume(zlua_loop *loop, lua_State *runner, zlua_slot slot,
   return status;
 }
 
-/* Calls the function in the slot. Returns whether it came to its end; if not
- * its error has been dealt with, or it waits for somebody to resume it. */
+/* Calls the function in the slot. Returns whether it returned; if not, its
+ * error has been reported, or it has yielded and waits to be resumed. */
 bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
   lua_State *L = loop->L;
   int index = loop->runner ? loop->slots + ZLUA_SLOT_RUNNER : push_runner(loop);
@@ -139,15 +140,16 @@ bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
     zlua_report(loop, runner, index);
   }
   put_back(loop, runner, index, status != 0);
-  /* A hook that was set meanwhile is this thread's, not the runner's. */
+  /* A hook that was set meanwhile belongs to this coroutine, not to the
+   * runner. */
   if (lua_gethookmask(L) != 0 && loop->core) {
     (void)zlua_on_interrupt(loop->core, loop);
   }
   return status == 0;
 }
 
-/* May what is called repeatedly go on? A hook that waits for the end of it does
- * so in vain in a long batch. */
+/* May a repeated call continue? A pending hook, which runs when the call ends,
+ * must not wait for a long batch. */
 bool zlua_may_repeat(const zlua_loop *loop) {
   return lua_gethookmask(loop->L) == 0;
 }

@@ -3,10 +3,10 @@
  *
  * A packed callback is one Lua value: the function, if there are no arguments,
  * else a table {number of arguments, callback, arguments...}, since arguments
- * may be nil; or, for those who need a table, {callback}.
+ * may be nil; or {callback}, where a table is needed.
  *
- * The callbacks of an iteration are called in one call from the core, until one
- * yields or raises an error: then the core makes another one.
+ * All callbacks of an iteration run in one call from the core, until one yields
+ * or raises an error: then the core makes another call.
  */
 #include "callback.h"
 
@@ -64,8 +64,8 @@ int zlua_unpack(lua_State *L) {
 
 static void call_callbacks(zl_loop *core, void *arg);
 
-/* The core makes one call for each callback queued here. If it has no memory
- * for a call, that is owed. */
+/* The core makes one call for each callback queued here. A call that it had no
+ * memory for is counted as owed. */
 static void settle(zlua_loop *loop) {
   while (loop->owed > 0 &&
          zl_loop_add_callback(loop->core, call_callbacks, loop) == 0) {
@@ -76,7 +76,8 @@ static void settle(zlua_loop *loop) {
 /* For the calls that serve a turn. */
 typedef struct callbacks {
   zlua_loop *loop;
-  bool is_taken; /* the core has taken one off its queue, still to be called */
+  bool is_taken; /* the core has taken one off its queue, which is still to be
+                  * called */
 } callbacks;
 
 static void call_callbacks(zl_loop *core, void *arg) {
@@ -106,7 +107,7 @@ static void prepare(lua_State *L, zlua_loop *loop) {
   if (loop->lacks_queue) {
     make_queue(L, loop);
   }
-  if (loop->core) { /* else a finalizer has closed it just now */
+  if (loop->core) { /* else a finalizer has just closed it */
     settle(loop);
   }
 }
@@ -121,8 +122,8 @@ static inline void push_queue(lua_State *L, zlua_loop *loop) {
   lua_rawgeti(L, -1, ZLUA_LOOP_CALLBACKS);
 }
 
-/* (loop, fn, ...): fn(...) in the next iteration. A closed loop forgets it, as
- * it has forgotten what was pending. */
+/* (loop, fn, ...): fn(...) in the next iteration. A closed loop drops it, as it
+ * has dropped its pending callbacks. */
 static int add_callback(lua_State *L) {
   zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "add_callback");
   int top = lua_gettop(L);
@@ -135,7 +136,7 @@ static int add_callback(lua_State *L) {
     zlua_pack(L, 2, top - 2);
   }
   if (!loop->core) {
-    return 0; /* before, or just now, by a finalizer */
+    return 0; /* before, or just now by a finalizer */
   }
   lua_rawseti(L, -2, (int)loop->next_callback);
   int rc = zl_loop_add_callback(loop->core, call_callbacks, loop);
@@ -155,7 +156,7 @@ enum {
 /* [-0, +1] takes the first callback off the queue and returns its index. An
  * empty queue starts again at 1, so that the table stays an array. After a
  * burst the table is dropped, since it would keep its size. Nothing may be
- * allocated here, so the next add_callback() makes a new one. */
+ * allocated here, so the next add_callback() creates a new one. */
 static inline int push_first(lua_State *L, zlua_loop *loop) {
   int place = (int)loop->first_callback;
   loop->first_callback++;
@@ -171,14 +172,14 @@ static inline int push_first(lua_State *L, zlua_loop *loop) {
   if (was_burst) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, USERVALUE, ZLUA_LOOP_CALLBACKS);
-    lua_remove(L, CALLBACKS); /* the next call looks for them again */
+    lua_remove(L, CALLBACKS); /* the next call looks them up again */
     lua_remove(L, USERVALUE);
     loop->lacks_queue = true;
   }
   return was_burst ? LOOP + 1 : CALLBACKS + 1;
 }
 
-/* Takes the next callback off the core's queue, unless that has been done. */
+/* Takes the next callback off the core's queue, unless that is already done. */
 static bool take_next(callbacks *it) {
   void *arg;
   if (it->is_taken) {

@@ -19,7 +19,7 @@ zlua_calls *zlua_calls_of(lua_State *L) {
   return calls;
 }
 
-/* How many callbacks of the loop have been called; one call may make several.
+/* How many callbacks of the loop have been called; one call may serve several.
  */
 static lua_Number count_callbacks(const zlua_loop *loop) {
   zl_stats stats = {0};
@@ -29,16 +29,17 @@ static lua_Number count_callbacks(const zlua_loop *loop) {
   return (lua_Number)(stats.callbacks + stats.timers + stats.messages_in);
 }
 
-/* calling_loop(coroutine) -> the loop that makes a call in the coroutine, its
- * callback, the number of the call and count_callbacks(); nil if none does */
+/* calling_loop(coroutine) -> the loop that is making a call in the coroutine,
+ * its callback, the serial number of the call and count_callbacks(); nil if
+ * there is none */
 static int calling_loop(lua_State *L) {
   const zlua_calls *calls = zlua_calls_of(L);
   if (!calls->runner || calls->runner != lua_tothread(L, 1)) {
     return 0;
   }
   const zlua_loop *loop = calls->loop;
-  /* Not by the slots: the callback may have entered its loop itself, and this
-   * be called from there. */
+  /* The slots cannot be used: the callback may have entered its loop itself,
+   * and this may be called from there. */
   zlua_push_loop(L, loop->serial);
   zlua_getuservalue(L, -1);
   lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
@@ -50,14 +51,15 @@ static int calling_loop(lua_State *L) {
   return 4;
 }
 
-/* call_serial() -> the number of the innermost call of a loop; 0: none */
+/* call_serial() -> the serial number of the innermost call of a loop; 0:
+ * none */
 static int call_serial(lua_State *L) {
   lua_pushnumber(L, zlua_calls_of(L)->serial);
   return 1;
 }
 
-/* is_calling(serial) -> whether that call has not returned; true for 0, which
- * stands for the code outside all calls */
+/* is_calling(serial) -> whether that call is still running; true for 0, which
+ * stands for code outside all calls */
 static int is_calling(lua_State *L) {
   const zlua_calls *calls = zlua_calls_of(L);
   double serial = luaL_checknumber(L, 1);

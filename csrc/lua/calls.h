@@ -8,17 +8,18 @@
 
 typedef struct zlua_loop zlua_loop;
 
-/* The innermost call of a Lua state into which a core has called. The first
- * field is what jit.lua reads. */
+/* The innermost call from a core into a Lua state. jit.lua reads the first
+ * field. */
 typedef struct zlua_calls {
-  double serial;     /* of the call; 0: there is none */
+  double serial;     /* of the call; 0: none */
   double last;       /* serial given */
   lua_State *runner; /* the coroutine it runs in */
   zlua_loop *loop;
   int slot;                       /* zlua_slot */
-  int depth;                      /* how many calls are outside, and this one */
-  void *handle;                   /* what its function was given */
-  const struct zlua_calls *outer; /* the call inside of which it was made */
+  int depth;                      /* how deeply calls are nested; 1 for the
+                                   * outermost */
+  void *handle;                   /* given to its function */
+  const struct zlua_calls *outer; /* the call inside which it was made */
 } zlua_calls;
 zlua_calls *zlua_calls_of(lua_State *L);
 

@@ -20,12 +20,13 @@ bool zlua_push_clock_error(lua_State *L, zlua_loop *loop) {
   return true;
 }
 
-/* The user's clock runs in a coroutine of its own, at whose bottom the function
- * is: time is read where no other stack is at hand. On an error time stands
- * still. The first error stays above the function, until zlua_leave() raises
- * it: a callback may have asked, in whose frame the slots are out of reach.
- * Outside of a run whoever has asked raises it: zlua_check_clock().
- * A clock that uses its own loop is told what it has told last. */
+/* The user's clock runs in a coroutine of its own, with the function at the
+ * bottom of the stack, since no other stack is available where time is read. On
+ * an error time stands still. The first error stays above the function until
+ * zlua_leave() raises it, since the clock may have been read from a callback,
+ * from which the slots are out of reach. Outside a run the function that read
+ * the clock raises it: zlua_check_clock(). If a clock uses its own loop, it
+ * gets the time that it returned last. */
 static int64_t read_clock(void *arg) {
   zlua_loop *loop = arg;
   lua_State *clock = loop->clock;
@@ -47,8 +48,8 @@ static int64_t read_clock(void *arg) {
   return loop->clock_ns;
 }
 
-/* () -> seconds, by the upvalue, the user's clock. If they are no finite number
- * that is an error, like any that the clock raises. */
+/* () -> seconds, from the upvalue, the user's clock. A result that is not a
+ * finite number is an error, like any error that the clock raises. */
 static int tell_time(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_call(L, 0, 1);
@@ -87,7 +88,7 @@ void zlua_configure_clock(lua_State *L, int index, zlua_loop *loop,
   config->clock_ud = loop;
 }
 
-/* Raises the error of the user's clock, unless a run is under way that will. */
+/* Raises the error of the user's clock, unless a run in progress will do so. */
 void zlua_check_users_clock(lua_State *L, const zlua_loop *loop) {
   zlua_become_running(L);
   if (!loop->L && !loop->reads_clock && lua_gettop(loop->clock) > 1) {

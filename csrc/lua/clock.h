@@ -11,16 +11,15 @@ void zlua_configure_clock(lua_State *L, int index, zlua_loop *loop,
 bool zlua_push_clock_error(lua_State *L, zlua_loop *loop);
 void zlua_check_users_clock(lua_State *L, const zlua_loop *loop);
 
-/* To be called after the clock may have been read: what comes next may raise.
- * Raises what a clock of the user's has raised, unless a run is there that
- * will. */
+/* Called after the clock may have been read, where raising is allowed. Raises
+ * an error of the user's clock, unless a run in progress will do so. */
 static inline void zlua_check_clock(lua_State *L, const zlua_loop *loop) {
   if (loop->clock) {
     zlua_check_users_clock(L, loop);
   }
 }
 
-/* The time of an open loop; what comes after it may raise. */
+/* The time of an open loop, where raising is allowed. */
 static inline int64_t zlua_now_ns(lua_State *L, const zlua_loop *loop) {
   int64_t now = zl_loop_time_ns(loop->core);
   zlua_check_clock(L, loop);

@@ -14,7 +14,8 @@
 
 #if LUA_VERSION_NUM < 502
 
-/* Every userdata gets its own table: by default it has that of its maker. */
+/* Every userdata gets its own table: by default it shares that of the function
+ * that created it. */
 #define zlua_setuservalue(L, index) ((void)lua_setfenv(L, index))
 #define zlua_getuservalue(L, index) lua_getfenv(L, index)
 #define zlua_rawlen(L, index)       lua_objlen(L, index)
@@ -64,8 +65,8 @@ static inline void zlua_setfuncs(lua_State *L, const luaL_Reg *list) {
   }
 }
 
-/* Can a C function be gone on with after a yield? Then one that calls several
- * functions has its stack as it left it. */
+/* Can a C function continue after a yield? Then one that calls several
+ * functions finds its stack as it left it. */
 #define ZLUA_KEEPS_STACK (LUA_VERSION_NUM >= 502)
 
 /* Starts or continues a coroutine with `count` arguments; as lua_resume(). */
@@ -95,7 +96,7 @@ static inline void zlua_close_failed(lua_State *co) {
 #endif
 }
 
-/* The collector does as much as if Lua had allocated so many KiB. */
+/* The collector works as if Lua had allocated this many KiB. */
 static inline void zlua_gc_step(lua_State *L, int kib) {
 #if LUA_VERSION_NUM < 505
   (void)lua_gc(L, LUA_GCSTEP, kib);

@@ -1,4 +1,4 @@
-/* constants.c - the numbers of libzmq and of the system, by name.
+/* constants.c - numbers of libzmq and the system, by name.
  * SPDX-License-Identifier: MIT
  */
 #include "constants.h"

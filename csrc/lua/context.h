@@ -16,20 +16,20 @@ extern const zlua_class zlua_class_context;
 
 typedef struct zlua_context {
   const zlua_class *class;
-  struct zlua_context *home; /* the first of this state for the same context
-                                of libzmq, which keeps the records; kept */
+  struct zlua_context *home; /* the first one of this state for the same libzmq
+                              * context, which keeps the records; kept alive */
   void *zmq;                 /* NULL: terminated */
-  zlua_exit *exit;           /* who ends it when it is collected */
+  zlua_exit *exit;           /* ends it when it is collected */
   zlua_socket *sockets;      /* open ones */
-  bool borrowed;             /* someone else terminates it */
+  bool borrowed;             /* other code terminates it */
   bool started;              /* libzmq has its threads */
   int guests;                /* of a home: open sockets of its other contexts */
-  zlua_name *names;          /* of a home: of inproc, bound or waited for */
-  void *stand_in; /* of a home: binds at the end what is waited for, or NULL */
-  bool lingers;   /* some socket was closed with messages unsent, perhaps */
-  int sched_policy;          /* of libzmq's threads; -1: not set */
-  int priority;              /* the same */
-  pid_t pid;                 /* of the process that made it */
+  zlua_name *names;          /* of a home: inproc names, bound or waited for */
+  void *stand_in;   /* of a home: binds pending names at the end; or NULL */
+  bool lingers;     /* a socket may have been closed with unsent messages */
+  int sched_policy; /* of libzmq's threads; -1: not set */
+  int priority;     /* the same */
+  pid_t pid;        /* of the process that created it */
   const volatile char *here; /* 0 in a forked process, where the system tells */
 } zlua_context;
 

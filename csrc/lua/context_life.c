@@ -1,11 +1,11 @@
 /* context_life.c - class Context: made, terminated, collected.
  * SPDX-License-Identifier: MIT
  *
- * A socket keeps its context: a context is collected after the last of its
- * sockets, or with them. What then remains to be done exit.c does.
+ * A socket keeps its context alive: a context is collected after the last of
+ * its sockets, or with them. exit.c then does the rest.
  *
- * A borrowed context belongs to someone else in the process, such as a Lua
- * state in another thread, who terminates it; the sockets made here are ours.
+ * A borrowed context belongs to other code in the process, such as a Lua state
+ * in another thread, which terminates it; the sockets created here are ours.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,7 +25,7 @@
 #include "socket_close.h"
 
 /* [-0, +0] the tables of the context at index. The sockets are weak values: the
- * context does not keep them. */
+ * context does not keep them alive. */
 static void fill_uservalue(lua_State *L, int index) {
   zlua_getuservalue(L, index);
   lua_newtable(L);
@@ -39,7 +39,7 @@ static void fill_uservalue(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-/* The key of the state's table: context of libzmq -> its home, weakly. */
+/* Registry key of the state's table: libzmq's context -> its home, weakly. */
 static const char homes_key;
 
 /* [-0, +1] pushes the home of libzmq's context, or nil. */
@@ -52,7 +52,8 @@ static const zlua_context *push_home(lua_State *L, void *zmq) {
   return home && home->zmq == zmq && home->pid == getpid() ? home : NULL;
 }
 
-/* [-0, +0] finds the home of the new context at index, or makes it the home. */
+/* [-0, +0] finds the home of the new context at index, or makes it the home
+ * itself. */
 static void settle(lua_State *L, int index, zlua_context *context, void *zmq) {
   zlua_context *home = (zlua_context *)(size_t)push_home(L, zmq);
   if (home) {
@@ -79,8 +80,8 @@ static void settle(lua_State *L, int index, zlua_context *context, void *zmq) {
 
 enum { HERE_BYTES = 1 };
 
-/* Returns what is 1, and 0 in a forked process; or, where the system cannot do
- * that, what is always 1. */
+/* Returns the address of a 1 that reads 0 in a forked process; or, where the
+ * system cannot do that, of a constant 1. */
 static const volatile char *new_here(void) {
 #ifdef MADV_WIPEONFORK
   char *page = mmap(NULL, HERE_BYTES, PROT_READ | PROT_WRITE,
@@ -108,8 +109,8 @@ static bool is_context(void *zmq) {
   return zmq_ctx_get(zmq, ZMQ_IO_THREADS) >= 0;
 }
 
-/* new_context(handle | nil [, class]) -> context | nil, message, name; of a
- * class derived from Context it has fields of its own. */
+/* new_context(handle | nil [, class]) -> context | nil, message, name. With a
+ * class derived from Context the object has fields of its own. */
 static int new_context(lua_State *L) {
   void *borrowed = lua_touserdata(L, 1);
   lua_settop(L, 2);
@@ -149,8 +150,8 @@ static int borrow_context(lua_State *L) {
   return new_context(L);
 }
 
-/* Whether the context is still of use in this process: open, and not made by
- * the parent of a forked one. */
+/* Whether the context is usable in this process: open, and not created by the
+ * parent of a forked process. */
 static int context_usable(lua_State *L) {
   const zlua_context *context =
       zlua_check_self(L, &zlua_class_context, "usable");
@@ -172,8 +173,8 @@ static int context_shutdown(lua_State *L) {
   return 1;
 }
 
-/* [-0, +3] To terminate a context with open sockets in this state, which is one
- * thread, would wait for ever: it is shut down instead. */
+/* [-0, +3] Terminating a context that has open sockets in this state, which is
+ * one thread, would wait for ever: it is shut down instead. */
 static int refuse(lua_State *L, zlua_context *context) {
   if (!context->borrowed && context->pid == getpid()) {
     zlua_inproc_close(context);
@@ -183,7 +184,7 @@ static int refuse(lua_State *L, zlua_context *context) {
 }
 
 /* [-0, +n] terminates the context. Its own sockets are closed, but perhaps not
- * those of contexts borrowed from it. Waits for what lingers. A borrowed
+ * those of contexts borrowed from it. Waits for lingering messages. A borrowed
  * context is only released. */
 static int terminate(lua_State *L, zlua_context *context) {
   bool ours = !context->borrowed && context->pid == getpid();
@@ -204,7 +205,7 @@ static int terminate(lua_State *L, zlua_context *context) {
   return 1;
 }
 
-/* Has it open sockets, but for the monitors that only their loops know of? */
+/* Has it open sockets, other than monitors that only their loops know? */
 static bool is_used(const zlua_context *context) {
   const zlua_socket *socket = context->sockets;
   while (socket && socket->of_loop) {

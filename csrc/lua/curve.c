@@ -1,4 +1,4 @@
-/* curve.c - keys of CURVE, and Z85, the text form of bytes.
+/* curve.c - CURVE keys, and Z85, a text form of bytes.
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>

@@ -1,8 +1,9 @@
 /* ending.c - the end of a Lua state, and mistakes that it shows.
  * SPDX-License-Identifier: MIT
  *
- * Lua finalizes what is newer first. So the latest loop has a watch made after
- * it: that is finalized before any loop if, and only if, the state is closed.
+ * Lua finalizes newer objects first. So the newest loop has a sentinel
+ * (`watch`) created after it, which is finalized before any loop if, and only
+ * if, the state is being closed.
  */
 #include "ending.h"
 
@@ -33,7 +34,7 @@ static int watch_gc(lua_State *L) {
   return 0;
 }
 
-/* [-0, +0] makes the watch for a loop that has just been made. */
+/* [-0, +0] creates the sentinel for a new loop. */
 void zlua_watch_end(lua_State *L, zlua_loop *loop) {
   zlua_getregistry(L, &ending_key);
   loop->ending = lua_touserdata(L, -1);
@@ -56,8 +57,8 @@ void zlua_open_ending(lua_State *L) {
   zlua_setregistry(L, &ending_key);
 }
 
-/* At the end of the state, warns of a loop that never ran though something was
- * waiting for it, or of a SUB that could not receive. Handlers and streams are
+/* At the end of the state, warns of a loop that never ran although something
+ * waited for it, or of a SUB that could not receive. Handlers and streams are
  * finalized before their loop. Only one of several loops is reported. */
 void zlua_tell_mistakes(const zlua_loop *loop) {
   zl_stats stats;

@@ -23,8 +23,8 @@ static int new_runner(lua_State *L) {
   return 1;
 }
 
-/* [-0, +0] fills the slot of the runner, if it is empty: the first call must
- * find one. May raise. */
+/* [-0, +0] fills the slot of the runner, if it is empty, since the first call
+ * needs one. May raise. */
 static void fill_runner(lua_State *L, int slots) {
   if (lua_isnil(L, slots + ZLUA_SLOT_RUNNER)) {
     (void)new_runner(L);
@@ -32,7 +32,7 @@ static void fill_runner(lua_State *L, int slots) {
   }
 }
 
-/* [-0, +0] the runner in the slot is this entry's alone. */
+/* [-0, +0] claims the runner in the slot for this entry. */
 static void take_runner(zlua_loop *loop) {
   lua_State *L = loop->L;
   loop->runner = lua_tothread(L, loop->slots + ZLUA_SLOT_RUNNER);
@@ -49,9 +49,9 @@ static void leave_runner(zlua_loop *loop) {
   }
 }
 
-/* How deep loops and flushes may be nested in each other's callbacks: Lua's
- * limit of 200 nested C calls leaves room for that, with some calls of the user
- * in between. */
+/* How deeply loops and flushes may nest in each other's callbacks: Lua's limit
+ * of 200 nested C calls leaves room for this, and for some calls of the user in
+ * between. */
 enum { DEEPEST_CALL = 50 };
 
 /* Raises if callbacks called at this depth would run out of stack. */
@@ -62,7 +62,8 @@ void zlua_check_depth(lua_State *L, const zlua_loop *loop) {
   }
 }
 
-/* [-0, +ZLUA_SLOTS] lays out the slots. May raise, before anything happened. */
+/* [-0, +ZLUA_SLOTS] pushes the slots. May raise, before anything has been
+ * done. */
 void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
                 zlua_entry *before) {
   luaL_checkstack(L, ZLUA_SLOTS + LUA_MINSTACK, "too many nested calls");
@@ -97,9 +98,8 @@ void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
 /* [-0, +0] LuaJIT before 2023-09-21: if a C function raises after it has
  * resumed a coroutine, compiled code takes that coroutine, which may be dead,
  * for the running one. Calling anything on the C function's own state corrects
- * that. The function to call, which does nothing, is at index. May raise, as a
- * hook does.
- */
+ * this. The function to call, which does nothing, is at index. May raise, since
+ * a hook may. */
 static void become_running(lua_State *L, int nothing_index) {
   if (LUA_VERSION_NUM == 501) { /* a module for 5.1 loads in LuaJIT too */
     lua_pushvalue(L, nothing_index);
@@ -107,16 +107,16 @@ static void become_running(lua_State *L, int nothing_index) {
   }
 }
 
-/* [-ZLUA_SLOTS, +0] takes the slots away. Raises what is to be raised when the
- * outermost entry ends; an inner one lets the core return first. Whatever
- * raises after it may do so. */
+/* [-ZLUA_SLOTS, +0] removes the slots. At the end of the outermost entry,
+ * raises any pending error; an inner entry lets the core return first. After
+ * it, errors may be raised. */
 int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before) {
   int state = loop->slots + ZLUA_SLOT_STATE;
   lua_pushnil(L); /* it was kept for error handlers only */
   lua_rawseti(L, state, ZLUA_LEFT_CALLBACK);
   bool has_resumed = loop->changes != before->changes || loop->clock;
   bool raise = !before->L && zlua_push_clock_error(L, loop);
-  lua_pushnil(L); /* the trace of the clock's error is not known */
+  lua_pushnil(L); /* the clock's error has no trace */
   if (loop->failed && !before->L) {
     raise = true;
     loop->failed = false;
@@ -143,8 +143,8 @@ int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before) {
   return 0;
 }
 
-/* [-1, +0] keeps the error on the top for zlua_leave(); the first one counts.
- */
+/* [-1, +0] keeps the error at the top for zlua_leave(); only the first one is
+ * kept. */
 void zlua_raise_later(zlua_loop *loop) {
   lua_State *L = loop->L;
   if (loop->failed) {
@@ -166,7 +166,7 @@ int zlua_on_interrupt(zl_loop *core, void *arg) {
     zlua_raise_later(loop);
     return 1;
   }
-  /* The hook may belong to another coroutine than the one we run on. */
+  /* The hook may belong to a coroutine other than the running one. */
   if (zlua_was_interrupted(loop)) {
     lua_pushvalue(L, loop->slots + ZLUA_SLOT_INTERRUPTED);
     zlua_raise_later(loop);

@@ -4,12 +4,12 @@
  * zmq_ctx_term() waits until the last message has been sent or its linger is
  * over. A finalizer must not wait, and a script that ends right after a send
  * must not lose the message. So a collected context with sockets that may
- * linger is ended by a thread of its own, and when the state is closed all of
- * these together are waited for, for a second at most. The bound is on the
- * state, not on the context: however many there are, an exit takes no longer.
+ * linger is ended by a thread of its own, and closing the state waits for all
+ * of these threads together, for at most a second. The bound applies to the
+ * state, not to each context: however many there are, an exit takes no longer.
  *
- * The thread runs code of this library while Lua may unload it; a library that
- * starts such a thread stays loaded.
+ * The thread runs code of this library, which Lua may unload meanwhile; so once
+ * such a thread is started the library stays loaded.
  */
 #define _GNU_SOURCE
 #include "exit.h"
@@ -65,8 +65,8 @@ static void init_waiting(zlua_exit *exit) {
   (void)pthread_condattr_destroy(&attributes);
 }
 
-/* For calls from Lua. A forked child has none of the threads, and one of them
- * may have held the mutex; the child may start its own. */
+/* For calls from Lua. A forked child has none of the threads, one of which may
+ * have held the mutex; the child may start its own. */
 static void lock(zlua_exit *exit) {
   if (exit->pid != getpid()) {
     init_waiting(exit);
@@ -110,8 +110,8 @@ static void *end_context(void *arg) {
   return NULL;
 }
 
-/* Keeps this library, and with it libzmq, from being unloaded: some thread may
- * come to run its code after the Lua state is closed. */
+/* Keeps this library, and with it libzmq, from being unloaded: a thread may run
+ * its code after the Lua state is closed. */
 void zlua_stay_loaded(void) {
   Dl_info info;
   if (dladdr((const void *)&exit_key, &info) && info.dli_fname) {
@@ -119,7 +119,7 @@ void zlua_stay_loaded(void) {
   }
 }
 
-/* No signal of the host is for this thread. */
+/* Starts the thread with all signals blocked: the host's are not for it. */
 static int start_detached(retirement *it) {
   sigset_t all;
   sigset_t former;
@@ -141,9 +141,9 @@ static void wait_at_exit(zlua_exit *exit) {
   }
 }
 
-/* Ends a context that nobody holds, all of its sockets being closed. lingers:
- * some may still have messages to send. Without a thread, or the memory for
- * one, the context is left alone: better than to block. */
+/* Ends a context that is no longer referenced and has no open sockets. lingers:
+ * there may still be messages to send. If no thread can be started the context
+ * is left alone, which is better than blocking. */
 void zlua_exit_retire(zlua_exit *exit, void *zmq_context, bool lingers) {
   if (!lingers) {
     term(zmq_context);
@@ -168,7 +168,7 @@ void zlua_exit_retire(zlua_exit *exit, void *zmq_context, bool lingers) {
   (void)pthread_mutex_unlock(&exit->mutex);
 }
 
-/* The state is being closed. Objects that are finalized later find it so. */
+/* The state is being closed. Objects that are finalized later can see that. */
 static int exit_gc(lua_State *L) {
   exit_object *object = zlua_test_object(L, 1, &class_exit);
   zlua_exit *exit = object ? object->exit : NULL;
@@ -197,8 +197,8 @@ static zlua_exit *make(void) {
   return exit;
 }
 
-/* The state's. Made when the module is opened: Lua finalizes what is older
- * later, so that contexts come first. */
+/* The state's zlua_exit. Created when the module is opened: Lua finalizes older
+ * objects later, so contexts come first. */
 zlua_exit *zlua_exit_of(lua_State *L) {
   zlua_getregistry(L, &exit_key);
   const exit_object *object = zlua_test_object(L, -1, &class_exit);

@@ -1,4 +1,4 @@
-/* exit.h - what is done at the end of the state.
+/* exit.h - ending contexts at the end of the state.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_EXIT_H

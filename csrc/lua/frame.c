@@ -5,11 +5,12 @@
  * and become a Lua string only when asked for. They are never Lua's memory:
  * libzmq may still need them, in its own threads, after the Lua state is gone.
  *
- * The collector does not see these bytes: a frame is a few words to it. So what
- * frames hold is counted, and where it is much the collector is made to work
- * for each byte as if Lua had allocated it. Frames that are closed soon cost
- * nothing. In generational mode such work reaches young frames only, and old
- * ones wait until the heap has doubled; so they are counted to it.
+ * The collector does not see these bytes: to it a frame is a few words. So the
+ * bytes that frames hold are counted, and above a threshold the collector is
+ * made to work for each byte as if Lua had allocated it. Frames that are closed
+ * soon cost nothing. In generational mode such work reaches young frames only,
+ * and old ones wait until the heap has doubled; so the bytes count as part of
+ * the heap.
  */
 #include "frame.h"
 
@@ -23,20 +24,21 @@
 #include "open.h"
 #include "send_options.h"
 
-/* What the frames of a Lua state hold outside of themselves. */
+/* The bytes that the frames of a Lua state hold outside Lua's memory. */
 struct zlua_payload {
   size_t held; /* bytes */
   size_t owed; /* bytes the collector has not yet worked for */
-  size_t kept; /* of those held after the last full cycle, at most */
+  size_t kept; /* upper bound of those held after the last full cycle */
 };
 
 const zlua_class zlua_class_frame = {.name = "Frame",
                                      .size = sizeof(zlua_frame)};
 
-/* The key of the payload in the registry. */
+/* Registry key of the payload. */
 static const char payload_key;
 
-/* What libzmq keeps inside of a zmq_msg_t is part of the userdata. */
+/* Messages up to this size are inside the zmq_msg_t, and so part of the
+ * userdata. */
 enum { BYTES_INSIDE = 29 };
 
 /* ---- the collector ------------------------------------------------------ */
@@ -71,14 +73,14 @@ static void collect(lua_State *L, zlua_payload *payload, size_t bytes) {
     payload->kept = payload->held;
     return;
   }
-  /* A heap smaller than the bytes held in quiet is gone through once for each
-   * time they come, a larger one as fast as if they were part of it. */
+  /* A heap smaller than QUIET_BYTES gets one full cycle per QUIET_BYTES
+   * received; a larger one is collected as if the bytes were part of it. */
   double share = heap < QUIET_BYTES ? heap / QUIET_BYTES : 1;
   zlua_gc_step(L, (int)(share * (double)bytes / KIB) + 1);
 }
 
-/* So many bytes are about to become frames. May run finalizers, and raise what
- * they raise, so it comes before anything that must not be lost. */
+/* This many bytes are about to become frames. May run finalizers and raise
+ * their errors, so call it before anything that must not be lost. */
 void zlua_frames_announce(lua_State *L, size_t bytes) {
   zlua_getregistry(L, &payload_key);
   zlua_payload *payload = lua_touserdata(L, -1);
@@ -138,8 +140,8 @@ void zlua_frame_take(zlua_frame *frame, zmq_msg_t *message) {
 }
 
 /* [-0, +1 or +count] pushes closed frames for the messages, as a list or one by
- * one, for which the stack has room. May run finalizers: the caller looks again
- * whether the messages are still there, then opens the frames. */
+ * one; the stack must have room. May run finalizers: the caller checks that the
+ * messages are still there before it opens the frames. */
 void zlua_new_frames(lua_State *L, zmq_msg_t *messages, int count,
                      bool as_list) {
   size_t bytes = 0;
@@ -348,7 +350,7 @@ static int push_group(lua_State *L, zmq_msg_t *message) {
 
 #else
 
-/* Sockets that use them are not in this libzmq either. */
+/* This libzmq has no sockets that use them either. */
 int zlua_set_routing_id(zmq_msg_t *message, uint32_t routing_id) {
   (void)message;
   (void)routing_id;
@@ -377,7 +379,7 @@ static int push_group(lua_State *L, zmq_msg_t *message) {
 
 #endif
 
-/* [-0, +n] what a setter with these options answers */
+/* [-0, +n] what a setter with these options returns */
 static int push_outcome(lua_State *L, int rc,
                         const zlua_send_options *options) {
   if (rc < 0) {

@@ -14,7 +14,7 @@ extern const zlua_class zlua_class_frame;
 
 typedef struct zlua_frame {
   const zlua_class *class;
-  zlua_payload *payload; /* the state's, which counts this frame */
+  zlua_payload *payload; /* the state's; counts this frame */
   bool open;
   zmq_msg_t message; /* if open */
 } zlua_frame;

@@ -6,7 +6,7 @@
 #include "compat.h"
 #include "loop.h"
 
-/* The handle has a core handle from now on. */
+/* From now on the handle has a core handle. */
 void zlua_link(zlua_loop *loop, zlua_handle *handle) {
   handle->loop = loop;
   handle->previous = NULL;
@@ -33,16 +33,16 @@ void zlua_unlink(zlua_handle *handle) {
 }
 
 /* The table of active handles: a place holds a handle, or is free and holds the
- * number of the next free one. Places after the last anchor are nil, or in use
- * since before the table shrank. */
+ * number of the next free one. Places after the last anchor are nil, or were in
+ * use before the table shrank. */
 
 enum {
   KEPT_ANCHORS = 1024,
   BEYOND_ANCHORS = 1 << 27 /* more handles than memory can hold */
 };
 
-/* [-0, +0] removes the free places from the table. Then a new key, for which
- * its hash part has no room beside [0], makes Lua resize the table. Lua 5.5
+/* [-0, +0] removes the free places from the table. A new key, for which the
+ * hash part has no room beside [0], then makes Lua resize the table. Lua 5.5
  * counts the array part again only for a key that could be in it. */
 static void shrink_active(lua_State *L, zlua_loop *loop, int active_index) {
   loop->free_anchor = 0;
@@ -64,7 +64,7 @@ static void shrink_active(lua_State *L, zlua_loop *loop, int active_index) {
   lua_rawseti(L, active_index, BEYOND_ANCHORS);
 }
 
-/* Is the table much larger than what it keeps? */
+/* Is the table much larger than its contents? */
 static inline bool is_sparse(const zlua_loop *loop) {
   return loop->last_anchor > KEPT_ANCHORS &&
          loop->anchors < loop->last_anchor / 8;
@@ -85,8 +85,8 @@ static int new_anchor(lua_State *L, const zlua_loop *loop, int active_index) {
   return anchor;
 }
 
-/* [-0, +0] keeps the value at index alive; returns its anchor. As luaL_ref(),
- * but with the head of the free list at hand. */
+/* [-0, +0] keeps the value at index alive; returns its anchor. Like luaL_ref(),
+ * but the head of the free list is in the struct. */
 int zlua_keep(lua_State *L, zlua_loop *loop, int active_index, int index) {
   int anchor = loop->free_anchor;
   if (anchor && is_sparse(loop)) {
@@ -98,7 +98,7 @@ int zlua_keep(lua_State *L, zlua_loop *loop, int active_index, int index) {
     loop->free_anchor = (int)lua_tointeger(L, -1);
     lua_pop(L, 1);
     lua_pushvalue(L, index);
-    lua_rawseti(L, active_index, anchor); /* its place is there */
+    lua_rawseti(L, active_index, anchor); /* its place exists */
   } else {
     anchor = new_anchor(L, loop, active_index);
     lua_pushvalue(L, index);
@@ -117,8 +117,8 @@ void zlua_let_go(lua_State *L, zlua_loop *loop, int active_index, int anchor) {
   loop->anchors--;
 }
 
-/* [-0, +0] the loop keeps the handle alive; index is the handle's, whose
- * uservalue has the loop in [1]. */
+/* [-0, +0] the loop keeps the handle at index alive, whose uservalue has the
+ * loop in [1]. */
 void zlua_anchor(lua_State *L, zlua_handle *handle, int index) {
   if (handle->anchor) {
     return;
@@ -132,7 +132,7 @@ void zlua_anchor(lua_State *L, zlua_handle *handle, int index) {
   lua_pop(L, 3);
 }
 
-/* [-0, +0] the loop lets go of the handle. Allocates nothing. */
+/* [-0, +0] the loop no longer keeps the handle alive. Allocates nothing. */
 void zlua_unanchor(lua_State *L, zlua_handle *handle, int active_index) {
   if (handle->anchor) {
     active_index = zlua_absindex(L, active_index);

@@ -1,10 +1,10 @@
 /* handle.h - what handlers and streams have in common.
  * SPDX-License-Identifier: MIT
  *
- * They have a core handle while they are of use to the loop; `core` NULL means
- * closed or at rest. The loop knows all that have one, to take it from them
- * when it is closed first. Timers have theirs inside. The loop keeps the active
- * ones of all three alive (zlua_anchor).
+ * They have a core handle while the loop uses them; `core` NULL means closed or
+ * at rest. The loop lists all that have one, so that it can detach them if it
+ * is closed first. Timers contain theirs. The loop keeps active handles of all
+ * three kinds alive (zlua_anchor).
  */
 #ifndef ZLUA_HANDLE_H
 #define ZLUA_HANDLE_H
@@ -13,7 +13,7 @@
 
 typedef struct zlua_loop zlua_loop;
 
-/* What handlers and streams begin with. */
+/* The start of handlers and streams. */
 typedef struct zlua_handle {
   const zlua_class *class;
   zlua_loop *loop;              /* NULL: it has no core handle */

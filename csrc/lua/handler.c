@@ -1,9 +1,9 @@
-/* handler.c - add_handler(): descriptors and sockets by their readiness.
+/* handler.c - add_handler(): callbacks for ready descriptors and sockets.
  * SPDX-License-Identifier: MIT
  *
- * A handler is registered under its descriptor's number and under the object it
- * was registered with, so that either removes it, and an object whose number
- * can no longer be asked for does so too.
+ * A handler is registered under both the descriptor's number and the object
+ * passed to add_handler(), so that either removes it, even an object that can
+ * no longer tell its number.
  */
 #include "handler.h"
 
@@ -53,8 +53,7 @@ void zlua_handler_detach(zlua_handle *handle) {
   zlua_unlink(handle);
 }
 
-/* ---- what can be registered ------------------------------------------------
- */
+/* ---- what can be registered ---------------------------------------------- */
 
 /* The number of a Lua file's descriptor, or -1 if it is closed. */
 static int number_of_file(lua_State *L, int index) {
@@ -96,7 +95,7 @@ static bool push_number_method(lua_State *L, int index) {
   return false;
 }
 
-/* The descriptor number that a method returned; -1: it is none. */
+/* The descriptor number that a method returned; -1: not a descriptor. */
 static int64_t number_at(lua_State *L, int index) {
   return zlua_isinteger(L, index) ? zlua_toint64(L, index) : -1;
 }
@@ -160,8 +159,8 @@ typedef struct event {
   int events;
 } event;
 
-/* Keeps the handler for as long as it is called: the callback may remove it,
- * and wait then. */
+/* Keeps the handler alive during the call: the callback may remove it and then
+ * wait. */
 static void on_event(zlua_handler *handler, int events) {
   event it = {.handler = handler, .events = events};
   zlua_loop *loop = handler->handle.loop;
@@ -203,9 +202,9 @@ static int set_suspended(zlua_handler *handler, bool suspended) {
                                         suspended ? 0 : handler->events);
 }
 
-/* [-0, +1] pushes the handler that is called: the call yields. Until it has
- * ended there is no other: what it has not yet read would ask for it again and
- * again. */
+/* [-0, +1] pushes the handler being called, because its call yields. Until the
+ * call has ended there is no other one: data that it has not read yet would
+ * trigger it again and again. */
 static int handler_suspend(lua_State *L, const void *handle) {
   zlua_handler *handler = ((const event *)handle)->handler;
   const zlua_loop *loop = handler->handle.loop;
@@ -220,9 +219,9 @@ static int handler_suspend(lua_State *L, const void *handle) {
 }
 
 /* [-0, +0] the call of the handler at 1 has ended: resumes its watch. If the
- * descriptor was closed meanwhile it reports nothing more, as if the callback
- * had not waited. Any other failure raises, as an error of the callback;
- * update_handler() can try again. */
+ * descriptor was closed meanwhile the watch reports nothing more, as if the
+ * callback had not waited. Any other failure raises, as an error of the
+ * callback; update_handler() can try again. */
 static void handler_resume(lua_State *L) {
   zlua_handler *handler =
       zlua_check_self(L, &zlua_class_handler, "resume_call");
@@ -250,7 +249,7 @@ static void set_handler(lua_State *L, int loop_index, int key_index,
 }
 
 /* [-0, +0] handlers[key] = nil if it is the value at value_index: a number that
- * was closed behind the loop's back may be another handler's by now. */
+ * was closed behind the loop's back may belong to another handler by now. */
 static void clear_key(lua_State *L, int loop_index, int key_index,
                       int value_index) {
   key_index = zlua_absindex(L, key_index);
@@ -266,7 +265,7 @@ static void clear_key(lua_State *L, int loop_index, int key_index,
   lua_pop(L, 2);
 }
 
-/* [-0, +0] takes the handler at index off the loop and off its tables. Closing
+/* [-0, +0] removes the handler at index from the loop and its tables. Closing
  * the core handle comes first: it cannot fail. */
 static void unregister(lua_State *L, int index, zlua_handler *handler) {
   if (!handler->handle.loop) {
@@ -292,8 +291,7 @@ static void unregister(lua_State *L, int index, zlua_handler *handler) {
   lua_settop(L, top);
 }
 
-/* ---- for a socket ---------------------------------------------------------
- */
+/* ---- for a socket -------------------------------------------------------- */
 
 static void socket_used(const zlua_socket *socket) {
   zl_socket_used(socket->handler->watch);
@@ -339,8 +337,8 @@ static int open_core(lua_State *L, zlua_loop *loop, zlua_handler *handler,
   return rc;
 }
 
-/* [-0, +1] pushes a new handler, at rest, for what is at 2, called with what is
- * at 3, in the loop at 1. */
+/* [-0, +1] pushes a new handler, at rest, for the loop at 1, the object at 2
+ * and the function at 3. */
 static zlua_handler *push_new_handler(lua_State *L) {
   zlua_handler *handler = zlua_new_object(L, &zlua_class_handler);
   zlua_getuservalue(L, -1);
@@ -370,10 +368,11 @@ static void reserve_key(lua_State *L, int key_index) {
   lua_pop(L, 2);
 }
 
-/* [-0, +0] undoes reserve_tables(): a reserved key would keep the object. */
+/* [-0, +0] undoes reserve_tables(): a reserved key would keep the object
+ * alive. */
 static void release_tables(lua_State *L, zlua_handler *handler) {
   int top = lua_gettop(L);
-  lua_pushboolean(L, 0); /* what reserved keys have */
+  lua_pushboolean(L, 0); /* the value of reserved keys */
   clear_key(L, 1, 2, top + 1);
   if (!zlua_test_object(L, 2, &zlua_class_socket)) {
     lua_pushinteger(L, handler->number);
@@ -384,8 +383,8 @@ static void release_tables(lua_State *L, zlua_handler *handler) {
   lua_settop(L, top);
 }
 
-/* [-0, +0] all that may raise comes before the core knows of the handler at 5.
- */
+/* [-0, +0] everything that may raise is done before the core knows of the
+ * handler at 5. */
 static void reserve_tables(lua_State *L, zlua_handler *handler) {
   reserve_key(L, 2);
   if (!zlua_test_object(L, 2, &zlua_class_socket)) {
@@ -422,7 +421,7 @@ static void check_unregistered(lua_State *L, zlua_handler *handler) {
 }
 
 /* check_watch(method, fd|object|socket, events) -> the events as a number.
- * Raises in the name of a method with the latter two as arguments. */
+ * Raises in the name of a method that has the latter two as arguments. */
 static int check_watch(lua_State *L) {
   const char *method = luaL_checkstring(L, 1);
   if (zlua_test_object(L, 2, &zlua_class_socket)) {
@@ -486,7 +485,7 @@ static int update_handler(lua_State *L) {
   return 1;
 }
 
-/* remove_handler(fd|object|socket): what is not registered does nothing. */
+/* remove_handler(fd|object|socket): does nothing if it is not registered. */
 static int remove_handler(lua_State *L) {
   (void)zlua_check_loop(L, 1, "remove_handler", 0);
   lua_settop(L, 2);
@@ -503,8 +502,8 @@ static int remove_handler(lua_State *L) {
   return 0;
 }
 
-/* split_fd(fd|object|socket) -> number, what was given; a socket stands for
- * itself, since its descriptor tells nothing of its readiness. */
+/* split_fd(fd|object|socket) -> number, the argument. For a socket the number
+ * is the socket itself, since its descriptor does not show its readiness. */
 static int split_fd(lua_State *L) {
   (void)zlua_check_self(L, &zlua_class_loop, "split_fd");
   lua_settop(L, 2);

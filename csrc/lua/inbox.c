@@ -1,8 +1,8 @@
-/* inbox.c - a socket's own receiving: frames on their way into Lua.
+/* inbox.c - frames on their way from a socket into Lua.
  * SPDX-License-Identifier: MIT
  *
  * Making a Lua string may raise. A frame stays here until its string exists, so
- * that it is neither lost nor leaked: the next receive gets it.
+ * that it is neither lost nor leaked: the next receive returns it.
  */
 #include "inbox.h"
 
@@ -33,7 +33,7 @@ static int reserve(zlua_inbox *inbox) {
   return 0;
 }
 
-/* Receives one frame behind those there are. Returns 0 or an error. */
+/* Receives one more frame. Returns 0 or an error. */
 static int receive(zlua_inbox *inbox, void *zmq, int flags) {
   int rc = inbox->broken ? -EPROTO : reserve(inbox);
   if (rc < 0) {
@@ -56,7 +56,7 @@ static int receive(zlua_inbox *inbox, void *zmq, int flags) {
 }
 
 /* Makes sure that there is a frame, or with `whole` the rest of its message.
- * Returns 0 or an error; what was received stays. */
+ * Returns 0 or an error; frames already received stay. */
 int zlua_inbox_fill(zlua_inbox *inbox, void *zmq, int flags, bool whole) {
   while (inbox->first == inbox->count ||
          (whole && zmq_msg_more(&inbox->frames[inbox->count - 1]))) {
@@ -68,7 +68,7 @@ int zlua_inbox_fill(zlua_inbox *inbox, void *zmq, int flags, bool whole) {
   return 0;
 }
 
-/* Nothing is there if a finalizer has taken it. */
+/* Does nothing if a finalizer has taken the frame. */
 static void take(zlua_inbox *inbox) {
   if (inbox->first == inbox->count) {
     return;
@@ -92,8 +92,9 @@ static void push_frames(lua_State *L, zlua_inbox *inbox, int count,
   zlua_open_frames(L, frames, count, as_list);
 }
 
-/* Is the frame that Lua got last in the middle of its message? If no frames are
- * here, libzmq knows, whoever has received from the socket. */
+/* Is the last frame that Lua received in the middle of its message? If no
+ * frames are held here, libzmq is asked, since other code may have received
+ * from the socket. */
 bool zlua_inbox_more(const zlua_inbox *inbox, void *zmq) {
   int more = 0;
   size_t size = sizeof more;
@@ -104,7 +105,7 @@ bool zlua_inbox_more(const zlua_inbox *inbox, void *zmq) {
 }
 
 /* Discards the rest of the message that Lua has begun to receive. All of it is
- * there: libzmq delivers no part of a message before it has the whole. */
+ * there: libzmq delivers no part of a message before it has all of it. */
 void zlua_inbox_skip(zlua_inbox *inbox, void *zmq) {
   while (zlua_inbox_more(inbox, zmq) &&
          zlua_inbox_fill(inbox, zmq, ZMQ_DONTWAIT, false) == 0) {
@@ -147,8 +148,9 @@ void zlua_inbox_push_list(lua_State *L, zlua_inbox *inbox, bool copy) {
   inbox->pushing = false;
 }
 
-/* When the socket is closed. In a finalizer that runs while frames become Lua's
- * they have to stay: the socket's own finalizer lets go of them. */
+/* Called when the socket is closed. In a finalizer that runs while frames are
+ * being converted, the frames must stay: the socket's own finalizer releases
+ * them. */
 void zlua_inbox_close(zlua_inbox *inbox) {
   if (inbox->pushing) {
     return;

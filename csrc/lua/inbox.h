@@ -8,17 +8,19 @@
 
 #include "compat.h"
 
-/* Frames that libzmq has given and Lua has not yet got: an error in between
+/* Frames received from libzmq and not yet passed to Lua: an error in between
  * loses nothing. */
 typedef struct zlua_inbox {
   zmq_msg_t *frames;
   int first;
   int count;
   int capacity;
-  bool pushing; /* frames are becoming Lua's: closing must wait */
-  bool more;    /* the frame that Lua got last is not the last of its message */
+  bool pushing; /* frames are being converted: closing must wait */
+  bool more;    /* the last frame passed to Lua is not the last of its
+                 * message */
   bool single;  /* the socket conflates: messages have one frame */
-  bool broken;  /* one had more: libzmq would abort if asked for the rest */
+  bool broken;  /* a message had more: libzmq would abort if asked for the
+                 * rest */
 } zlua_inbox;
 
 int zlua_inbox_fill(zlua_inbox *inbox, void *zmq, int flags, bool whole);

@@ -1,16 +1,16 @@
-/* inproc.c - names of inproc that sockets wait for.
+/* inproc.c - inproc names that sockets wait for.
  * SPDX-License-Identifier: MIT
  *
  * A connect to a name that is not bound yet stays pending, even after its
  * socket is closed, until the name is bound or the context ends. Then libzmq
- * writes to each pending pipe, and aborts the process if it cannot: a PAIR has
- * refused all pipes but its first; a pipe that has ended takes nothing. At the
- * end of the context it makes a socket to bind such names, and aborts if
- * max_sockets or the descriptors of the process are used up.
+ * writes to each pending pipe, and aborts the process if it cannot: a PAIR
+ * refuses all pipes but the first, and an ended pipe accepts nothing. At the
+ * end of the context libzmq creates a socket to bind such names, and aborts if
+ * max_sockets or the process's descriptors are exhausted.
  *
  * So the names are recorded here, in the first context of this Lua state for
- * libzmq's context. Names that sockets of other states or libraries wait for in
- * a shared context are not known.
+ * the same libzmq context. Names that sockets of other states or libraries wait
+ * for in a shared context are unknown.
  */
 #define _GNU_SOURCE
 #include "inproc.h"
@@ -55,14 +55,14 @@ static bool is_bound(const zlua_context *home, const char *address) {
   return false;
 }
 
-/* A ROUTER or REP gets the routing id of the socket that binds. */
+/* A ROUTER or REP receives the routing id of the socket that binds. */
 static bool wants_id(const zlua_name *name) {
   return name->socket &&
          (name->socket->type == ZMQ_ROUTER || name->socket->type == ZMQ_REP);
 }
 
 /* Can a socket that binds the address be connected to all that wait for it?
- * one_peer: it refuses a second pipe; greets: it writes to each new one. */
+ * one_peer: it refuses a second pipe; greets: it writes to each new pipe. */
 static bool can_serve(const zlua_context *home, const char *address,
                       bool one_peer, bool greets) {
   bool is_first = true;
@@ -88,8 +88,9 @@ static bool has_one_peer(int type) {
 #endif
 }
 
-/* Makes the socket that binds pending names when the context ends: at the first
- * pending connect, since it may be impossible then. Returns 0 or an error. */
+/* Creates the socket that binds pending names when the context ends. Done at
+ * the first pending connect, since it may be impossible later. Returns 0 or an
+ * error. */
 static int keep_stand_in(zlua_context *home) {
   const int none = 0;
   if (home->borrowed || home->stand_in) {

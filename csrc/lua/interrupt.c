@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * The interpreter's handler of SIGINT resets the signal and installs a hook,
- * which raises in whatever Lua function comes next. That may be a callback: its
- * error is then no error of the callback, but the user's wish.
+ * which raises in whatever Lua function runs next. If that is a callback, the
+ * error is not the callback's, but an interrupt by the user.
  */
 #define _GNU_SOURCE
 #include "interrupt.h"
@@ -19,8 +19,8 @@ bool zlua_sigint_has_handler(void) {
          action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
 }
 
-/* Has SIGINT been reset since the loop was entered, as the interpreters do when
- * it comes? */
+/* Has SIGINT been reset since the loop was entered, as interpreters do when it
+ * arrives? */
 bool zlua_was_interrupted(zlua_loop *loop) {
   if (!loop->sigint_handled || zlua_sigint_has_handler()) {
     return false;
@@ -29,8 +29,8 @@ bool zlua_was_interrupted(zlua_loop *loop) {
   return true;
 }
 
-/* The loop has got or lost a handler of signals: that of SIGINT is gone for
- * another reason than that it came. */
+/* A signal handler was added to or removed from the loop: a change of SIGINT's
+ * handler does not mean that the signal has arrived. */
 void zlua_sigint_changed(zlua_loop *loop) {
   loop->sigint_handled = zlua_sigint_has_handler();
 }

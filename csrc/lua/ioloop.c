@@ -1,4 +1,4 @@
-/* ioloop.c - class IOLoop: what is done in C of it.
+/* ioloop.c - class IOLoop: the part written in C.
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
@@ -27,7 +27,8 @@ static zlua_loop *check_self(lua_State *L, const char *method) {
   return zlua_check_loop(L, 1, method, 0);
 }
 
-/* Takes the core handles from all that have one: the loop is being closed. */
+/* Detaches all handles that have a core handle, because the loop is being
+ * closed. */
 static void detach_all(zlua_loop *loop) {
   while (loop->handles) {
     zlua_handle *handle = loop->handles;
@@ -39,11 +40,11 @@ static void detach_all(zlua_loop *loop) {
   }
 }
 
-/* ---- life -------------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------- */
 
-/* [-0, +0] gives the loop at index its tables. In the state table the places of
- * errors have to be there from the start: filling them must not allocate. */
+/* [-0, +0] gives the loop at index its tables. The places of errors in the
+ * state table must exist from the start, since filling them must not
+ * allocate. */
 static void make_tables(lua_State *L, int index) {
   zlua_getuservalue(L, index);
   for (int i = ZLUA_LOOP_ACTIVE; i <= ZLUA_LOOP_STATE; i++) {
@@ -60,7 +61,7 @@ static void make_tables(lua_State *L, int index) {
   lua_pop(L, 2);
 }
 
-/* [-0, +0] gives the loop at index its number. */
+/* [-0, +0] gives the loop at index its serial number. */
 static void enlist(lua_State *L, zlua_loop *loop, int index) {
   zlua_push_actives(L);
   lua_rawgeti(L, -1, 0);
@@ -130,8 +131,8 @@ static int loop_close(lua_State *L) {
   return 0;
 }
 
-/* for __close, which is given the error too: the method, which may be the
- * user's */
+/* for __close, which is also given the error: calls the method, which the user
+ * may have overridden */
 static int loop_scope_close(lua_State *L) {
   lua_settop(L, 1);
   lua_getfield(L, 1, "close");
@@ -163,7 +164,7 @@ static int loop_tostring(lua_State *L) {
 
 /* ---- running ------------------------------------------------------------ */
 
-/* [-0, +1] running(): the loop that runs now, the innermost; nil if none. */
+/* [-0, +1] running(): the innermost running loop; nil if none. */
 static int running_loop(lua_State *L) {
   zlua_getregistry(L, &running_key);
   if (!lua_toboolean(L, -1)) {
@@ -172,7 +173,7 @@ static int running_loop(lua_State *L) {
   return 1;
 }
 
-/* What run and step share: enters with the loop as the running one. */
+/* Shared by run and step: enters the core with the loop as the running one. */
 typedef struct loop_entry {
   zlua_entry entry;
   int former; /* the index of the loop that ran before */
@@ -303,7 +304,7 @@ static int loop_closed(lua_State *L) {
   return 1;
 }
 
-/* Seconds; of a closed loop those when it was closed. */
+/* In seconds; for a closed loop, the time when it was closed. */
 static int loop_time(lua_State *L) {
   const zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "time");
   int64_t now = loop->core ? zlua_now_ns(L, loop) : loop->clock_ns;
@@ -311,8 +312,7 @@ static int loop_time(lua_State *L) {
   return 1;
 }
 
-/* ---- inside another loop -------------------------------------------------
- */
+/* ---- inside another loop ------------------------------------------------- */
 
 /* fd() -> number | nil, message, name */
 static int loop_fd(lua_State *L) {
@@ -384,8 +384,8 @@ static int failed_at(lua_State *L) {
   return 1;
 }
 
-/* check_loop(method, argument, value): raises unless it is a loop or nil; with
- * 0 as the argument it is the self of a method, and not nil. */
+/* check_loop(method, argument, value): raises unless value is a loop or nil.
+ * With argument 0 it is the self of a method, and must not be nil. */
 static int check_loop(lua_State *L) {
   const char *method = luaL_checkstring(L, 1);
   int argument = (int)luaL_checkinteger(L, 2);
@@ -400,7 +400,8 @@ static int check_loop(lua_State *L) {
   return 0;
 }
 
-/* calling(loop, callback): what runs now is called on behalf of it. */
+/* calling(loop, callback): the code that runs next is called on behalf of the
+ * callback. */
 static int calling(lua_State *L) {
   (void)check_self(L, "calling");
   zlua_getuservalue(L, 1);
@@ -411,7 +412,7 @@ static int calling(lua_State *L) {
 
 /* ---- errors ------------------------------------------------------------- */
 
-/* on_error(fn | "raise" | nil): what becomes of the errors of callbacks. */
+/* on_error(fn | "raise" | nil): how errors of callbacks are handled. */
 static int loop_on_error(lua_State *L) {
   zlua_loop *loop = check_self(L, "on_error");
   zlua_check_given(L, "on_error");
@@ -434,7 +435,7 @@ static int loop_on_error(lua_State *L) {
   return 0;
 }
 
-/* error_handler(loop) -> what on_error() was given: a function, "raise" or nil
+/* error_handler(loop) -> the argument of on_error(): a function, "raise" or nil
  */
 static int error_handler(lua_State *L) {
   const zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "error_handler");
@@ -450,8 +451,8 @@ static int error_handler(lua_State *L) {
 
 /* ---- for close(true) ---------------------------------------------------- */
 
-/* objects(loop) -> list of what is registered or active: what add_handler() was
- * given, and streams. */
+/* objects(loop) -> list of what is registered or active: the objects passed to
+ * add_handler(), and streams. */
 static int loop_objects(lua_State *L) {
   int count = 0;
   (void)check_self(L, "objects");

@@ -53,8 +53,9 @@ void zlua_push_loop(lua_State *L, int serial) {
 
 /* ---- the end of a state --------------------------------------------------
  *
- * Lua finalizes what is newer first. So the latest loop has a watch made after
- * it: that is finalized before any loop if, and only if, the state is closed.
+ * Lua finalizes newer objects first. So the newest loop has a sentinel
+ * (`watch`) created after it, which is finalized before any loop if, and only
+ * if, the state is being closed.
  */
 
 /* [-0, +0] */

@@ -1,4 +1,4 @@
-/* message.c - messages as Lua gives them: strings and Frames, one or a list.
+/* message.c - messages as passed from Lua: strings and Frames, one or a list.
  * SPDX-License-Identifier: MIT
  */
 #include "message.h"
@@ -17,8 +17,8 @@ static void add_part(zlua_message *message, size_t size) {
   }
 }
 
-/* Counts in the value at index as a part of a message. Returns NULL, or why it
- * cannot be one. */
+/* Adds the value at index to the counts of a message. Returns NULL, or why it
+ * cannot be a part. */
 static const char *count_in(lua_State *L, int index, zlua_message *message) {
   if (lua_type(L, index) == LUA_TSTRING) {
     add_part(message, zlua_rawlen(L, index));
@@ -48,7 +48,7 @@ zlua_message zlua_check_part(lua_State *L, const char *method, int index) {
 }
 
 /* Does the list at index have anything after its first `count` elements? If it
- * has a hole, its length may end there. */
+ * has a hole, its length may stop there. */
 bool zlua_has_hole(lua_State *L, int index, size_t count) {
   index = zlua_absindex(L, index);
   if (count == 0) {

@@ -1,4 +1,4 @@
-/* message.h - messages as Lua gives them.
+/* message.h - messages as passed from Lua.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_MESSAGE_H
@@ -8,7 +8,7 @@
 
 #include "compat.h"
 
-/* What the arguments of a send are. */
+/* The message passed to a send. */
 typedef struct zlua_message {
   size_t count; /* parts */
   size_t bytes;

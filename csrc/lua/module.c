@@ -1,4 +1,4 @@
-/* module.c - opening the module; questions to libzmq.
+/* module.c - opens the module; queries of libzmq.
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
@@ -38,7 +38,7 @@ static int has(lua_State *L) {
   return 1;
 }
 
-/* is_callable(value): by the same rule as everywhere */
+/* is_callable(value): by the rule used everywhere */
 static int is_callable(lua_State *L) {
   luaL_checkany(L, 1);
   lua_pushboolean(L, zlua_is_callable(L, 1));
@@ -55,8 +55,8 @@ static int close_fd(lua_State *L) {
   return 1;
 }
 
-/* failure(number) -> nil, message, name: of an error of the system's or of
- * libzmq's, such as zmq.EAGAIN */
+/* failure(number) -> nil, message, name: for an error number of the system or
+ * of libzmq, such as zmq.EAGAIN */
 static int failure(lua_State *L) {
   return zlua_fail(L, -(int)luaL_checkinteger(L, 1));
 }
@@ -75,8 +75,8 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
-/* The state's module is made once, however often it is required: objects of two
- * would not know each other. */
+/* The module is created once per state, however often it is required: two would
+ * not recognize each other's objects. */
 int luaopen_zmqloop_core(lua_State *L) {
   zlua_getregistry(L, &module_key);
   if (!lua_isnil(L, -1)) {

@@ -1,11 +1,11 @@
-/* monitor.c - what happens to a socket's connections, told on a PAIR socket.
+/* monitor.c - events of a socket's connections, on a PAIR socket.
  * SPDX-License-Identifier: MIT
  *
- * libzmq sends events to its PAIR from its own threads, and waits when it
- * cannot: with nobody at the other end, or a full queue, those threads stand
- * still, and with them every socket of the context. So our PAIR has no
- * high-water mark, and the two sockets know each other: whichever is closed
- * first, in whatever way, the events are stopped before.
+ * libzmq sends events to its PAIR from its own threads, and blocks when it
+ * cannot: with no peer or a full queue those threads stop, and with them every
+ * socket of the context. So our PAIR has no high-water mark, and the two
+ * sockets know each other: whichever is closed first, in whatever way, the
+ * events are stopped before.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,8 +22,8 @@
 
 enum { ADDRESS_SPACE = 80, TRIES = 100, EVENT_SIZE = 6 };
 
-/* The address is ours alone, unless a socket of libzmq's that is still being
- * closed has it. Returns 0 or an error. */
+/* The address is unique, unless a libzmq socket that is still being closed has
+ * it. Returns 0 or an error. */
 static int begin(zlua_socket *monitored, const zlua_socket *pair, int events) {
   char address[ADDRESS_SPACE];
   int none = 0;
@@ -38,10 +38,10 @@ static int begin(zlua_socket *monitored, const zlua_socket *pair, int events) {
       break;
     }
   }
-  /* An event that comes before our PAIR is connected waits in a thread of
-   * libzmq's, which has the monitor locked until then. So nothing may come in
-   * between: this connect fails only at the end of the context, which ends that
-   * wait too, or is to be made again. */
+  /* An event that occurs before our PAIR is connected blocks a libzmq thread,
+   * which holds the monitor's lock until then. So the connect must follow at
+   * once: it fails only at the end of the context, which ends that wait too, or
+   * is retried. */
   while (rc == 0 && (rc = zmq_connect(pair->zmq, address)) < 0 &&
          zmq_errno() == EINTR) {
     rc = 0;
@@ -50,8 +50,8 @@ static int begin(zlua_socket *monitored, const zlua_socket *pair, int events) {
 }
 
 /* start_monitor(socket, PAIR socket, events, of_loop) -> true | nil, message,
- * name. A former monitor of the socket is told that it is over. of_loop: the
- * PAIR is no one's but a stream's. */
+ * name. A former monitor of the socket receives its last event. of_loop: only a
+ * stream uses the PAIR. */
 static int start_monitor(lua_State *L) {
   zlua_socket *monitored = zlua_check_socket(L, 1, "monitor", 0);
   zlua_socket *pair = zlua_check_socket(L, 2, "monitor", 1);
@@ -87,8 +87,7 @@ static int socket_disable_monitor(lua_State *L) {
   return 0;
 }
 
-/* monitor_socket(socket) -> the PAIR that get_monitor_socket() has made, or nil
- */
+/* monitor_socket(socket) -> the PAIR created by get_monitor_socket(), or nil */
 static int monitor_socket(lua_State *L) {
   const zlua_socket *socket = zlua_check_socket(L, 1, "get_monitor_socket", 0);
   if (!socket->monitor || socket->monitor->of_loop) {
@@ -101,7 +100,7 @@ static int monitor_socket(lua_State *L) {
   return 1;
 }
 
-/* parse_event(first frame) -> event, value; nothing if it is none */
+/* parse_event(first frame) -> event, value; nothing if it is not an event */
 static int parse_event(lua_State *L) {
   size_t size;
   uint16_t event;

@@ -1,4 +1,4 @@
-/* object.c - classes of userdata, and how one is told from another.
+/* object.c - classes of userdata, and how they are told apart.
  * SPDX-License-Identifier: MIT
  */
 #include "object.h"
@@ -78,7 +78,7 @@ static void set_index(lua_State *L, int class_index) {
   lua_pop(L, 1);
 }
 
-/* [-0, +0] the one or the other: class_index may have nil. */
+/* [-0, +0] one of the two above: the value at class_index may be nil. */
 void zlua_set_metatable_of(lua_State *L, const zlua_class *class,
                            int class_index) {
   if (lua_isnoneornil(L, class_index)) {
@@ -90,8 +90,8 @@ void zlua_set_metatable_of(lua_State *L, const zlua_class *class,
   }
 }
 
-/* Raises: the self of the method, at index, is no object of its class. Most
- * likely '.' was written for ':'. */
+/* Raises: the self of the method, at index, is not an object of the class. Most
+ * likely the user wrote '.' instead of ':'. */
 int zlua_bad_self(lua_State *L, int index, const char *method,
                   const char *class) {
   return zlua_error(L,

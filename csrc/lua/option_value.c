@@ -1,12 +1,12 @@
 /* option_value.c - set() and get() of sockets and contexts.
  * SPDX-License-Identifier: MIT
  *
- * Numbers of 64 bits are exact where Lua has integers of 64 bits (5.3 and
- * later): those of unsigned options from 2^63 on are negative there. Elsewhere
- * numbers are exact up to 2^53, and what is beyond is refused.
+ * 64-bit numbers are exact where Lua has 64-bit integers (5.3 and later), where
+ * values of unsigned options from 2^63 on are negative. Elsewhere numbers are
+ * exact up to 2^53, and larger ones are refused.
  *
- * Options of sockets that are set on a context are what its new sockets begin
- * with. libzmq's own options of contexts come first where both have a number.
+ * Socket options that are set on a context are the defaults of its new sockets.
+ * Where a number names both, libzmq's context option wins.
  */
 #define _GNU_SOURCE
 #include "option_value.h"
@@ -31,14 +31,14 @@ enum {
   MOST_STRING_SPACE = 1 << 24,
   KEY_BYTES = 32,
   KEY_TEXT = 40,
-  MOST_SOCKETS = 1 << 20, /* libzmq makes a table of so many places at once */
+  MOST_SOCKETS = 1 << 20, /* libzmq allocates a table of this size at once */
   MOST_IO_THREADS = 1 << 16
 };
 
 /* 2^53: up to here numbers without 64-bit integers are exact. */
 #define EXACT_LIMIT 9007199254740992
 
-/* What libzmq is given for a value of Lua's. */
+/* What libzmq is given for a Lua value. */
 typedef struct setting {
   const void *data;
   size_t size;
@@ -46,7 +46,7 @@ typedef struct setting {
   int64_t as_int64;
 } setting;
 
-/* ---- values of Lua's -------------------------------------------------------
+/* ---- Lua values -------------------------------------------------------
  *
  * The value is argument 2 of the method. */
 
@@ -96,7 +96,7 @@ static int check_int(lua_State *L, const char *method, int index,
   return (int)value;
 }
 
-/* Reads the value at index, which keeps what the setting refers to. */
+/* Reads the value at index, which must stay there: the setting refers to it. */
 static void check_setting(lua_State *L, const char *method, int index,
                           const zlua_option *it, setting *to) {
   to->data = &to->as_int;
@@ -137,8 +137,8 @@ static int set_option(void *zmq, int number, const setting *it) {
   return rc < 0 ? -zmq_errno() : 0;
 }
 
-/* Z85 text with a NUL inside, and any text of 41 bytes, would be taken up to
- * its NUL. */
+/* libzmq would read Z85 text with a NUL inside, and any text of 41 bytes, up to
+ * the NUL. */
 static bool is_key(const setting *it) {
   return it->size == KEY_BYTES ||
          (it->size == KEY_TEXT && !memchr(it->data, '\0', it->size));
@@ -165,8 +165,8 @@ static bool has_endpoint(void *zmq) {
 }
 
 /* To a raw socket an empty frame means the end of its connection. libzmq aborts
- * where that comes in the middle of a message: a connection that is not raw
- * brings messages of several frames. */
+ * if one arrives in the middle of a message, which a connection that is not raw
+ * can deliver. */
 static int set_raw(zlua_socket *socket, const setting *it) {
   if (it->as_int && (socket->probes || has_endpoint(socket->zmq))) {
     return -EINVAL;
@@ -176,7 +176,7 @@ static int set_raw(zlua_socket *socket, const setting *it) {
   return rc;
 }
 
-/* libzmq aborts where it writes nothing to a raw connection. */
+/* libzmq aborts if it writes an empty message to a raw connection. */
 static int set_probe(zlua_socket *socket, const setting *it) {
   if (it->as_int && socket->raw) {
     return -EINVAL;
@@ -195,7 +195,7 @@ static int set_greeting(zlua_socket *socket, const zlua_option *option,
 }
 
 #ifdef ZMQ_WSS_KEY_PEM
-/* If the text is no PEM libzmq aborts when a connection or bind begins. */
+/* If the text is not PEM, libzmq aborts when a connection or bind begins. */
 static bool is_pem(const setting *it) {
   static const char begin[] = "-----BEGIN ";
   return it->size >= sizeof begin &&
@@ -218,8 +218,8 @@ static int set_pem(zlua_socket *socket, const zlua_option *option,
 }
 #endif
 
-/* Is a ROUTER or REP in the middle of a message that it sends? A REP has begun
- * its reply, with the envelope, when it has received the request. */
+/* Is a ROUTER or REP in the middle of sending a message? A REP begins its
+ * reply, with the envelope, when it receives the request. */
 static bool is_in_message(zlua_socket *socket) {
   int events = 0;
   size_t size = sizeof events;
@@ -231,9 +231,9 @@ static bool is_in_message(zlua_socket *socket) {
   return events & ZMQ_POLLOUT;
 }
 
-/* libzmq aborts if the mark is set below what a pipe holds while a ROUTER is in
- * the middle of a message for it: the rest of the message is refused, as for a
- * full pipe, which then is not full when the peer reads. */
+/* libzmq aborts if the mark is lowered below what a pipe holds while a ROUTER
+ * is in the middle of a message to it: the rest of the message is refused as if
+ * the pipe were full, but the pipe is not full any more when the peer reads. */
 static int set_sndhwm(zlua_socket *socket, const setting *it) {
   int now = 0;
   size_t size = sizeof now;
@@ -249,8 +249,9 @@ static int set_sndhwm(zlua_socket *socket, const setting *it) {
 static int apply(zlua_socket *socket, const zlua_option *option,
                  const setting *it) {
   void *zmq = socket->zmq;
-  /* A REP would abort where it answers with frames of a request: at the empty
-   * one if it is raw, or when the peer is gone if it has to tell. */
+  /* A REP would abort when it replies with the frames of a request: at the
+   * empty frame if it is raw, or when the peer is gone if router_mandatory is
+   * set. */
   if (option->access == ZLUA_OPTION_GET ||
       (option->type == ZLUA_OPTION_ROUTER && socket->type == ZMQ_REP &&
        it->as_int) ||
@@ -283,8 +284,8 @@ static int apply(zlua_socket *socket, const zlua_option *option,
   return rc < 0 ? rc : set_option(zmq, ZMQ_RCVHWM, it);
 }
 
-/* The option that the argument at 2 names: a name, or a number, which libzmq
- * may know though the table does not. */
+/* The option that argument 2 names: by name, or by a number, which libzmq may
+ * know although the table does not. */
 static zlua_option check_socket_option(lua_State *L, const char *method) {
   const zlua_option *found = zlua_find_option(L, 2, zlua_socket_options);
   if (found) {
@@ -302,7 +303,7 @@ static zlua_option check_socket_option(lua_State *L, const char *method) {
   };
 }
 
-/* [-0, +3] the failure, with what it was about. */
+/* [-0, +3] the failure, with the name of the option. */
 static int fail(lua_State *L, int rc, const zlua_option *it,
                 zlua_option_access wanted) {
   if (rc == -EINVAL && it->access != ZLUA_OPTION_BOTH && it->access != wanted) {
@@ -313,8 +314,8 @@ static int fail(lua_State *L, int rc, const zlua_option *it,
   return zlua_fail_at(L, rc, it->name);
 }
 
-/* libzmq makes connections that conflate, and they stay so: half a message in
- * one of them ends the process. So what conflates cannot be undone. */
+/* Connections that libzmq creates with conflate keep it, and half a message in
+ * one of them ends the process. So conflate cannot be unset. */
 static int set_keeping_conflation(zlua_socket *socket,
                                   const zlua_option *option,
                                   const setting *it) {
@@ -355,8 +356,8 @@ static int read_option(void *zmq, int number, void *data, size_t *size) {
   return rc < 0 ? -zmq_errno() : 0;
 }
 
-/* An address may have any length; libzmq does not tell it, and says EINVAL if
- * there is not space enough. Other text is short. */
+/* An address may have any length; libzmq does not report it, and fails with
+ * EINVAL if the buffer is too small. Other text is short. */
 static int push_bytes(lua_State *L, void *zmq, const zlua_option *it) {
   char space[STRING_SPACE];
   char *data = space;
@@ -440,16 +441,16 @@ static int socket_get(lua_State *L) {
 
 /* ---- contexts ----------------------------------------------------------- */
 
-/* [-0, +1] pushes the defaults of the context at index, option's place in the
- * table -> value; nil if it has none. */
+/* [-0, +1] pushes the defaults of the context at index, a table: index of the
+ * option -> value; nil if it has none. */
 static void push_defaults(lua_State *L, int index) {
   zlua_getuservalue(L, index);
   lua_rawgeti(L, -1, ZLUA_CONTEXT_DEFAULTS);
   lua_remove(L, -2);
 }
 
-/* The value at 3, nil for no default, for the new sockets of the context at 1.
- */
+/* Makes the value at 3 the default for new sockets of the context at 1; nil: no
+ * default. */
 static int set_default(lua_State *L, const zlua_option *option) {
   if (option->access == ZLUA_OPTION_GET) {
     return fail(L, -EINVAL, option, ZLUA_OPTION_SET);
@@ -472,8 +473,8 @@ static int set_default(lua_State *L, const zlua_option *option) {
   return 1;
 }
 
-/* [-0, +0] sets the defaults of the context at index on its new socket; those
- * that its type does not know are left out. */
+/* [-0, +0] sets the defaults of the context at index on its new socket, except
+ * those that the socket's type does not have. */
 void zlua_apply_defaults(lua_State *L, int index, zlua_socket *socket) {
   push_defaults(L, index);
   for (int i = 0; lua_istable(L, -1) && zlua_socket_options[i].name; i++) {
@@ -500,8 +501,8 @@ static bool may_run_on(int cpu) {
 #endif
 }
 
-/* Refuses what libzmq would take, and abort on when the first socket is made.
- */
+/* Refuses values that libzmq would accept, only to abort when the first socket
+ * is created. */
 static int set_context_option(zlua_context *context, int number, int value) {
   int rc = zlua_context_check(context);
   if (rc < 0) {
@@ -523,7 +524,7 @@ static int set_context_option(zlua_context *context, int number, int value) {
   return 0;
 }
 
-/* The option of contexts that the argument at 2 names, or of sockets. */
+/* The option of contexts or of sockets that argument 2 names. */
 static zlua_option check_context_option(lua_State *L, const char *method,
                                         const zlua_option **for_sockets) {
   const zlua_option *found = zlua_find_option(L, 2, zlua_context_options);

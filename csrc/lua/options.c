@@ -1,9 +1,10 @@
 /* options.c - the table of options, and how names are found in it.
  * SPDX-License-Identifier: MIT
  *
- * One table for all: the option tables of Lua are applied in its order. Options
- * by number need it too, since libzmq does not tell types. What is newer than
- * libzmq 4.3, or a draft, is there if the header has it.
+ * One table for all: tables of options from Lua are applied in its order.
+ * Options given by number need it too, since libzmq does not report types.
+ * Options newer than libzmq 4.3, and drafts, are included if the header has
+ * them.
  */
 #include "options.h"
 
@@ -27,7 +28,7 @@
 #define GET      ZLUA_OPTION_GET
 #define SET      ZLUA_OPTION_SET
 
-/* The number it had before libzmq 3, which has gone out of use. */
+/* The number it had before libzmq 3, now unused. */
 enum { HWM_NUMBER = 1 };
 
 const zlua_option zlua_socket_options[] = {
@@ -281,7 +282,7 @@ static const zlua_option *nearest_to(const char *name,
   return nearest;
 }
 
-/* [-0, +1] pushes what to say of a name that is none of theirs. */
+/* [-0, +1] pushes the error text for an unknown name. */
 static void push_unknown(lua_State *L, const char *name,
                          const zlua_option *options, const zlua_option *more) {
   const zlua_option *nearest = nearest_to(name, options, options);
@@ -290,8 +291,8 @@ static void push_unknown(lua_State *L, const char *name,
                   nearest->name);
 }
 
-/* Raises: the value at index, argument 1 of the method, is no option of theirs.
- * more may be NULL. */
+/* Raises: the value at index, argument 1 of the method, is not one of the
+ * options. more may be NULL. */
 int zlua_unknown_option(lua_State *L, int index, const char *method,
                         const zlua_option *options, const zlua_option *more) {
   if (lua_type(L, index) != LUA_TSTRING) {
@@ -303,8 +304,8 @@ int zlua_unknown_option(lua_State *L, int index, const char *method,
 
 /* ---- for Lua ------------------------------------------------------------ */
 
-/* [-0, +0] if the name at the top is nearer than *least, or as near and first
- * in the alphabet, it replaces the value at 5. */
+/* [-0, +0] if the name at the top is nearer than *least, or as near and
+ * alphabetically first, it replaces the value at 5. */
 static void look_at(lua_State *L, const char *name, size_t *least) {
   const char *known = luaL_checkstring(L, -1);
   size_t away = zlua_distance(name, known);

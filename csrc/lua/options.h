@@ -16,8 +16,8 @@ typedef enum zlua_option_type {
   ZLUA_OPTION_BYTES,
   ZLUA_OPTION_KEY,      /* of CURVE: Z85 text, or 32 bytes when set */
   ZLUA_OPTION_LISTENER, /* a descriptor that listens, or -1 */
-  ZLUA_OPTION_ROUTER,   /* a flag that REP takes, and aborts with */
-  ZLUA_OPTION_HWM       /* ours: sndhwm and rcvhwm at once */
+  ZLUA_OPTION_ROUTER,   /* a flag that REP accepts, and aborts with */
+  ZLUA_OPTION_HWM       /* ours: sndhwm and rcvhwm together */
 } zlua_option_type;
 
 typedef enum zlua_option_access {

@@ -1,9 +1,9 @@
 /* outbox.c - messages on their way from Lua to libzmq.
  * SPDX-License-Identifier: MIT
  *
- * Strings are copied into memory of libzmq's, frames share theirs. A send may
- * raise half-way, when a signal's handler wants it; what it leaves behind here
- * the next zlua_outbox_fill() throws away.
+ * Strings are copied into libzmq's memory, frames share theirs. A send may
+ * raise half-way, because of a signal handler; the next zlua_outbox_fill()
+ * discards what is left here.
  */
 #include "outbox.h"
 
@@ -33,7 +33,7 @@ static int reserve(zlua_outbox *outbox, size_t count) {
   return 0;
 }
 
-/* The message for the part at the top of the stack: it was checked, but a
+/* The message for the part at the top of the stack, which was checked, but a
  * finalizer may have closed or replaced it since. */
 static int init_message(lua_State *L, zmq_msg_t *message) {
   zlua_frame *frame = zlua_test_frame(L, -1);
@@ -102,7 +102,7 @@ int zlua_outbox_append(lua_State *L, zlua_outbox *outbox, int index,
   return rc;
 }
 
-/* The same for an outbox that is to hold nothing else. */
+/* The same, but discards the former contents first. */
 int zlua_outbox_fill(lua_State *L, zlua_outbox *outbox, int index, size_t count,
                      const zlua_send_options *options) {
   zlua_outbox_clear(outbox);

@@ -10,7 +10,7 @@
 #include "compat.h"
 #include "send_options.h"
 
-/* Frames that libzmq is to get. */
+/* Frames to be sent by libzmq. */
 typedef struct zlua_outbox {
   zmq_msg_t *frames;
   size_t count;

@@ -11,8 +11,8 @@
 #include "socket.h"
 #include "wait.h"
 
-/* An entry of a poller: {what was registered, events,
- * descriptor; nil for a socket}. */
+/* An entry of a poller: {registered object, events, descriptor; nil for a
+ * socket}. */
 enum { ENTRY_OBJECT = 1, ENTRY_EVENTS, ENTRY_NUMBER };
 
 /* [-0, +0] the entry is on the top. Users can change the list of entries, so
@@ -39,7 +39,8 @@ static int read_entry(lua_State *L, zmq_pollitem_t *item) {
   return rc;
 }
 
-/* [-0, +0] the entries at 1 that are sockets were looked at. */
+/* [-0, +0] notes that libzmq was called on those entries at 1 that are
+ * sockets. */
 static void note_use(lua_State *L, int count) {
   for (int i = 1; i <= count; i++) {
     lua_rawgeti(L, 1, i);
@@ -84,7 +85,7 @@ static int poll_items(lua_State *L) {
   if (rc < 0) {
     return zlua_fail(L, rc);
   }
-  note_use(L, count); /* before what may raise */
+  note_use(L, count); /* before anything that may raise */
   rc = zlua_poll(L, items, count, timeout);
   note_use(L, count); /* a hook may have run the loop */
   lua_newtable(L);    /* 3: the result */
@@ -135,7 +136,7 @@ static int socket_poll(lua_State *L) {
     return zlua_fail(L, rc);
   }
   socket->looked = true;
-  zlua_socket_used(socket); /* before what may raise */
+  zlua_socket_used(socket); /* before anything that may raise */
   rc = zlua_poll(L, &item, 1, timeout);
   zlua_socket_used(socket); /* a hook may have run the loop */
   if (rc < 0) {

@@ -1,9 +1,9 @@
 /* proxy.c - messages from one socket to another, and back, until told to end.
  * SPDX-License-Identifier: MIT
  *
- * As zmq_proxy_steerable(), but what is not ready is waited for together with
- * the control socket, whose commands differ between versions of libzmq; and a
- * signal never loses a message.
+ * Like zmq_proxy_steerable(), but it always waits for the control socket too,
+ * whose commands differ between versions of libzmq, and a signal never loses a
+ * message.
  */
 #include <errno.h>
 #include <string.h>
@@ -28,7 +28,7 @@ typedef struct side {
 typedef struct direction {
   side *from;
   side *to;
-  void *full; /* what could not take a message, or NULL */
+  void *full; /* the socket that could not take a message, or NULL */
 } direction;
 
 typedef struct proxy {
@@ -50,7 +50,7 @@ static bool writable(void *zmq) {
   do {
     rc = zmq_getsockopt(zmq, ZMQ_EVENTS, &events, &size);
   } while (rc < 0 && zmq_errno() == EINTR);
-  return rc < 0 || (events & ZMQ_POLLOUT); /* an error shows when it sends */
+  return rc < 0 || (events & ZMQ_POLLOUT); /* an error appears when it sends */
 }
 
 static int receive(void *zmq, zmq_msg_t *frame) {
@@ -61,7 +61,7 @@ static int receive(void *zmq, zmq_msg_t *frame) {
   return rc < 0 ? -zmq_errno() : 0;
 }
 
-/* The frame is libzmq's afterwards, or as it was. */
+/* On success libzmq owns the frame; on failure it is unchanged. */
 static int send_frame(void *zmq, zmq_msg_t *frame, int flags) {
   int rc;
   do {
@@ -112,8 +112,8 @@ static bool is_command(zmq_msg_t *frame, const char *name) {
          memcmp(zmq_msg_data(frame), name, size) == 0;
 }
 
-/* Eight frames of a 64-bit number each: of the frontend and of the backend how
- * many messages and bytes were received and sent. */
+/* Eight frames with one 64-bit number each: for the frontend, then the backend,
+ * messages and bytes received and sent. */
 static int send_statistics(const proxy *it) {
   int rc = 0;
   for (int i = 0; i < 8 && rc == 0; i++) {
@@ -204,9 +204,9 @@ static int serve(proxy *it, direction *way) {
   return rc == -EAGAIN ? 0 : rc;
 }
 
-/* What is waited for. A socket is there once: zmq_poll() misses the events of
- * one that is there twice, since asking the second time takes the signal of
- * what the first time did not find. */
+/* The sockets to wait for, each only once: zmq_poll() misses events of a socket
+ * listed twice, since the second check consumes the signal for what the first
+ * one did not find. */
 typedef struct waiting {
   zmq_pollitem_t items[4];
   int count;
@@ -248,8 +248,8 @@ static bool may_move(waiting *on, const direction *way) {
                    : is_ready(on, way->from->zmq, ZMQ_POLLIN);
 }
 
-/* Waits until something can be done, and does it. May raise when a signal's
- * handler wants it: no message is in hand then. Returns 0 or an error. */
+/* Waits until something can be done, and does it. A signal handler may raise,
+ * but never while a message is in hand. Returns 0 or an error. */
 static int turn(lua_State *L, proxy *it) {
   waiting on = {.count = 0};
   int ways = it->paused ? 0 : it->count;
@@ -296,7 +296,7 @@ static void touch(lua_State *L) {
   }
 }
 
-/* proxy(frontend, backend [, capture [, control]]) -> true, when a command ends
+/* proxy(frontend, backend [, capture [, control]]) -> true when a command ends
  * it | nil, message, name */
 static int run_proxy(lua_State *L) {
   proxy it = {.count = 2};
@@ -316,7 +316,7 @@ static int run_proxy(lua_State *L) {
   if (rc < 0) {
     return zlua_fail(L, rc);
   }
-  touch(L); /* also if a signal's handler raises: a loop will look */
+  touch(L); /* even if a signal handler raises: loops check the sockets */
   while (rc == 0 && !it.ended) {
     rc = turn(L, &it);
   }

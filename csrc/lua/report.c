@@ -24,9 +24,9 @@
 static const char traceback_key;
 static const char note_trace_key;
 
-/* [-0, +0] keeps the trace of the error at the top, which the runner at the
- * index has raised, and which is to be raised again later. Without memory there
- * is none. */
+/* [-0, +0] keeps the trace of the error at the top, raised by the runner at the
+ * index, which will be raised again later. When out of memory there is no
+ * trace. */
 static void keep_trace(const zlua_loop *loop, int runner_index) {
   lua_State *L = loop->L;
   int error = lua_gettop(L);
@@ -38,8 +38,8 @@ static void keep_trace(const zlua_loop *loop, int runner_index) {
   lua_settop(L, error);
 }
 
-/* [-0, +0] the same with what note_trace() has noted of the error at the top.
- */
+/* [-0, +0] the same, with the trace that note_trace() has noted for the error
+ * at the top. */
 static void keep_noted_trace(const zlua_loop *loop) {
   lua_State *L = loop->L;
   int error = lua_gettop(L);
@@ -50,12 +50,12 @@ static void keep_noted_trace(const zlua_loop *loop) {
   lua_settop(L, error);
 }
 
-/* [-0, +0] an error of a callback, at the top of its runner, which is at the
- * index. */
+/* [-0, +0] reports the error of a callback, at the top of its runner, which is
+ * at the index. */
 void zlua_report(zlua_loop *loop, lua_State *runner, int runner_index) {
   lua_State *L = loop->L;
   if (!loop->core) {
-    return; /* closed by the callback, with all who might care */
+    return; /* the callback has closed the loop: there is no handler any more */
   }
   loop->failed_ns = zl_loop_time_ns(loop->core);
   if (loop->raises || zlua_was_interrupted(loop)) {
@@ -93,8 +93,8 @@ static int text_of_object(lua_State *L) {
   return luaL_callmeta(L, 1, "__tostring");
 }
 
-/* [-1, +1] escapes zero bytes in the text at the top, which debug.traceback()
- * would take for its end. */
+/* [-1, +1] escapes zero bytes in the text at the top, where debug.traceback()
+ * would end it. */
 static void show_zero_bytes(lua_State *L) {
   if (strlen(lua_tostring(L, -1)) < zlua_rawlen(L, -1)) {
     zlua_push_printable(L, -1);
@@ -130,9 +130,9 @@ static void replace_by_call(lua_State *L, const zlua_loop *loop) {
   }
 }
 
-/* Notes where the callback begins that took longer than any before; that of a
- * callable table is its __call. Nothing here may allocate: then the collector
- * would run, and the error of a finalizer be raised across the core. */
+/* Notes where the slowest callback so far is defined; for a callable table, its
+ * __call. Nothing here may allocate: the collector could run, and an error of a
+ * finalizer would be raised across the core. */
 void zlua_on_slowest(zl_loop *core, int64_t took_ns, void *arg) {
   zlua_loop *loop = arg;
   lua_State *L = loop->L;
@@ -152,8 +152,8 @@ void zlua_on_slowest(zl_loop *core, int64_t took_ns, void *arg) {
   }
 }
 
-/* The level of the function that raised the error, for debug.traceback(): below
- * itself, make_traceback() and the message handler. */
+/* The level of the function that raised the error, for debug.traceback(): above
+ * it are debug.traceback(), make_traceback() and the message handler. */
 enum { LEVEL_OF_ERROR = 3 };
 
 /* (err, co) -> traceback, by the upvalue, debug.traceback. Called from a
@@ -171,8 +171,8 @@ static int make_traceback(lua_State *L) {
 }
 
 /* callback_error(loop, callback, err, co): raises err as the error of a
- * callback of the loop that has run, and failed, in the coroutine co; in place
- * of that there may be its traceback. */
+ * callback of the loop that failed in the coroutine co. co may also be its
+ * traceback. */
 static int callback_error(lua_State *L) {
   luaL_argcheck(L, lua_isthread(L, 4) || lua_isstring(L, 4), 4,
                 "coroutine or traceback expected");
@@ -189,7 +189,7 @@ static int callback_error(lua_State *L) {
 
 /* [-0, +0] replaces the coroutine at the top by its traceback with the error at
  * 1; or by the error, if there is no debug.traceback, or no memory. Only the
- * protected call allocates, so the user always hears of the error. */
+ * protected call allocates, so the error is always reported. */
 static void replace_by_traceback(lua_State *L) {
   zlua_getregistry(L, &traceback_key);
   lua_pushvalue(L, 1);
@@ -201,8 +201,8 @@ static void replace_by_traceback(lua_State *L) {
   lua_replace(L, -2);
 }
 
-/* [-0, +1] pushes the traceback of the error at 1, of the runner at the top:
- * that which callback_error() was given, if it has raised it. */
+/* [-0, +1] pushes the traceback of the error at 1, of the runner at the top; or
+ * the one given to callback_error(), if that raised the error. */
 static void push_traceback(lua_State *L, int state_index) {
   lua_rawgeti(L, state_index, ZLUA_LEFT_TRACEBACK);
   if (lua_isnil(L, -1)) {
@@ -223,7 +223,7 @@ static int call_keep_trace(lua_State *L) {
   return 0;
 }
 
-/* (err) -> err: the message handler of call_error() notes its trace. */
+/* (err) -> err: message handler of call_error(), which notes the trace. */
 static int note_trace(lua_State *L) {
   lua_settop(L, 1);
   (void)lua_pushthread(L);

@@ -10,7 +10,7 @@
 #include "argument.h"
 #include "compat.h"
 
-/* Was this built with the drafts of libzmq's API? */
+/* Was this built with libzmq's draft API? */
 #ifdef ZMQ_BUILD_DRAFT_API
 enum { HAS_DRAFTS = 1 };
 #else
@@ -81,12 +81,12 @@ void zlua_read_send_options(lua_State *L, const char *method, int argument,
   }
 }
 
-/* Does a message with these options need to be one of libzmq's? */
+/* Must a message with these options be a zmq_msg_t? */
 bool zlua_needs_message(const zlua_send_options *options) {
   return options->track || options->routing_id != 0 || options->group;
 }
 
-/* [-0, +3] a send that has failed */
+/* [-0, +3] the results of a failed send */
 int zlua_fail_send(lua_State *L, int rc, const zlua_send_options *options) {
   bool addressed = options->routing_id != 0 || options->group;
   if (rc == -ENOTSUP && addressed && !HAS_DRAFTS) {

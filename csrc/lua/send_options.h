@@ -12,8 +12,8 @@ typedef struct zlua_tracking zlua_tracking;
 typedef struct zlua_send_options {
   int flags;
   bool track;
-  bool early;              /* a stream's: a reply may wait for its request */
-  zlua_tracking *tracking; /* NULL: nobody wants to know */
+  bool early;              /* for streams: a reply may wait for its request */
+  zlua_tracking *tracking; /* NULL: not tracked */
   uint32_t routing_id;     /* 0: none */
   const char *group;       /* NULL: none */
 } zlua_send_options;

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * The core's handler only counts; Lua is called from the loop. A loop has a
- * table of its handlers by the number of the signal, and closes their watches
- * itself, so there is no handle and no finalizer.
+ * table of its handlers by signal number, and closes their watches itself, so
+ * there is no handle and no finalizer.
  */
 #include "signal.h"
 
@@ -22,11 +22,10 @@
 #include "slot.h"
 #include "zmqloop.h"
 
-/* What the table of handlers has for a signal. */
+/* An entry of the table of handlers. */
 enum { SIGNAL_NAME = 1, SIGNAL_CALLBACK, SIGNAL_WATCH };
 
-/* ---- names ---------------------------------------------------------------
- */
+/* ---- names --------------------------------------------------------------- */
 
 typedef struct name {
   const char *text;
@@ -82,8 +81,7 @@ int zlua_check_signal(lua_State *L, const char *method, int argument,
   return number;
 }
 
-/* ---- calls ----------------------------------------------------------------
- */
+/* ---- calls --------------------------------------------------------------- */
 
 typedef struct arrival {
   int number;
@@ -115,11 +113,10 @@ static int next_call(lua_State *L, void *handle) {
   return 3;
 }
 
-/* ---- registration ---------------------------------------------------------
- */
+/* ---- registration -------------------------------------------------------- */
 
-/* The handler of SIGINT that interpreters have removes itself and raises: who
- * asks for SIGINT wants to be called in place of it. */
+/* The interpreters' handler of SIGINT removes itself and raises: a handler for
+ * SIGINT is meant to replace it. */
 static unsigned flags_for(int number) {
   return number == SIGINT ? 0 : ZL_SIGNAL_CHAIN;
 }
@@ -165,7 +162,7 @@ static int add_signal_handler(lua_State *L) {
                                                "not a signal for handlers")
                          : zlua_fail(L, rc);
   }
-  lua_pushlightuserdata(L, watch); /* fills places that exist: cannot fail */
+  lua_pushlightuserdata(L, watch); /* fills existing places: cannot fail */
   lua_rawseti(L, 5, SIGNAL_WATCH);
   lua_pushvalue(L, 2);
   lua_rawseti(L, 5, SIGNAL_NAME);
@@ -175,7 +172,7 @@ static int add_signal_handler(lua_State *L) {
   return 1;
 }
 
-/* remove_signal_handler(name): one that is not there does nothing. */
+/* remove_signal_handler(name): does nothing if there is none. */
 static int remove_signal_handler(lua_State *L) {
   zlua_loop *loop = zlua_check_loop(L, 1, "remove_signal_handler", 0);
   int number = zlua_check_signal(L, "remove_signal_handler", 1, 2);

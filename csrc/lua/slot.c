@@ -38,9 +38,8 @@ static const zlua_slot_call *call_of_slot(lua_State *L, int slot) {
   return it;
 }
 
-/* suspend_call(coroutine) -> what resume_call() is to be given when the call in
- * the coroutine, which is about to yield, has ended; or nil: what is called
- * does not wait for it */
+/* suspend_call(coroutine): the call in the coroutine is about to yield. -> what
+ * to pass to resume_call() when it has ended; nil if nothing waits for that */
 static int suspend_call(lua_State *L) {
   const zlua_calls *calls = zlua_calls_of(L);
   if (!calls->runner || calls->runner != lua_tothread(L, 1)) {
@@ -62,8 +61,7 @@ static int resume_call(lua_State *L) {
   return zlua_bad_self(L, 1, "resume_call", "stream or handler");
 }
 
-/* ---- what runs in a runner ------------------------------------------------
- */
+/* ---- what runs in a runner ----------------------------------------------- */
 
 #if ZLUA_KEEPS_STACK
 
@@ -141,15 +139,14 @@ static const char call_repeatedly[] =
     "    next(active, state, handle, loop))\n"
     "end\n";
 
-/* The last one is a tail call, marked by `false`: it finds no function of ours
- * whose position error() would tell. A C function, such as error() itself, is
- * always the last one. */
+/* The last one is a tail call, marked by `false`: no function of ours is below
+ * it whose position error() would report. A C function, such as error() itself,
+ * is always the last one. */
 static bool is_last(lua_State *L, const zlua_loop *loop, int values) {
   return zl_loop_is_last(loop->core) || lua_iscfunction(L, -values);
 }
 
-/* After a yield the handle, on the stack of whom the call came from, is gone.
- */
+/* After a yield the handle is gone: it was on the stack of the caller. */
 static int next_of(lua_State *L) {
   const zlua_slot_call *it = lua_touserdata(L, lua_upvalueindex(1));
   const zlua_calls *calls = lua_touserdata(L, lua_upvalueindex(2));
@@ -176,8 +173,7 @@ static void push_function(lua_State *L, const zlua_slot_call *it) {
 
 #endif
 
-/* ---- registering ----------------------------------------------------------
- */
+/* ---- registering --------------------------------------------------------- */
 
 /* [-1, +0] the slot has the value at the top. */
 static void fill_slot(lua_State *L, zlua_slot slot) {
@@ -203,8 +199,8 @@ void zlua_slot_register(lua_State *L, const zlua_slot_call *it) {
   lua_pop(L, 1);
 }
 
-/* set_receiver(function): what serves the turns of streams from now on, given
- * (active, state, turn, loop). */
+/* set_receiver(function): from now on this function serves the turns of
+ * streams, given (active, state, turn, loop). */
 static int set_receiver(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);

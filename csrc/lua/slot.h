@@ -25,17 +25,17 @@ typedef enum zlua_slot {
   ZLUA_SLOT_CALL_FINISH,  /* closes a stream */
   ZLUA_SLOT_CALL_FOREIGN, /* a method of another library's socket */
   ZLUA_SLOT_CALL_ERROR,   /* hands an error to the user */
-  ZLUA_SLOT_KEEP_TRACE,   /* keeps the trace of one that is to be raised */
+  ZLUA_SLOT_KEEP_TRACE,   /* keeps the trace of a pending error */
   ZLUA_SLOT_NEW_RUNNER,   /* makes a coroutine for calls */
-  ZLUA_SLOT_NOTHING,      /* gives the host's hooks an occasion */
+  ZLUA_SLOT_NOTHING,      /* gives the host's hooks a chance to run */
   ZLUA_SLOT_CALL_NAME,    /* "__call" */
   ZLUA_SLOT_INTERRUPTED,  /* the text of an interrupt */
   ZLUA_SLOTS
 } zlua_slot;
 
-/* Pushes the next function to be called, and its arguments, given (active,
- * state, handle, loop) and, where it has left the stack as it was, what it has
- * left above; returns how many values that are, or 0 at the end. */
+/* Pushes the next function to call and its arguments, given (active, state,
+ * handle, loop) and, where the Lua version keeps the stack, what it has left
+ * above. Returns the number of values, or 0 at the end. */
 typedef int (*zlua_next_fn)(lua_State *L, void *handle);
 
 /* What a slot calls. `class` is that of objects that wait for a call which has
@@ -44,7 +44,7 @@ typedef struct zlua_slot_call {
   zlua_slot slot;
   zlua_next_fn next;
   bool repeated; /* until the end, not once */
-  bool may_end;  /* before it: the core makes another call for the rest */
+  bool may_end;  /* may end early: the core makes another call for the rest */
   const zlua_class *class;
   int (*suspend)(lua_State *L, const void *handle);
   void (*resume)(lua_State *L);

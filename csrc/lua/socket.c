@@ -1,8 +1,8 @@
 /* socket.c - sockets as other files see them.
  * SPDX-License-Identifier: MIT
  *
- * When a stream or a handler is on the socket, every operation tells it: the
- * call may have taken away the signal that the loop waits for.
+ * If the socket has a stream or a handler, every operation notifies it: the
+ * call may have consumed the signal that the loop waits for.
  */
 #define _GNU_SOURCE
 #include "socket.h"
@@ -50,11 +50,10 @@ void zlua_socket_touch(const zlua_socket *socket) {
   }
 }
 
-/* A longer frame makes the thread of libzmq's context spin for ever
- * (zeromq/libzmq#3501). */
+/* A longer frame makes libzmq's thread spin for ever (zeromq/libzmq#3501). */
 enum { NORM_LONGEST = 2038 };
 
-/* Is it one that the socket's transports carry? Returns 0 or an error. */
+/* Can the socket's transports carry the message? Returns 0 or an error. */
 int zlua_socket_check_message(const zlua_socket *socket,
                               const zlua_message *message) {
   return socket->uses_norm && message->longest > NORM_LONGEST ? -EMSGSIZE : 0;
@@ -77,12 +76,13 @@ void zlua_socket_set_field(lua_State *L, int index, int field,
   lua_pop(L, 1);
 }
 
-/* [-0, +0] the stream or handler at user_index is on the socket at index. */
+/* [-0, +0] notes that the stream or handler at user_index uses the socket at
+ * index. */
 void zlua_socket_set_user(lua_State *L, int index, int user_index) {
   zlua_socket_set_field(L, index, ZLUA_SOCKET_USER, user_index);
 }
 
-/* [-0, +0] the socket at index keeps its monitor. */
+/* [-0, +0] the socket at index keeps its monitor alive. */
 void zlua_socket_set_monitor(lua_State *L, int index, int monitor_index) {
   zlua_socket_set_field(L, index, ZLUA_SOCKET_MONITOR, monitor_index);
 }

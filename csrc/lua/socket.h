@@ -24,8 +24,8 @@ enum {
   ZLUA_SOCKET_ON_CLOSED /* of zmqloop's own: fn(socket) after a close */
 };
 
-/* What a socket made here lingers unless told otherwise, and at most when it is
- * collected: no exit takes longer. */
+/* The default linger of sockets created here, and the maximum when they are
+ * collected, so that no exit takes longer. */
 enum { ZLUA_LINGER_MS = 1000 };
 
 /* What the stream or handler that is on a socket does for it. */
@@ -43,28 +43,29 @@ typedef struct zlua_socket {
   const zlua_class *class;
   void *zmq; /* NULL: closed, or not yet open */
   int type;
-  zlua_context *context;     /* kept by the uservalue; NULL: it is borrowed */
+  zlua_context *context;     /* kept alive by the uservalue; NULL: the socket is
+                              * borrowed */
   const volatile char *here; /* its context's */
-  zlua_socket *previous;     /* among those of the context */
+  zlua_socket *previous;     /* in the context's list */
   zlua_socket *next;
-  zlua_stream *stream;          /* on it, or NULL */
+  zlua_stream *stream;          /* that uses it, or NULL */
   zlua_handler *handler;        /* registered for it, or NULL */
   const zlua_socket_user *user; /* of either, or NULL */
-  zlua_socket *monitor;         /* gets its events, or NULL */
-  zlua_socket *monitored;       /* whose events it gets, or NULL */
+  zlua_socket *monitor;         /* receives its events, or NULL */
+  zlua_socket *monitored;       /* whose events it receives, or NULL */
   bool of_loop;                 /* a monitor that only its stream knows of */
-  bool uses_norm;               /* which does not carry long frames */
-  bool probes;                  /* new connections with an empty message */
-  bool greets;                  /* new connections, with a message */
+  bool uses_norm;               /* NORM cannot carry long frames */
+  bool probes;                  /* sends new connections an empty message */
+  bool greets;                  /* sends new connections a message */
   bool wss_key;                 /* it has one, and ... */
-  bool wss_cert; /* ... a certificate, of what wss listens with */
-  bool raw;      /* a ROUTER that was made so */
-  bool sends;    /* the last frame sent is not the last of its message */
-  bool deaf;     /* a SUB that has never had a subscription */
-  bool looked;   /* since the last receive libzmq was asked for its readiness */
+  bool wss_cert;                /* ... a certificate, to listen with wss */
+  bool raw;                     /* a ROUTER that was set raw */
+  bool sends;  /* the last frame sent is not the last of its message */
+  bool deaf;   /* a SUB that has never had a subscription */
+  bool looked; /* its readiness was checked since the last receive */
   zlua_inbox inbox;
   zlua_outbox outbox;
-  zlua_outbox begun; /* of a message, whose last part is still to come */
+  zlua_outbox begun; /* parts of a message that is not yet complete */
 } zlua_socket;
 
 zlua_socket *zlua_check_socket(lua_State *L, int index, const char *method,

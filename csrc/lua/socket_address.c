@@ -17,7 +17,7 @@
 
 typedef int (*address_fn)(void *zmq, const char *address);
 
-/* A message names so much of an address. */
+/* Error messages show this much of an address. */
 enum { ADDRESS_SHOWN = 300 };
 
 static int fail_at_address(lua_State *L, int rc, const char *address) {
@@ -32,8 +32,8 @@ static int fail_at_address(lua_State *L, int rc, const char *address) {
   return zlua_fail_at(L, rc, shown);
 }
 
-/* While it tells a monitor that a bind has failed, libzmq 4.3 forgets why, and
- * answers EAGAIN. An unmonitored socket learns the cause. */
+/* While libzmq 4.3 reports a failed bind to a monitor, it loses the cause and
+ * returns EAGAIN. A bind of an unmonitored socket shows the cause. */
 static int cause_of_failure(const zlua_socket *socket, const char *address) {
   int ipv6 = 0;
   size_t size = sizeof ipv6;
@@ -49,7 +49,8 @@ static int cause_of_failure(const zlua_socket *socket, const char *address) {
   return -error;
 }
 
-/* Asked whether a message is there, these read its first frame. */
+/* Asked whether a message is there, sockets of these types read its first
+ * frame. */
 static bool looks_ahead(int type) {
   return type == ZMQ_ROUTER || type == ZMQ_REP || type == ZMQ_SUB ||
          type == ZMQ_XSUB;
@@ -61,9 +62,9 @@ static int int_option(void *zmq, int option) {
   return value;
 }
 
-/* When a connection ends of whose message libzmq has handed out or looked at a
- * part only, it still waits for the rest: it aborts the process at the next
- * receive, or says for ever that the socket is readable. */
+/* When a connection ends after libzmq has delivered or read only part of a
+ * message, libzmq still waits for the rest: it aborts the process at the next
+ * receive, or reports the socket as readable for ever. */
 static int check_no_message_begun(const zlua_socket *socket) {
   if (int_option(socket->zmq, ZMQ_RCVMORE)) {
     return -EFSM;
@@ -79,7 +80,7 @@ static int check_no_message_begun(const zlua_socket *socket) {
              : 0;
 }
 
-/* Returns 0 or an error; may raise when a signal's handler wants it. */
+/* Returns 0 or an error; a signal handler may raise. */
 static int call_with_address(lua_State *L, zlua_socket *socket,
                              const char *address, address_fn act) {
   bool ready = !socket->context || strncmp(address, "inproc:", 7) == 0;
@@ -154,8 +155,7 @@ static int socket_disconnect(lua_State *L) {
   return with_address(L, "disconnect", zmq_disconnect);
 }
 
-/* ---- groups ---------------------------------------------------------------
- */
+/* ---- groups -------------------------------------------------------------- */
 
 #ifdef ZMQ_BUILD_DRAFT_API
 
@@ -164,7 +164,8 @@ typedef int (*group_fn)(void *zmq, const char *group);
 static int with_group(lua_State *L, const char *method, group_fn act) {
   const zlua_socket *socket = zlua_check_socket(L, 1, method, 0);
   const char *group = zlua_check_group(L, method, 1, 2);
-  if (socket->type != ZMQ_DISH) { /* libzmqs differ in what they say */
+  if (socket->type != ZMQ_DISH) { /* versions of libzmq return different
+                                   * errors */
     return zlua_fail_at(L, -ENOTSUP, "the type has no groups");
   }
   int rc = act(socket->zmq, group) < 0 ? -zmq_errno() : 0;
@@ -186,7 +187,7 @@ static int socket_leave(lua_State *L) {
 
 #else
 
-/* The type that has groups is not in this libzmq either. */
+/* This libzmq has no socket type with groups either. */
 static int without_groups(lua_State *L, const char *method) {
   (void)zlua_check_socket(L, 1, method, 0);
   (void)zlua_check_group(L, method, 1, 2);

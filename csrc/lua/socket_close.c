@@ -19,9 +19,10 @@
 #include "outbox.h"
 #include "socket.h"
 
-/* libzmq forgets the linger of connections that the socket has not yet come to
- * know of, by a command of zmq_connect() to itself: close right after connect
- * and send would lose the messages. Asking for events processes commands. */
+/* libzmq ignores the linger for new connections until it has processed the
+ * command that zmq_connect() sends to its own socket: a close right after
+ * connect and send would lose the messages. Reading the events processes
+ * commands. */
 static void settle(void *zmq) {
   int events;
   size_t size = sizeof events;
@@ -38,7 +39,8 @@ void zlua_unmonitor(zlua_socket *monitored) {
   monitored->monitor = NULL;
 }
 
-/* The socket is about to be closed: monitored, a monitor's, or neither. */
+/* The socket is about to be closed; it may be monitored, a monitor, or
+ * neither. */
 static void end_monitoring(zlua_socket *socket) {
   if (socket->monitor) {
     zlua_unmonitor(socket);
@@ -48,8 +50,8 @@ static void end_monitoring(zlua_socket *socket) {
   }
 }
 
-/* Closes the zmq socket, unless it is another library's. In a forked child it
- * is the parent's. */
+/* Closes the zmq socket, unless it belongs to another library or, in a forked
+ * child, to the parent. */
 static void close_zmq(zlua_socket *socket) {
   void *zmq = socket->zmq;
   zlua_context *context = socket->context;
@@ -71,8 +73,8 @@ static void close_zmq(zlua_socket *socket) {
   }
 }
 
-/* Closes the zmq socket, nothing being on it any more. linger is in
- * milliseconds, or NULL for what the socket has. */
+/* Closes the zmq socket, which has no stream or handler any more. linger is in
+ * milliseconds; NULL: as set on the socket. */
 void zlua_socket_shut(zlua_socket *socket, const int *linger) {
   if (linger && socket->context) {
     zlua_set_linger(socket->zmq, *linger);
@@ -80,8 +82,8 @@ void zlua_socket_shut(zlua_socket *socket, const int *linger) {
   close_zmq(socket);
 }
 
-/* [-0, +0] the socket at index was closed: tells who waits for it. That only
- * queues callbacks; short of memory nobody is told. */
+/* [-0, +0] notifies those that wait for the socket at index, which was closed.
+ * This only queues callbacks; when out of memory it does nothing. */
 void zlua_socket_tell_closed(lua_State *L, int index) {
   index = zlua_absindex(L, index);
   zlua_getuservalue(L, index);
@@ -121,7 +123,8 @@ void zlua_socket_close(lua_State *L, int index, const int *linger) {
   lua_pop(L, 2);
 }
 
-/* Without Lua, for finalizers: never blocks, and lingers a bounded time. */
+/* Closes without Lua, for finalizers: never blocks, and lingers for a bounded
+ * time. */
 void zlua_socket_drop(zlua_socket *socket) {
   int linger = socket->context ? zlua_get_linger(socket->zmq) : 0;
   if (linger < 0 || linger > ZLUA_LINGER_MS) {

@@ -25,8 +25,8 @@ static void enter_in_context(lua_State *L, int context, int index) {
   lua_pop(L, 1);
 }
 
-/* new_socket(context, type [, class]) -> socket | nil, message, name; of a
- * class derived from Socket it has fields of its own. */
+/* new_socket(context, type [, class]) -> socket | nil, message, name. With a
+ * class derived from Socket the object has fields of its own. */
 static int new_socket(lua_State *L) {
   zlua_context *context = zlua_check_context(L, "socket");
   int type = (int)zlua_check_integer(L, "socket", 1, 2, 0, INT32_MAX);
@@ -35,7 +35,8 @@ static int new_socket(lua_State *L) {
   zlua_getuservalue(L, 4);
   lua_pushvalue(L, 1);
   lua_rawseti(L, -2, ZLUA_SOCKET_CONTEXT);
-  lua_pushboolean(L, 0); /* the places: setting them later cannot fail */
+  lua_pushboolean(L, 0); /* reserves the places: setting them later cannot
+                          * fail */
   lua_rawseti(L, -2, ZLUA_SOCKET_USER);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, ZLUA_SOCKET_MONITOR);
@@ -47,7 +48,8 @@ static int new_socket(lua_State *L) {
     return zlua_fail(L, rc);
   }
   if (!zlua_type_name(type)) {
-    /* libzmq makes those of its drafts also where it was built without them. */
+    /* libzmq creates sockets of draft types even where it was built without
+     * drafts. */
     lua_pushfstring(L, "type %d", type);
     return zlua_fail_at(L, -EINVAL, lua_tostring(L, -1));
   }
@@ -64,14 +66,14 @@ static int new_socket(lua_State *L) {
   return 1;
 }
 
-/* is_socket(value): is it a socket made here? */
+/* is_socket(value): is it a socket of this library? */
 static int is_socket(lua_State *L) {
   lua_pushboolean(L, zlua_test_object(L, 1, &zlua_class_socket) != NULL);
   return 1;
 }
 
-/* borrow_socket(handle) -> socket | nil, message, name: another library's, by
- * its void *; closing this one leaves that one open. */
+/* borrow_socket(handle) -> socket | nil, message, name: wraps another library's
+ * void *, which stays open when the wrapper is closed. */
 static int borrow_socket(lua_State *L) {
   size_t size = sizeof(int);
   int type;

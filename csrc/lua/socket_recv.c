@@ -12,7 +12,7 @@
 #include "send_options.h"
 #include "socket.h"
 
-/* Nobody can subscribe while the thread waits in libzmq. */
+/* Nothing can subscribe while the thread waits in libzmq. */
 static void check_hears(lua_State *L, const zlua_socket *socket, int flags) {
   int timeout = -1;
   size_t size = sizeof timeout;
@@ -29,8 +29,9 @@ static int socket_recv(lua_State *L);
 
 static int socket_recv_multipart(lua_State *L);
 
-/* Are the socket's frames becoming Lua's further down on this stack? Then a
- * finalizer runs in the middle of that. An error leaves the mark behind. */
+/* Are the socket's frames being converted further down this stack? Then a
+ * finalizer is running in the middle of that. An error leaves the mark
+ * behind. */
 static bool is_pushing(lua_State *L, zlua_socket *socket) {
   lua_Debug where;
   for (int level = 1; socket->inbox.pushing && lua_getstack(L, level, &where);
@@ -49,19 +50,19 @@ static bool is_pushing(lua_State *L, zlua_socket *socket) {
 
 static int fill(lua_State *L, zlua_socket *socket, int flags, bool whole) {
   if (socket->inbox.pushing && is_pushing(L, socket)) {
-    return -EAGAIN; /* what is here is somebody's already */
+    return -EAGAIN; /* the frames held here are already being converted */
   }
   zlua_attempt it = zlua_begin_attempt(flags, ZMQ_RCVTIMEO);
   int rc;
   if (socket->deaf) {
     check_hears(L, socket, flags);
   }
-  /* A stream would take the parts left in libzmq for a message. */
+  /* A stream would take the parts left in libzmq for a message of their own. */
   whole = whole || socket->stream;
   do {
     rc = zlua_inbox_fill(&socket->inbox, socket->zmq, it.flags, whole);
   } while (rc == -EINTR && (rc = zlua_attempt_again(L, socket, &it)) == 0);
-  /* A handler's loop looks whenever it likes, and so does another library. */
+  /* A handler's loop may check at any time, and so may another library. */
   socket->looked = socket->handler || !socket->context;
   zlua_after_operation(socket);
   return rc;

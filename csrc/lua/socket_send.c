@@ -31,8 +31,8 @@ static zlua_send_options check_send_options(lua_State *L, const char *method) {
   return options;
 }
 
-/* A socket that conflates keeps one frame: of a message of several its peer
- * would get what libzmq aborts on. */
+/* A socket that conflates keeps one frame: from a multipart message its peer
+ * would get a part on which libzmq aborts. */
 static bool may_send(const zlua_socket *socket, int flags) {
   return !(flags & ZMQ_SNDMORE) || !socket->inbox.single;
 }
@@ -52,7 +52,7 @@ static int wait_for_dgram(lua_State *L, const zlua_socket *socket,
   return rc == 0 ? -EAGAIN : rc < 0 ? rc : 0;
 }
 
-/* Checks before the first attempt. Returns 0 or an error; may raise. */
+/* Checks made before the first attempt. Returns 0 or an error; may raise. */
 static int before_send(lua_State *L, const zlua_socket *socket,
                        const zlua_attempt *it) {
   if (!may_send(socket, it->flags)) {
@@ -64,8 +64,8 @@ static int before_send(lua_State *L, const zlua_socket *socket,
   return socket->type == ZLUA_DGRAM ? wait_for_dgram(L, socket, it) : 0;
 }
 
-/* Sends the string at index. Returns 0 or an error; may raise when a signal's
- * handler wants it. */
+/* Sends the string at index. Returns 0 or an error; a signal handler may
+ * raise. */
 static int send_string(lua_State *L, zlua_socket *socket, int index,
                        int flags) {
   size_t size;
@@ -103,9 +103,9 @@ static int flags_of(int flags, size_t i, size_t count) {
   return i < count ? flags | ZMQ_SNDMORE : flags;
 }
 
-/* A peer that went away after the first frames of a message takes them along,
- * and in the types that balance load libzmq drops what follows up to the end of
- * the message: then nothing was sent. Where it may block it does so itself. */
+/* If the peer goes away after the first frames of a message, they are lost, and
+ * in the types that balance load libzmq drops the following ones up to the end
+ * of the message: nothing was sent. A blocking send does this itself. */
 static void abandon_message(const zlua_socket *socket, bool more) {
   bool balances = socket->type == ZMQ_PUSH || socket->type == ZMQ_DEALER ||
                   socket->type == ZMQ_REQ;
@@ -114,8 +114,8 @@ static void abandon_message(const zlua_socket *socket, bool more) {
   }
 }
 
-/* All frames are made before the first is sent: if memory ran out in between,
- * the first ones would stay in the socket. */
+/* All frames are created before the first is sent: if memory ran out in
+ * between, the first ones would stay in the socket. */
 static int send_messages(lua_State *L, zlua_socket *socket, size_t count,
                          const zlua_send_options *options) {
   zlua_outbox *outbox = &socket->outbox;
@@ -133,18 +133,19 @@ static int send_messages(lua_State *L, zlua_socket *socket, size_t count,
 
 /* ---- messages that are sent part by part ------------------------------------
  *
- * libzmq cannot take back a message that was begun, and whatever is sent next
- * belongs to it. So where others may send meanwhile, as tasks and a stream can,
- * the parts are kept here until the last one and then sent at once. */
+ * libzmq cannot cancel a message that was begun, and whatever is sent next
+ * becomes part of it. So where other code may send meanwhile, as tasks and a
+ * stream can, the parts are kept here until the last one and then sent at
+ * once. */
 
-/* In a STREAM every two parts are a message, whatever the flags say. */
+/* On a STREAM every two parts are a message, whatever the flags say. */
 static bool ends_message(const zlua_socket *socket, int flags) {
   return !(flags & ZMQ_SNDMORE) ||
          (socket->type == ZMQ_STREAM && socket->begun.count >= 2);
 }
 
-/* Could the socket send the first part now? Some types know only when they are
- * given a message: then the last part fails. */
+/* Could the socket send the first part now? Some types can tell only when they
+ * are given a message: then the last part fails. */
 static int may_begin(zlua_socket *socket, int flags) {
   bool waits = socket->type == ZMQ_PUSH || socket->type == ZMQ_DEALER ||
                socket->type == ZMQ_PAIR;
@@ -189,7 +190,7 @@ static int send_begun(lua_State *L, zlua_socket *socket, int flags) {
 }
 
 /* Keeps the part, or list of `count` parts, at 2, and sends the message if it
- * is the last. If that fails with EAGAIN the part is dropped, to be given
+ * is the last. If that fails with EAGAIN the part is dropped and can be sent
  * again; any other error drops the message. */
 static int send_part(lua_State *L, zlua_socket *socket, size_t count,
                      const zlua_send_options *options) {
@@ -256,8 +257,8 @@ static int socket_send_multipart(lua_State *L) {
   return send(L, socket, "send_multipart", message, false);
 }
 
-/* send_part(socket, data | frame | list [, flags | options]): as send() and
- * send_multipart(), for tasks: others may send before the message ends. */
+/* send_part(socket, data | frame | list [, flags | options]): like send() and
+ * send_multipart(), for tasks: other code may send before the message ends. */
 static int socket_send_part(lua_State *L) {
   zlua_socket *socket = zlua_check_socket(L, 1, "send", 0);
   bool is_list = lua_istable(L, 2);

@@ -1,7 +1,7 @@
-/* source.c - sources of modules that are loaded later, outside of Lua's memory.
+/* source.c - sources of modules to be loaded later, kept outside Lua's memory.
  * SPDX-License-Identifier: MIT
  *
- * As strings they would nearly double what the collector counts after
+ * As strings they would nearly double the collector's count after
  * require("zmqloop"), and make it work while a program starts.
  */
 #define _GNU_SOURCE
@@ -37,7 +37,7 @@ static bool read_file(zlua_source *source, int fd) {
     if (got > 0) {
       source->size += (size_t)got;
     } else if (got == 0 || errno != EINTR) {
-      return false; /* it was cut meanwhile, or cannot be read */
+      return false; /* it was truncated meanwhile, or cannot be read */
     }
   }
   return source->bytes != NULL;

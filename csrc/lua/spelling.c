@@ -1,4 +1,4 @@
-/* spelling.c - which known name a misspelt one is most like.
+/* spelling.c - finds the known name nearest to a misspelt one.
  * SPDX-License-Identifier: MIT
  */
 #include "spelling.h"
@@ -47,7 +47,7 @@ size_t zlua_distance(const char *a, const char *b) {
   return rows[n % 3][m];
 }
 
-/* The name in the list, which ends in NULL, that is most like this one. */
+/* The name in the list, which ends in NULL, that is nearest to this one. */
 const char *zlua_nearest(const char *name, const char *const *names) {
   const char *nearest = *names;
   for (; *names; names++) {
@@ -58,7 +58,7 @@ const char *zlua_nearest(const char *name, const char *const *names) {
   return nearest;
 }
 
-/* nearest(name, names) -> the one of the list that looks most like it */
+/* nearest(name, names) -> the name in the list that is nearest to it */
 static int nearest(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   size_t least = SIZE_MAX;

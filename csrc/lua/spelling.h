@@ -1,4 +1,4 @@
-/* spelling.h - which known name a misspelt one is most like.
+/* spelling.h - finds the known name nearest to a misspelt one.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_SPELLING_H

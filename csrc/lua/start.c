@@ -1,10 +1,10 @@
-/* start.c - what libzmq takes for granted.
+/* start.c - checks what libzmq takes for granted.
  * SPDX-License-Identifier: MIT
  *
- * libzmq starts its threads when the first socket of a context is made, and
- * aborts the process if they cannot get their descriptors or the priority that
- * was asked for; so does a bind that runs out of descriptors. Here it is tried
- * out before.
+ * libzmq starts its threads when the first socket of a context is created, and
+ * aborts the process if they cannot get their descriptors or the requested
+ * priority; so does a bind that runs out of descriptors. So these are tried
+ * here first.
  */
 #define _GNU_SOURCE
 #include "start.h"
@@ -20,7 +20,7 @@
 #include "context.h"
 
 /* A thread has a mailbox and a poller; the socket has a mailbox; the rest is
- * for what is opened for a moment. */
+ * for descriptors that are open only briefly. */
 enum { PER_THREAD = 2, BESIDES = 8, FOR_ADDRESS = 8 };
 
 /* Returns 0, or an error if the process cannot open so many. */
@@ -51,7 +51,8 @@ typedef struct scheduling {
   int error;
 } scheduling;
 
-/* As libzmq's threads begin. Policies without priorities get a nice value. */
+/* Does what libzmq's threads do at their start. Policies without priorities get
+ * a nice value. */
 static void *try_scheduling(void *arg) {
   scheduling *it = arg;
   struct sched_param parameters;

@@ -1,9 +1,9 @@
 /* stream.c - class ZMQStream: its life, limits, notices and questions.
  * SPDX-License-Identifier: MIT
  *
- * Its place among the loop's active handles has the stream while it is active,
- * and else a table that has it as a weak value: it can be collected, and as
- * long as it is there it is told what happens.
+ * Its place among the loop's active handles holds the stream while it is
+ * active, and otherwise a table with the stream as a weak value: the stream can
+ * be collected, but while it exists it can be called.
  */
 #include "stream.h"
 
@@ -25,7 +25,7 @@
 #include "socket_close.h"
 #include "zmqloop.h"
 
-/* The key of the metatable of weak tables in the registry. */
+/* Registry key of the metatable of weak tables. */
 static const char weak_key;
 
 const zlua_class zlua_class_stream = {.name = "ZMQStream",
@@ -45,7 +45,7 @@ static void socket_touch(const zlua_socket *socket) {
   zl_stream_touch(socket->stream->core);
 }
 
-/* In a finalizer the frame that is becoming Lua's must not be overwritten. */
+/* In a finalizer, a frame that is being converted must not be overwritten. */
 static int receive_ahead(const zlua_socket *socket) {
   return socket->stream->converting == ZLUA_TAKEN
              ? -EFSM
@@ -101,8 +101,8 @@ void zlua_stream_leave_loop(zlua_handle *handle) {
   }
 }
 
-/* [-0, +0] the loop keeps the stream at index alive, or no longer. Its place in
- * the table exists while the stream is open, so this cannot fail. */
+/* [-0, +0] starts or stops keeping the stream at index alive. Its place in the
+ * table exists while the stream is open, so this cannot fail. */
 void zlua_stream_set_kept(lua_State *L, zlua_stream *stream, int index,
                           bool kept) {
   if (stream->kept == kept) {
@@ -134,13 +134,13 @@ bool zlua_stream_push(lua_State *L, const zlua_stream *stream,
   return !lua_isnil(L, -1);
 }
 
-/* [-0, +1] pushes the stream, so that it outlives what a callback does. */
+/* [-0, +1] pushes the stream, so that it outlives the callback. */
 bool zlua_stream_hold(const zlua_stream *stream) {
   const zlua_loop *loop = stream->handle.loop;
   return zlua_stream_push(loop->L, stream, loop->slots + ZLUA_SLOT_ACTIVE);
 }
 
-/* [-1, +0] lets go of what zlua_stream_hold() has pushed. */
+/* [-1, +0] pops what zlua_stream_hold() has pushed. */
 void zlua_stream_release(zlua_stream *stream, const zlua_loop *loop) {
   if (stream->core) {
     zlua_stream_set_kept(loop->L, stream, -1, zlua_stream_is_active(stream));
@@ -152,12 +152,12 @@ void zlua_stream_release(zlua_stream *stream, const zlua_loop *loop) {
 
 typedef struct notice {
   zlua_stream *stream;
-  int field; /* of the uservalue, where the user's function is */
+  int field; /* of the uservalue, with the user's function */
   int error; /* for on_error; 0 for on_drain */
 } notice;
 
 /* (active, state, notice, loop): on_drain's fn(), on_error's fn(message, name).
- * Without the latter a message that was refused is an error of the stream. */
+ * Without on_error, a refused message is an error of the stream. */
 int zlua_call_notice(lua_State *L, void *handle) {
   const notice *it = handle;
   (void)zlua_stream_push(L, it->stream, 1); /* 5 */
@@ -185,8 +185,8 @@ int zlua_call_finish(lua_State *L) {
   return 0;
 }
 
-/* [-0, +0] closes the stream, which is held. Without memory for the call
- * nobody is told, but closed it is. */
+/* [-0, +0] closes the stream, which is held. When out of memory the close
+ * callback is not called, but the stream is closed. */
 static void finish(zlua_stream *stream, zlua_loop *loop) {
   (void)zlua_call(loop, ZLUA_SLOT_CALL_FINISH, stream);
   if (stream->core) {
@@ -197,7 +197,7 @@ static void finish(zlua_stream *stream, zlua_loop *loop) {
   }
 }
 
-/* [-0, +0] calls what is in the field of the stream at the top, if anything. */
+/* [-0, +0] calls the function in the field of the stream at the top, if any. */
 static void tell_room(zlua_stream *stream, zlua_loop *loop, int field) {
   notice it = {.stream = stream, .field = field};
   lua_State *L = loop->L;
@@ -223,8 +223,8 @@ static void on_room(zl_stream *core, void *arg) {
   lua_pop(loop->L, 1);
 }
 
-/* The end of a context is for the loop to tell; a socket that is gone takes the
- * stream with it. */
+/* The end of a context is reported by the loop; a closed socket closes the
+ * stream. */
 static void on_error(zl_stream *core, int rc, void *arg) {
   notice it = {.stream = arg, .field = STREAM_ON_ERROR, .error = rc};
   zlua_loop *loop = it.stream->handle.loop;
@@ -284,7 +284,7 @@ static int stream_on_drain(lua_State *L) {
   return 0;
 }
 
-/* on_stream_room(stream, fn): beside on_drain's. */
+/* on_stream_room(stream, fn): called in addition to on_drain's. */
 static int on_stream_room(lua_State *L) {
   (void)zlua_stream_check(L, "send_wait");
   lua_settop(L, 2);
@@ -365,8 +365,8 @@ typedef struct foreign {
   bool result;
 } foreign;
 
-/* (active, state, foreign, loop), the object being noted as the callback. What
- * has no such method is left alone. */
+/* (active, state, foreign, loop); the object was noted as the callback. Objects
+ * without the method are left alone. */
 int zlua_call_foreign(lua_State *L) {
   foreign *it = lua_touserdata(L, 3);
   lua_rawgeti(L, 2, ZLUA_LEFT_CALLBACK); /* 5: object */
@@ -412,13 +412,13 @@ static bool is_gone(const zlua_stream *stream) {
 }
 
 /* A close callback that is due while another one of the loop runs waits until
- * that has returned: else each could close the next stream, and the C stack
- * would overflow. They are queued in the loop's state at ZLUA_LEFT_CLOSED:
- * callback, unsent, callback, unsent... */
+ * that one has returned: otherwise each could close the next stream and
+ * overflow the C stack. They are queued in the loop's state at
+ * ZLUA_LEFT_CLOSED: callback, unsent, callback, unsent... */
 enum { CLOSED_VALUES = 2 };
 
-/* Is a close callback of the loop running? Its caller then calls those that
- * wait. */
+/* Is a close callback of the loop running? Its caller then calls the waiting
+ * ones. */
 static bool is_telling(const zlua_loop *loop) {
   const zlua_calls *calls = loop->calls;
   return calls->runner && calls->loop == loop &&
@@ -441,7 +441,7 @@ static int reserve_closed(lua_State *L, zlua_loop *loop, int index) {
   return place;
 }
 
-/* [-0, +1] pushes the queue, the core having been entered. */
+/* [-0, +1] pushes the queue; the core has been entered. */
 static void push_closed(lua_State *L, const zlua_loop *loop) {
   lua_rawgeti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CLOSED);
 }
@@ -484,7 +484,7 @@ static size_t push_first_closed(lua_State *L, zlua_loop *loop) {
   return unsent;
 }
 
-/* [-0, +0] calls those that wait. */
+/* [-0, +0] calls the waiting ones. */
 static void tell_rest(lua_State *L, zlua_loop *loop) {
   while (loop->first_closed < loop->last_closed) {
     size_t unsent = push_first_closed(L, loop);
@@ -496,9 +496,9 @@ static void tell_rest(lua_State *L, zlua_loop *loop) {
   }
 }
 
-/* [-0, +0] closes an open stream, the core having been entered. Its uservalue
- * is at index, another library's socket or nil at index + 2. The place is that
- * of the close callback in the queue, or 0: it is called now. */
+/* [-0, +0] closes an open stream; the core has been entered. Its uservalue is
+ * at index, another library's socket or nil at index + 2. place is that of the
+ * close callback in the queue; 0: call it now. */
 static void close_now(lua_State *L, zlua_loop *loop, zlua_stream *stream,
                       int index, const int *linger, int place) {
   bool gone = is_gone(stream);
@@ -523,10 +523,10 @@ static void close_now(lua_State *L, zlua_loop *loop, zlua_stream *stream,
   }
 }
 
-/* [-0, +0] closes the stream at index, and its socket: linger is in
- * milliseconds, or NULL for what the socket has. Then the close callback is
- * called; inside of another one of the same loop, when that has returned.
- * Returns the number of unsent messages. */
+/* [-0, +0] closes the stream at index and its socket. linger is in
+ * milliseconds; NULL: as set on the socket. Then calls the close callback; if
+ * another one of the same loop is running, after that has returned. Returns the
+ * number of unsent messages. */
 size_t zlua_stream_close(lua_State *L, int index, const int *linger) {
   zlua_stream *stream = zlua_test_object(L, index, &zlua_class_stream);
   zlua_loop *loop = stream->handle.loop;
@@ -535,7 +535,7 @@ size_t zlua_stream_close(lua_State *L, int index, const int *linger) {
   zlua_getuservalue(L, index);
   lua_rawgeti(L, top + 1, STREAM_LOOP);
   lua_rawgeti(L, top + 1, STREAM_FOREIGN);
-  /* What may raise comes first, before anything is done. */
+  /* Everything that may raise is done first. */
   int place = is_telling(loop) ? reserve_closed(L, loop, top + 2) : 0;
   zlua_enter(L, loop, top + 2, &before);
   if (!is_gone(stream) && call_foreign(L, loop, top + 3, "closed", NULL) &&
@@ -613,8 +613,7 @@ static int release_stream(lua_State *L) {
 
 /* ---- draining ----------------------------------------------------------- */
 
-/* drain_stream(stream [, seconds]) -> whether it is for the caller to run the
- * loop */
+/* drain_stream(stream [, seconds]) -> whether the caller must run the loop */
 static int drain_stream(lua_State *L) {
   zlua_stream *stream = zlua_stream_check(L, "drain");
   int64_t timeout = ZL_FOREVER;
@@ -632,8 +631,8 @@ static int drain_stream(lua_State *L) {
   return 1;
 }
 
-/* await_stream(stream, on) -> what closing it has told: while it is on, closing
- * the stream stops its loop. */
+/* await_stream(stream, on) -> the number of messages unsent at its close. While
+ * on, closing the stream stops its loop. */
 static int await_stream(lua_State *L) {
   zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "drain");
   stream->awaited = stream->core && lua_toboolean(L, 2);
@@ -700,8 +699,8 @@ static int stream_tostring(lua_State *L) {
   return 1;
 }
 
-/* stream_socket(stream) -> the zmqloop socket it works on: its own, or the one
- * that borrows another library's */
+/* stream_socket(stream) -> the zmqloop socket it uses: its own, or the wrapper
+ * of another library's */
 static int stream_socket(lua_State *L) {
   (void)zlua_stream_check(L, "socket");
   zlua_getuservalue(L, 1);
@@ -711,11 +710,11 @@ static int stream_socket(lua_State *L) {
 
 /* ---- opening ------------------------------------------------------------ */
 
-/* LuaJIT's own type, which Lua has no name for. */
+/* LuaJIT's own type, for which Lua has no constant. */
 enum { TYPE_CDATA = 10 };
 
-/* foreign_handle(value) -> a light userdata, or nil: value is one, or a pointer
- * of LuaJIT's, which the caller has made sure of. */
+/* foreign_handle(value) -> a light userdata, or nil. value is one, or a LuaJIT
+ * pointer, which the caller has checked. */
 static int foreign_handle(lua_State *L) {
   if (lua_type(L, 1) == TYPE_CDATA) {
     lua_pushlightuserdata(L, *(void *const *)lua_topointer(L, 1));
@@ -727,7 +726,7 @@ static int foreign_handle(lua_State *L) {
   return 1;
 }
 
-/* [-0, +1] pushes {the value at index}, which does not keep it. */
+/* [-0, +1] pushes {the value at index}, a weak reference. */
 static void push_weak(lua_State *L, int index) {
   lua_createtable(L, 1, 0);
   lua_pushvalue(L, index);
@@ -766,8 +765,9 @@ static void set_fields(lua_State *L, int index) {
 }
 
 /* new_stream(class, loop, socket [, given [, owned]]) -> stream | nil, message,
- * name. For another library's socket: socket is borrowed, given is what the
- * user gave, and owned is the object to be closed with the stream, or nil. */
+ * name. For another library's socket: socket is the borrowing wrapper, given
+ * the user's argument, and owned the object to be closed with the stream, or
+ * nil. */
 static int new_stream(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   zlua_loop *loop = zlua_check_loop(L, 2, "ZMQStream", 2);
@@ -783,7 +783,8 @@ static int new_stream(lua_State *L) {
   zlua_set_own_metatable(L, &zlua_class_stream, 1);
   set_fields(L, 6);
   zlua_socket_set_user(L, 3, 6);
-  zlua_anchor(L, &stream->handle, 6); /* its place; may raise, so it is first */
+  zlua_anchor(L, &stream->handle, 6); /* reserves its place; may raise, so it
+                                       * comes first */
   int rc = zl_stream_new(loop->core, socket->zmq, is_foreign ? ZL_FOREIGN : 0,
                          &stream->core);
   if (rc < 0) {

@@ -1,4 +1,4 @@
-/* stream.h - class ZMQStream: for its own files, and for others at the end.
+/* stream.h - class ZMQStream: first for its own files, at the end for others.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_STREAM_H
@@ -11,24 +11,24 @@
 
 extern const zlua_class zlua_class_stream;
 
-/* Is a message on its way from the core to Lua? If that fails, for want of
- * memory, it is not lost. */
+/* Is a message on its way from the core to Lua? If that fails for lack of
+ * memory, the message is not lost. */
 typedef enum zlua_conversion {
   ZLUA_NO_MESSAGE = 0,
   ZLUA_PEEKED, /* it is still with the core */
-  ZLUA_TAKEN   /* it has to be put back */
+  ZLUA_TAKEN   /* it must be put back on failure */
 } zlua_conversion;
 
 typedef struct zlua_stream {
   zlua_handle handle;
   zl_stream *core; /* NULL: closed */
   zlua_socket *socket;
-  uint64_t tokens;  /* given so far */
-  bool keeping;     /* a report is being stored, or that failed half way */
+  uint64_t tokens;  /* given out so far */
+  bool keeping;     /* a report is being stored, or storing failed half-way */
   bool with_stream; /* on_recv_stream: fn(stream, frames) */
   bool unpack;      /* fn(frame1, frame2, ...) */
   bool copy;        /* frames as strings, not as Frames */
-  bool usual;       /* copy and not with_stream, asked for once per message */
+  bool usual;       /* copy and not with_stream; checked once per message */
   zlua_conversion converting;
   bool sent_with_stream;
   bool has_recv;
@@ -37,11 +37,11 @@ typedef struct zlua_stream {
   bool has_error;
   bool paused;
   int suspended;   /* calls of on_recv's function that have yielded */
-  int concurrency; /* how many there may be while more messages come */
+  int concurrency; /* how many of them may exist while it still receives */
   bool draining;
   bool awaited;  /* the loop is to stop when the stream is closed */
-  bool kept;     /* alive by the loop, exactly while it is active */
-  size_t unsent; /* what closing it has told */
+  bool kept;     /* kept alive by the loop, exactly while it is active */
+  size_t unsent; /* how many messages were unsent at its close */
   zlua_outbox outbox;
 } zlua_stream;
 
@@ -54,11 +54,11 @@ enum {
   STREAM_ON_CLOSE,
   STREAM_ON_DRAIN,
   STREAM_ON_ERROR,
-  STREAM_FOREIGN,   /* another library's socket, which is closed with it */
+  STREAM_FOREIGN,   /* another library's socket, closed with the stream */
   STREAM_WEAK,      /* {stream}, weakly */
   STREAM_MESSAGES,  /* token -> the frames of a message to be reported */
   STREAM_CALLBACKS, /* token -> its own callback, if it has one */
-  STREAM_ON_ROOM    /* of zmqloop's own: as on_drain's */
+  STREAM_ON_ROOM    /* internal: like on_drain's */
 };
 
 static inline bool zlua_stream_is_receiving(const zlua_stream *stream) {
@@ -79,14 +79,14 @@ static inline bool zlua_stream_is_active(const zlua_stream *stream) {
 /* As many as jit.lua has room for. */
 enum { ZLUA_FEW_FRAMES = 8 };
 
-/* A turn of a stream, for the calls that serve it. The first four fields are
- * what jit.lua uses: they are as declared there. */
+/* A turn of a stream, for the calls that serve it. jit.lua uses the first four
+ * fields, as declared there. */
 typedef struct zlua_turn {
   const void *data[ZLUA_FEW_FRAMES]; /* the frames that are shown */
   int size[ZLUA_FEW_FRAMES];
   zlua_conversion *converting; /* the stream's */
   zl_stream *const *core;      /* the same */
-  bool begun;                  /* what is looked up once is on the stack */
+  bool begun;                  /* the values looked up once are on the stack */
   unsigned changes; /* of the loop, when the user's function was looked up */
   zlua_stream *stream;
   zmq_msg_t *frames; /* of the message at hand */

@@ -2,10 +2,10 @@
  * SPDX-License-Identifier: MIT
  *
  * A call from C into Lua is interpreted, and so is one of a lua_CFunction. In
- * LuaJIT the loop over the messages of a turn, and what sends, is therefore Lua
- * (lua/zmqloop/jit.lua), which calls the functions here by its foreign function
- * interface. They must not enter Lua: no lua_State is at hand, and compiled
- * code keeps its own in registers. So where a user's clock would be asked, the
+ * LuaJIT the loop over the messages of a turn, and sending, are therefore
+ * written in Lua (lua/zmqloop/jit.lua), which calls the functions here through
+ * the FFI. They must not enter Lua: they have no lua_State, and compiled code
+ * keeps its state in registers. So where a user's clock would be called, the
  * turn is served as in other Luas.
  */
 #include <limits.h>
@@ -22,7 +22,7 @@
 
 /* ---- receiving ---------------------------------------------------------- */
 
-/* What next_message() answers besides the number of frames. */
+/* What next_message() returns besides the number of frames. */
 enum { TURN_OVER = 0, ASK_AGAIN = -1, NOT_HERE = -2 };
 
 static bool show_frame(zlua_turn *turn, int i, const void *data, size_t size) {
@@ -31,8 +31,8 @@ static bool show_frame(zlua_turn *turn, int i, const void *data, size_t size) {
   return size <= INT_MAX;
 }
 
-/* As next_message(), for what is more than one small frame. Not in that one,
- * whose usual case needs few registers. */
+/* As next_message(), for messages other than one small frame. A separate
+ * function, so that the usual case needs few registers. */
 #ifdef __GNUC__
 __attribute__((noinline))
 #endif
@@ -53,11 +53,11 @@ show_message(zlua_turn *turn) {
   return count;
 }
 
-/* The number of frames of the next message, which are shown; or that the turn
- * is over; that the user's function has to be asked for again; or that this
- * message must take the other path. When the frames are Lua's, the caller
- * clears `converting` if the message is taken, and calls take_message() if it
- * was only peeked at. */
+/* Returns the number of frames of the next message, which are shown; TURN_OVER;
+ * ASK_AGAIN: the user's function must be looked up again; or NOT_HERE: this
+ * message must take the interpreted path. Once the frames are Lua values, the
+ * caller clears `converting` if the message was taken, or calls take_message()
+ * if it was only peeked at. */
 static int next_message(zlua_turn *turn) {
   zlua_stream *stream = turn->stream;
   zl_frame frame;
@@ -76,8 +76,8 @@ static int next_message(zlua_turn *turn) {
   return rc == ZL_PEEK ? show_message(turn) : rc < 0 ? NOT_HERE : TURN_OVER;
 }
 
-/* The message that was peeked at has become Lua's. Returns 0 if a finalizer
- * that ran meanwhile has closed the stream. */
+/* The message that was peeked at has become Lua values. Returns 0 if a
+ * finalizer that ran meanwhile has closed the stream. */
 static int take_message(zlua_turn *turn) {
   zlua_stream *stream = turn->stream;
   stream->converting = ZLUA_NO_MESSAGE;
@@ -88,7 +88,7 @@ static int take_message(zlua_turn *turn) {
   return 1;
 }
 
-/* The turn at 3, which the innermost call of a core was given. */
+/* The turn at 3, which must be that of the innermost call. */
 static zlua_turn *check_turn(lua_State *L) {
   void *turn = lua_touserdata(L, 3);
   const zlua_calls *calls = zlua_calls_of(L);
@@ -99,7 +99,7 @@ static zlua_turn *check_turn(lua_State *L) {
 }
 
 /* receiver(active, state, turn) -> the user's function, with_stream, unpack,
- * stream; or nothing, where the other path is to be taken */
+ * stream; or nothing, for the interpreted path */
 static int receiver(lua_State *L) {
   zlua_turn *turn = check_turn(L);
   const zlua_stream *stream = turn->stream;
@@ -123,8 +123,9 @@ static int receiver(lua_State *L) {
 
 enum { NOT_SENT = -1, SENT = 0, QUEUED = 1 };
 
-/* Sends the frames, if nobody wants a report. QUEUED: keep_stream() has to be
- * told. NOT_SENT: nothing was done, and the other path says why. */
+/* Sends the frames, if no report is wanted. QUEUED: keep_stream() must be
+ * called. NOT_SENT: nothing was done; the interpreted path returns the
+ * reason. */
 static int send_message(const zlua_stream *stream, const zl_frame *frames,
                         size_t count) {
   if (!stream->core || stream->has_sent || stream->socket->uses_norm ||
@@ -140,8 +141,8 @@ static int send_frame(zlua_stream *stream, const char *data, size_t size) {
   return send_message(stream, &frame, 1);
 }
 
-/* The first `count` of these. They are arguments, for a buffer that is filled
- * from Lua could be filled anew by a hook or a finalizer that sends, too. */
+/* Sends the first `count` of these. They are arguments, not a buffer filled
+ * from Lua, because a hook or finalizer that sends could overwrite that. */
 static int send_frames(zlua_stream *stream, int count, const char *a,
                        size_t a_size, const char *b, size_t b_size,
                        const char *c, size_t c_size, const char *d,
@@ -186,8 +187,8 @@ static int push_jit_functions(lua_State *L) {
   return 1;
 }
 
-/* next_call(active, state, turn, loop) -> the user's function and what it is to
- * be called with, for a message of the other path */
+/* next_call(active, state, turn, loop) -> the user's function and its
+ * arguments, for a message that takes the interpreted path */
 static int next_call(lua_State *L) {
   zlua_turn *turn = check_turn(L);
   turn->begun = false;

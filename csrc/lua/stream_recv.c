@@ -3,10 +3,10 @@
  *
  * One protected call per turn, not per message: it takes messages from the core
  * and calls the user's function until the turn is over. A message stays with
- * the core until it has become Lua values, so an error before loses nothing; an
- * error or a yield of the user's function ends the protected call, and another
- * one goes on with the next message. While so many calls of the function as the
- * user allows have yielded, the stream receives nothing.
+ * the core until it has become Lua values, so an earlier error loses nothing;
+ * an error or a yield of the user's function ends the protected call, and
+ * another one continues with the next message. While as many calls as the user
+ * allows have yielded, the stream receives nothing.
  */
 #include <errno.h>
 #include <zmq.h>
@@ -40,8 +40,8 @@ static void push_strings(lua_State *L, zmq_msg_t *frames, int count,
   }
 }
 
-/* [-0, +n] pushes what the user's function gets. Returns how many, or -1 if a
- * finalizer that ran meanwhile has closed the stream. */
+/* [-0, +n] pushes the arguments of the user's function. Returns how many, or -1
+ * if a finalizer that ran meanwhile has closed the stream. */
 static int push_message(lua_State *L, const zlua_stream *stream,
                         zmq_msg_t *frames, int count) {
   bool as_list = !stream->unpack;
@@ -56,14 +56,14 @@ static int push_message(lua_State *L, const zlua_stream *stream,
   return !stream->core ? -1 : as_list ? 1 : count;
 }
 
-/* With fewer, a stack too small for them is a matter of memory. */
+/* With fewer frames, a stack too small for them means that memory is short. */
 enum { MANY_FRAMES = 1000 };
 
-/* There is always room for so many. */
+/* There is always room for this many. */
 enum { FEW_ARGUMENTS = LUA_MINSTACK - 10 };
 
-/* For the frames as arguments. A message that no stack can hold, now or later,
- * is let go: it would stand in the way of the others for ever. */
+/* Makes room for the frames as arguments. A message that no stack can ever hold
+ * is dropped: it would block the others for ever. */
 static void make_room(lua_State *L, zlua_turn *it, int count) {
   if (lua_checkstack(L, count + LUA_MINSTACK)) {
     return;
@@ -75,7 +75,7 @@ static void make_room(lua_State *L, zlua_turn *it, int count) {
   zlua_error(L, "a message of %d frames is too long to unpack", count);
 }
 
-/* What the stack of a turn has. */
+/* Stack indices of a turn. */
 enum {
   TURN_ACTIVE = 1,
   TURN_STATE,
@@ -90,8 +90,8 @@ enum {
 enum { LARGEST_FRAME = 256 };
 
 /* [-0, +0] makes room for the call of the user's function while the message is
- * still with the core: stack, and from 5.2 on what Lua keeps of a call, which
- * it has if it has called before. */
+ * still with the core: stack, and from 5.2 on Lua's record of a call, which
+ * exists once any call was made. */
 void zlua_stream_make_room(lua_State *L) {
   if (!lua_checkstack(L, LARGEST_FRAME + LUA_MINSTACK)) {
     zlua_raise(L, -ENOMEM);
@@ -141,7 +141,8 @@ static int push_arguments(lua_State *L, zlua_turn *it, int count) {
   return arguments < 0 ? arguments : before + arguments;
 }
 
-/* [-0, +n] the message that zl_stream_peek() shows, or the end of the turn. */
+/* [-0, +n] the call with the message that zl_stream_peek() shows, or the end of
+ * the turn. */
 static int call_with_message(lua_State *L, zlua_turn *it) {
   zlua_stream *stream = it->stream;
   int count = zl_stream_peek(stream->core, &it->frames);
@@ -161,12 +162,13 @@ static int call_with_message(lua_State *L, zlua_turn *it) {
   if (arguments < 0) {
     return 0;
   }
-  zl_stream_pop(stream->core); /* before the call: large ones free memory */
+  zl_stream_pop(stream->core); /* before the call: frees the memory of large
+                                * ones */
   return 1 + arguments;
 }
 
-/* [-0, +n] the user has set another function, which gets the message instead of
- * the frame from zl_stream_take(). */
+/* [-0, +n] the user has set another function, which is called with the message
+ * in its own form, not with the frame from zl_stream_take(). */
 static int call_in_other_form(lua_State *L, zlua_turn *it) {
   zlua_stream *stream = it->stream;
   stream->converting = ZLUA_NO_MESSAGE;
@@ -177,7 +179,7 @@ static int call_in_other_form(lua_State *L, zlua_turn *it) {
   return call_with_message(L, it);
 }
 
-/* [-0, +n] the frame that zl_stream_take() has given. */
+/* [-0, +n] the call with the frame from zl_stream_take(). */
 static inline int call_with_frame(lua_State *L, zlua_turn *it,
                                   zlua_stream *stream, const zl_frame *frame) {
   stream->converting = ZLUA_TAKEN;
@@ -217,7 +219,7 @@ int zlua_call_recv(lua_State *L, void *handle) {
   return rc == 0 ? 0 : call_with_message(L, it);
 }
 
-/* Lua has not got the message at hand: the next turn has it. */
+/* Lua has not received the message: the next turn delivers it. */
 static void end_conversion(zlua_stream *stream) {
   if (stream->converting == ZLUA_TAKEN && stream->core) {
     zl_stream_put_back(stream->core);
@@ -243,8 +245,7 @@ static void on_recv(zl_stream *core, void *arg) {
   lua_pop(loop->L, 1);
 }
 
-/* ---- who receives ---------------------------------------------------------
- */
+/* ---- who receives -------------------------------------------------------- */
 
 /* [-0, +0] the stream is at index. */
 static void update_receiving(lua_State *L, zlua_stream *stream, int index) {
@@ -278,7 +279,7 @@ void zlua_stream_resume(lua_State *L) {
   }
 }
 
-/* How the user's function is to be called. */
+/* How the user's function is called. */
 typedef struct recv_options {
   bool copy;
   bool unpack;
@@ -308,7 +309,8 @@ static recv_options check_recv_options(lua_State *L, const char *method,
   return options;
 }
 
-/* [-0, +0] warns once if the socket only sends. In PyZMQ that is no error. */
+/* [-0, +0] warns once if the socket only sends. In PyZMQ that is not an
+ * error. */
 static void look_for_receiver(lua_State *L, zlua_stream *stream,
                               const char *method) {
   int type = stream->socket ? stream->socket->type : ZMQ_PAIR;
@@ -396,7 +398,7 @@ static int stream_flush(lua_State *L) {
   int limit = -1;
   zlua_entry before;
   if (lua_type(L, 2) == LUA_TNUMBER) {
-    /* zmq.POLLIN is READ; zmq.POLLOUT, 2, is meant by PyZMQ's users. */
+    /* zmq.POLLIN is READ; PyZMQ's users pass zmq.POLLOUT, which is 2. */
     int64_t mask = zlua_check_integer(L, "flush", 1, 2, 0, 7);
     events = (mask & ZL_READ ? ZL_READ : 0) |
              (mask & (ZL_WRITE | ZMQ_POLLOUT) ? ZL_WRITE : 0);
@@ -406,8 +408,8 @@ static int stream_flush(lua_State *L) {
   if (!lua_isnoneornil(L, 3)) {
     limit = (int)zlua_check_integer(L, "flush", 2, 3, 0, INT32_MAX);
   }
-  /* pause() and calls that have yielded hold messages back, they are not to be
-   * thrown away. And a finalizer may run in the middle of a message. */
+  /* pause() and yielded calls hold messages back, which must not be discarded.
+   * And a finalizer may run in the middle of a message. */
   if ((stream->has_recv && !zlua_stream_has_hands_free(stream)) ||
       stream->converting != ZLUA_NO_MESSAGE) {
     events &= ~ZL_READ;

@@ -1,8 +1,8 @@
 /* stream_send.c - class ZMQStream: sending, and reports of what was sent.
  * SPDX-License-Identifier: MIT
  *
- * A message whose sender wants to know is kept, under its token, in the
- * uservalue's tables until it is reported.
+ * A message with a report is kept, under its token, in the uservalue's tables
+ * until it is reported.
  */
 #include <errno.h>
 #include <zmq.h>
@@ -28,7 +28,8 @@ typedef struct sent {
   zlua_stream *stream;
   uint64_t token;
   int status;
-  bool to_stream; /* to the stream's on_send, not the message's own callback */
+  bool to_stream; /* to the stream's on_send, not to the message's own
+                   * callback */
 } sent;
 
 /* [-0, +n] pushes true, or nil, message, name; returns how many. */
@@ -75,7 +76,7 @@ int zlua_call_sent(lua_State *L, void *handle) {
   return 2 + (with_stream ? 1 : 0) + push_status(L, it->status);
 }
 
-/* A token's last bit tells whether the message has a callback of its own. */
+/* A token's last bit is set if the message has a callback of its own. */
 static bool has_callback(uint64_t token) {
   return token & 1;
 }
@@ -130,11 +131,12 @@ static int stream_stop_on_send(lua_State *L) {
 
 /* ---- sending ------------------------------------------------------------ */
 
-/* Frames on the C stack; a message of more gets a buffer from Lua. */
+/* Frames on the C stack; a longer message gets a buffer from Lua. */
 enum { FEW_FRAMES = 8 };
 
 /* [-0, +2] reads the argument at 3: nil, a function, or a table of options.
- * Pushes what must stay, then the message's own callback, or nil. */
+ * Pushes a value that must stay alive, then the message's own callback, or
+ * nil. */
 static void check_send_options(lua_State *L, const char *method,
                                zlua_send_options *options) {
   static const char *const names[] = {"callback", "copy",  "early",
@@ -185,8 +187,8 @@ static void push_part(lua_State *L, int index, size_t i) {
   }
 }
 
-/* [-0, +1] the parts at 2 in a list of their own: what the sender does to his
- * afterwards does not change what was sent. */
+/* [-0, +1] pushes a copy of the list of parts at 2: if the sender changes the
+ * original afterwards, the report still shows what was sent. */
 static void push_parts(lua_State *L, size_t count) {
   lua_createtable(L, (int)count, 0);
   for (size_t i = 1; i <= count; i++) {
@@ -204,9 +206,9 @@ static void forget_report(lua_State *L, uint64_t token) {
   lua_pop(L, 1);
 }
 
-/* Stores what the report will need: the parts at index and the message's own
+/* Stores what the report needs: the parts at index and the message's own
  * callback, or nil, at callback_index. Returns its token. No finalizer runs
- * meanwhile. If memory runs out half way, the next report cleans up. */
+ * meanwhile. If memory runs out half-way, the next report cleans up. */
 static uint64_t keep_report(lua_State *L, zlua_stream *stream, int index,
                             int callback_index) {
   bool own = !lua_isnil(L, callback_index);
@@ -225,8 +227,8 @@ static uint64_t keep_report(lua_State *L, zlua_stream *stream, int index,
   return token;
 }
 
-/* Sends the strings at index, by the array of frames. Their bytes are looked up
- * last, when nothing can run any more that might change the list. */
+/* Sends the strings at index, using the array of frames. Their bytes are looked
+ * up last, when nothing that might change the list can run any more. */
 static int send_strings(lua_State *L, const zlua_stream *stream, int index,
                         zl_frame *frames, size_t count, uint64_t token) {
   for (size_t i = 0; i < count; i++) {
@@ -235,7 +237,7 @@ static int send_strings(lua_State *L, const zlua_stream *stream, int index,
       return -EINVAL; /* a finalizer has changed it */
     }
     frames[i].data = lua_tolstring(L, -1, &frames[i].size);
-    lua_pop(L, 1); /* the list keeps the string */
+    lua_pop(L, 1); /* the list keeps the string alive */
   }
   return zl_stream_send(stream->core, frames, count, token);
 }
@@ -302,12 +304,12 @@ static int send_message(lua_State *L, zlua_stream *stream, const char *method,
   } else {
     lua_settop(L, 6);
   }
-  if (!stream->core) { /* by a metamethod of the options */
+  if (!stream->core) { /* closed by a metamethod of the options */
     return zlua_error(L, "stream is closed");
   }
   bool as_messages = message.has_frames || zlua_needs_message(&options);
   if (stream->has_sent || !lua_isnil(L, 3) || as_messages) {
-    /* A full queue is an ordinary answer, and costs nothing. */
+    /* A full queue is an ordinary result, and costs nothing. */
     zl_stream_early(stream->core, options.early);
     rc = zl_stream_may_send(stream->core, message.bytes);
     zl_stream_early(stream->core, 0);
@@ -330,15 +332,15 @@ static int send_message(lua_State *L, zlua_stream *stream, const char *method,
   return 1;
 }
 
-/* stream_token(stream) -> the token of the last message that has one */
+/* stream_token(stream) -> the token of the last message that had one */
 int zlua_stream_token(lua_State *L) {
   const zlua_stream *stream = zlua_stream_check(L, "send_wait");
   zlua_pushint64(L, (int64_t)(stream->tokens << 1 | 1));
   return 1;
 }
 
-/* unsend(stream, token): takes back a message with a callback of its own, if it
- * is still in the queue. Returns whether it was. */
+/* unsend(stream, token): cancels a message with a callback of its own, if it is
+ * still in the queue. Returns whether it was. */
 int zlua_stream_unsend(lua_State *L) {
   zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "unsend");
   uint64_t token =
@@ -352,8 +354,7 @@ int zlua_stream_unsend(lua_State *L) {
   return 1;
 }
 
-/* ---- the usual case: strings, without options or reports ------------------
- */
+/* ---- the usual case: strings, without options or reports ----------------- */
 
 static bool is_usual(lua_State *L, const zlua_stream *stream) {
   return !stream->has_sent && !stream->socket->uses_norm &&
@@ -377,8 +378,8 @@ static int send_frames(lua_State *L, zlua_stream *stream,
   return 1;
 }
 
-/* [-0, +count] the strings of the list at 2, which are to stay on the stack.
- * Returns whether that is what it has. */
+/* [-0, +count] pushes the strings of the list at 2, which must stay on the
+ * stack. Returns whether it has only strings. */
 static bool push_strings(lua_State *L, zl_frame *frames, size_t count) {
   for (size_t i = 0; i < count; i++) {
     lua_rawgeti(L, 2, (int)i + 1);
@@ -390,15 +391,15 @@ static bool push_strings(lua_State *L, zl_frame *frames, size_t count) {
   return true;
 }
 
-/* [-0, +0 or +2] Is there anything in the list at 2 behind its first `count`
- * elements, or beside them? zlua_has_hole() tells what that is. */
+/* [-0, +0 or +2] Does the list at 2 have anything but its first `count`
+ * elements? zlua_has_hole() decides whether that is an error. */
 static bool has_more(lua_State *L, size_t count) {
   lua_pushinteger(L, (lua_Integer)count);
   return lua_next(L, 2) != 0;
 }
 
-/* Sends the list at 2, if it has a few strings; nothing runs meanwhile that
- * could change it. -> as send_frames(), or 0: it has something else */
+/* Sends the list at 2, if it is a few strings; nothing that could change it
+ * runs meanwhile. -> as send_frames(), or 0: it has something else */
 static int send_few_strings(lua_State *L, zlua_stream *stream) {
   zl_frame frames[FEW_FRAMES];
   size_t count = zlua_rawlen(L, 2);

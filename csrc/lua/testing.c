@@ -1,4 +1,4 @@
-/* testing.c - what zmqloop.testing asks of the loop and of the system.
+/* testing.c - queries of loop and system for zmqloop.testing.
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
@@ -26,8 +26,7 @@
 #include "stream.h"
 #include "timer.h"
 
-/* ---- what is active on a loop ---------------------------------------------
- */
+/* ---- what is active on a loop -------------------------------------------- */
 
 /* [-1, +0] t[#t + 1] = {kind, the value at the top} */
 static void add_active(lua_State *L, int list_index, const char *kind) {
@@ -55,7 +54,7 @@ static void add_handle(lua_State *L, int list_index) {
   }
 }
 
-/* [-0, +0] what add_signal_handler() was given. */
+/* [-0, +0] adds the arguments of add_signal_handler(). */
 static void add_signals(lua_State *L, int list_index) {
   zlua_getuservalue(L, 1);
   lua_rawgeti(L, -1, ZLUA_LOOP_SIGNALS);
@@ -68,8 +67,8 @@ static void add_signals(lua_State *L, int list_index) {
   lua_pop(L, 2);
 }
 
-/* active_handles(loop) -> list of {kind, what}: "handler" with what
- * add_handler() was given, "stream" with the stream, "timeout" with its
+/* active_handles(loop) -> list of {kind, what}: "handler" with the object
+ * passed to add_handler(), "stream" with the stream, "timeout" with its
  * callback, "signal handler" with the signal. */
 static int active_handles(lua_State *L) {
   (void)zlua_check_loop(L, 1, "active_handles", 1);
@@ -103,11 +102,10 @@ static int open_sockets(lua_State *L) {
   return 1;
 }
 
-/* ---- descriptors -----------------------------------------------------------
- */
+/* ---- descriptors --------------------------------------------------------- */
 
-/* What a descriptor is, NULL if it may belong to a library that keeps it: an
- * eventfd, an epoll set, a device. */
+/* The kind of a descriptor; NULL if a library may keep it open: an eventfd, an
+ * epoll set, a device. */
 static const char *kind_of(const struct stat *status) {
   if (S_ISSOCK(status->st_mode)) {
     return "socket";
@@ -131,8 +129,8 @@ static void add_descriptor(lua_State *L, int list_index, int fd) {
   }
 }
 
-/* The highest number in use; -1 where libzmq keeps sockets and pipes open that
- * nobody has asked for. */
+/* The highest number in use; -1 on systems where libzmq keeps sockets and pipes
+ * of its own open. */
 static int last_descriptor(void) {
   int last = -1;
 #ifdef __linux__
@@ -149,8 +147,8 @@ static int last_descriptor(void) {
   return last;
 }
 
-/* open_descriptors() -> table: number -> what it is, the same text as long as
- * the number is not used again. Sockets, pipes and files; none but on Linux. */
+/* open_descriptors() -> table: number -> what it is; the text changes if the
+ * number is reused. Sockets, pipes and files; empty except on Linux. */
 static int open_descriptors(lua_State *L) {
   int last = last_descriptor();
   lua_settop(L, 0);
@@ -161,7 +159,8 @@ static int open_descriptors(lua_State *L) {
   return 1;
 }
 
-/* The numeric address with port 0. Returns its length, 0 if it is none. */
+/* Reads a numeric address, with port 0. Returns its length, 0 if it is not
+ * one. */
 static socklen_t read_address(const char *text, struct sockaddr_storage *out) {
   struct sockaddr_in *v4 = (struct sockaddr_in *)out;
   struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
@@ -177,7 +176,7 @@ static socklen_t read_address(const char *text, struct sockaddr_storage *out) {
   return 0;
 }
 
-/* Both kinds of address have the port at the same place. */
+/* Both address families have the port at the same offset. */
 static int port_of(int fd) {
   union {
     struct sockaddr any;

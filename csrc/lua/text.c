@@ -1,8 +1,8 @@
 /* text.c - text for people: no control characters, numbers in every locale.
  * SPDX-License-Identifier: MIT
  *
- * The text of an error may have come from a peer, and a terminal must not take
- * it for commands. So control characters are escaped when it is written; the
+ * The text of an error may come from a peer, and a terminal must not interpret
+ * it as commands. So control characters are escaped when it is written; the
  * value keeps them.
  */
 #include "text.h"
@@ -15,7 +15,7 @@
 #include "compat.h"
 #include "open.h"
 
-/* The length of the UTF-8 character at text; 0: it is none. Overlong forms and
+/* The length of the UTF-8 character at text; 0: not UTF-8. Overlong forms and
  * surrogates do no harm here. */
 static size_t character(const unsigned char *text, size_t size) {
   size_t length = *text >= 0xf0 && *text <= 0xf4   ? 4
@@ -33,8 +33,7 @@ static size_t character(const unsigned char *text, size_t size) {
   return length;
 }
 
-/* How many bytes at text may be written as they are; 0: the first one may not.
- */
+/* How many bytes at text may be written unchanged; 0: not even the first. */
 static size_t harmless(const unsigned char *text, size_t size) {
   if (*text < 0x80) {
     return (*text >= ' ' && *text != 0x7f) || *text == '\n' || *text == '\t';

@@ -1,17 +1,18 @@
 /* timer.c - handles of add_timeout(), call_later() and call_at().
  * SPDX-License-Identifier: MIT
  *
- * Timers are many, so they are small: the core's timer is inside the userdata,
- * whose uservalue is the packed callback. A pending one costs that, an entry in
- * the heap and a place among the loop's active handles. A handle that nobody
- * holds is collected with its callback once it has fired, and one that is held
- * can be started again, if its loop still exists.
+ * Timers are numerous, so they are small: the core's timer is inside the
+ * userdata, whose uservalue is the packed callback. A pending one costs that,
+ * an entry in the heap and a place among the loop's active handles. An
+ * unreferenced handle is collected with its callback once it has fired; a
+ * referenced one can be started again while its loop exists.
  *
- * Those that are due in an iteration are called in one call from the core,
- * until one yields or raises an error: then the core makes another one.
+ * All timers due in an iteration run in one call from the core, until one
+ * yields or raises an error: then the core makes another call.
  *
  * There is no finalizer: the core knows a timer only while it is active, and
- * then the loop reaches it, so Lua frees it after it has called the loop's.
+ * then the loop keeps it alive, so Lua frees it only after the loop's finalizer
+ * has run.
  */
 #include "timer.h"
 
@@ -42,7 +43,7 @@ static zlua_timer *check_self(lua_State *L, const char *method) {
   return zlua_check_self(L, &zlua_class_timer, method);
 }
 
-/* Of a closed loop all are at rest, and their anchors mean nothing. */
+/* Timers of a closed loop are at rest, and their anchors meaningless. */
 static bool is_active(zlua_timer *timer) {
   return zl_timer_active(zl_timer_in(&timer->core));
 }
@@ -56,9 +57,8 @@ enum {
 
 /* ---- the callback ---------------------------------------------------------
  *
- * Before 5.3 a uservalue is a table: one that holds just the function, a cell,
- * then. Timers that are made one after the other with the same function share
- * it.
+ * Before 5.3 a uservalue must be a table, so a cell is used: a table that holds
+ * just the function. Timers created in a row with the same function share it.
  */
 
 #define TABLES_ONLY (LUA_VERSION_NUM < 503)
@@ -92,8 +92,7 @@ static void set_callback(lua_State *L, int index, int first, int count) {
   zlua_setuservalue(L, index);
 }
 
-/* ---- starting and firing --------------------------------------------------
- */
+/* ---- starting and firing ------------------------------------------------- */
 
 static zlua_loop *loop_of(zlua_timer *timer) {
   return zl_loop_data(zl_timer_loop(zl_timer_in(&timer->core)));
@@ -115,9 +114,8 @@ static void release(lua_State *L, zlua_timer *timer, int active_index) {
   timer->anchor = 0;
 }
 
-/* The next timer to be called: the one the core has taken, or that it takes
- * now.
- */
+/* The next timer to be called: one that the core has already taken, or takes
+ * now. */
 static zlua_timer *take_next(zlua_timer **taken, const zlua_loop *loop) {
   zlua_timer *timer = *taken;
   *taken = NULL;
@@ -150,26 +148,26 @@ static int next_timer(lua_State *L, void *taken) {
   return 1 + count;
 }
 
-/* [-0, +0] one that has fired or was cancelled too. */
+/* [-0, +0] cancels a timer, even one that has fired or was cancelled before. */
 static void cancel(lua_State *L, zlua_timer *timer) {
   if (!is_active(timer)) {
     return;
   }
   zl_timer_cancel(zl_timer_in(&timer->core));
   lua_rawgeti(L, ACTIVES, timer->serial);
-  if (lua_istable(L, -1)) { /* else it is being collected, with the loop */
+  if (lua_istable(L, -1)) { /* else it is being collected with the loop */
     release(L, timer, lua_gettop(L));
   }
   lua_pop(L, 1);
 }
 
-/* [-0, +1] starts the timer at index, which is at rest. Raises when out of
- * memory, and leaves it at rest. */
+/* [-0, +1] starts the timer at index, which is at rest. When out of memory,
+ * raises and leaves it at rest. */
 static void start(lua_State *L, zlua_timer *timer, int index,
                   int64_t deadline) {
   int active = lua_gettop(L) + 1;
   lua_rawgeti(L, ACTIVES, timer->serial);
-  if (!timer->anchor) { /* else a call of it has failed for want of memory */
+  if (!timer->anchor) { /* else a call of it failed for lack of memory */
     timer->anchor = zlua_keep(L, loop_of(timer), active, index);
   }
   int rc = zl_timer_start_at(zl_timer_in(&timer->core), deadline, 0);
@@ -187,7 +185,7 @@ static int new_timer(lua_State *L, const zlua_loop *loop, int64_t deadline) {
   timer->anchor = 0;
   timer->serial = loop->serial;
   set_callback(L, top + 1, 3, top - 3);
-  if (!loop->core) { /* a finalizer has closed it just now */
+  if (!loop->core) { /* a finalizer has just closed it */
     return zlua_error(L, "loop is closed");
   }
   (void)zl_timer_init(&timer->core, loop->core, on_timer, timer);
@@ -259,8 +257,7 @@ static int timer_remaining(lua_State *L) {
   return 1;
 }
 
-/* The loop of the timer, which may be at rest and the loop closed; then it
- * raises. */
+/* The loop of the timer, which may be at rest. Raises if the loop is closed. */
 static const zlua_loop *check_loop(lua_State *L, zlua_timer *timer,
                                    const char *method) {
   if (is_active(timer)) {
@@ -280,7 +277,7 @@ static void restart(lua_State *L, zlua_timer *timer, int64_t deadline) {
   }
 }
 
-/* again(delay): also after it has fired or was cancelled. */
+/* again(delay): works even after it has fired or was cancelled. */
 static int timer_again(lua_State *L) {
   zlua_timer *timer = check_self(L, "again");
   int64_t delay = zlua_check_seconds(L, "again", 1, 2);
@@ -290,7 +287,7 @@ static int timer_again(lua_State *L) {
   return 1;
 }
 
-/* again_at(timeout, when): for what keeps to a grid; a delay would be rounded
+/* again_at(timeout, when): for timers on a grid, where a delay would be rounded
  * up. */
 static int again_at(lua_State *L) {
   zlua_timer *timer = check_self(L, "again_at");

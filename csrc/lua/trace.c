@@ -1,11 +1,11 @@
 /* trace.c - where errors were raised, and whether they can be caught.
  * SPDX-License-Identifier: MIT
  *
- * An error keeps the value that was raised. For one that ends the program an
+ * An error keeps the value that was raised. If it ends the program, an
  * interpreter prints that value and the stack of the main coroutine, which does
  * not show where a callback or task raised it. So if nothing can catch an error
- * its trace is raised instead: a text that begins with the error and goes on
- * with the stack where it was raised.
+ * its trace is raised instead: a text that begins with the error, followed by
+ * the stack where it was raised.
  */
 #include "trace.h"
 
@@ -16,9 +16,9 @@
 #include "open.h"
 #include "text.h"
 
-/* The keys in the registry of the table {error, trace, coroutine} of the last
- * error that was raised again, and of the C functions through which errors
- * pass: function -> true. */
+/* Registry keys of the table {error, trace, coroutine} of the last error that
+ * was raised again, and of the table of C functions that let errors pass:
+ * function -> true. */
 static const char last_key;
 static const char passed_key;
 
@@ -57,8 +57,8 @@ bool zlua_is_caught(lua_State *L) {
   return false;
 }
 
-/* [-0, +0] notes what is known of the error that is about to be raised, or
- * passed on: its trace is at the top. Allocates nothing. */
+/* [-0, +0] notes the error that is about to be raised or passed on, whose trace
+ * is at the top. Allocates nothing. */
 void zlua_note_trace(lua_State *L, int error_index) {
   error_index = zlua_absindex(L, error_index);
   zlua_getregistry(L, &last_key);
@@ -102,7 +102,7 @@ void zlua_push_traceback(lua_State *L) {
   }
 }
 
-/* Raises the error at the top but one, whose trace, a string or nil, is at the
+/* Raises the error just below the top; its trace, a string or nil, is at the
  * top. */
 int zlua_raise_traced(lua_State *L) {
   bool has_trace = lua_type(L, -1) == LUA_TSTRING;
@@ -123,7 +123,7 @@ static int raise_traced(lua_State *L) {
   return zlua_raise_traced(L);
 }
 
-/* [-0, +0] adds a line's end and "\tmain.lua:7: in function <main.lua:5>". */
+/* [-0, +0] adds a newline and "\tmain.lua:7: in function <main.lua:5>". */
 static void add_line(lua_State *L, luaL_Buffer *buffer, const lua_Debug *at) {
   if (strcmp(at->what, "main") == 0) {
     lua_pushfstring(L, "\n\t%s:%d: in main chunk", at->short_src,
@@ -165,8 +165,8 @@ static int user_lines(lua_State *L) {
 /* How often the __call of an object may itself be an object. */
 enum { DEEPEST_CALL = 8 };
 
-/* [-0, +1] pushes "main.lua:12", where the callback at index begins; that of a
- * callable object is its __call. Or pushes nil: it is a function of C. */
+/* [-0, +1] pushes "main.lua:12", where the callback at index begins; for a
+ * callable object, its __call. Pushes nil for a C function. */
 static void push_source(lua_State *L, int index) {
   lua_Debug at;
   int top = lua_gettop(L);
@@ -222,11 +222,11 @@ void zlua_open_trace(lua_State *L) {
   };
   lua_createtable(L, LAST_COROUTINE, 0);
   for (int i = LAST_ERROR; i <= LAST_COROUTINE; i++) {
-    lua_pushboolean(L, 0); /* has its place from now on */
+    lua_pushboolean(L, 0); /* reserves its place */
     lua_rawseti(L, -2, i);
   }
   lua_newtable(L);
-  lua_pushliteral(L, "v"); /* a coroutine is not kept */
+  lua_pushliteral(L, "v"); /* a coroutine is not kept alive */
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   zlua_setregistry(L, &last_key);

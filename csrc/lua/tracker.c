@@ -1,11 +1,11 @@
-/* tracker.c - class Tracker: when is libzmq done with what was sent?
+/* tracker.c - class Tracker: tells when libzmq is done with sent frames.
  * SPDX-License-Identifier: MIT
  *
- * A tracked frame goes out in an envelope: a message whose bytes are those of
+ * A tracked frame is sent in an envelope: a message that shares the bytes of
  * another one, which the envelope keeps. libzmq calls the envelope's free
- * function when it has let go of it, in whichever thread that happens, also
- * after the Lua state is closed. So the function touches nothing of Lua's, and
- * this library stays loaded.
+ * function when it releases the envelope, in any thread, even after the Lua
+ * state is closed. So the function uses nothing of Lua, and this library stays
+ * loaded.
  */
 #define _GNU_SOURCE
 #include "tracker.h"
@@ -32,12 +32,13 @@
 /* Shared by the tracker and its envelopes. */
 struct zlua_tracking {
   atomic_int references;
-  atomic_int pending; /* envelopes that libzmq has */
-  /* A pipe for wait(), made when somebody first waits; -1: none. It lives as
-   * long as this, so that its number is nobody else's when it is written to. */
+  atomic_int pending; /* envelopes that libzmq holds */
+  /* A pipe for wait(), created by the first wait; -1: none. It stays open as
+   * long as this struct exists, so that its number cannot be reused before it
+   * is written to. */
   atomic_int wake;
   int wait;
-  pid_t pid; /* of the process that sends: a forked one shares the pipe */
+  pid_t pid; /* of the sending process: a forked one shares the pipe */
 };
 
 typedef struct envelope {
@@ -66,8 +67,8 @@ static void release(zlua_tracking *tracking) {
   }
 }
 
-/* Either the waiter sees that nothing is pending, or this sees his pipe: each
- * writes before it reads. */
+/* Either the waiter sees that nothing is pending, or this sees the waiter's
+ * pipe: each side writes before it reads. */
 static void arrived(zlua_tracking *tracking) {
   if (atomic_fetch_sub(&tracking->pending, 1) == 1) {
     int wake = atomic_load(&tracking->wake);
@@ -139,7 +140,8 @@ zlua_tracking *zlua_new_tracker(lua_State *L) {
 static zlua_tracking *check_self(lua_State *L, const char *method) {
   const zlua_tracker *tracker = zlua_check_self(L, &zlua_class_tracker, method);
   if (!tracker->tracking) {
-    zlua_error(L, "tracker is closed"); /* in a finalizer after its own */
+    zlua_error(L, "tracker is closed"); /* in a finalizer that runs after its
+                                         * own */
   }
   return tracker->tracking;
 }
@@ -171,8 +173,7 @@ static int make_pipe(zlua_tracking *tracking) {
   return 0;
 }
 
-/* Returns 0, -ETIMEDOUT or what the system says. May raise when a signal's
- * handler wants it. */
+/* Returns 0, -ETIMEDOUT or the system's error. A signal handler may raise. */
 static int wait_until_done(lua_State *L, zlua_tracking *tracking,
                            int64_t timeout_ns) {
   int64_t deadline = zl_time_add(zlua_monotonic_ns(), timeout_ns);

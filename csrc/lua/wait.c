@@ -18,7 +18,7 @@
 #include "hook.h"
 #include "zmqloop.h"
 
-/* Above, a double is no longer exact: for ever. */
+/* Above this a double is no longer exact, and means for ever. */
 #define LONGEST_MS 9007199254740992.0
 
 #define NS_PER_SECOND 1000000000
