@@ -96,9 +96,9 @@ int zl_stream_flush(zl_stream *stream, int events, int limit) {
    * budget does not limit it. Inside a flush it only sends, or callbacks that
    * flush would nest as deeply as there are messages; also between peek and
    * pop, or the same message would be delivered again. */
-  int left = stream->left;
-  bool flushing = stream->flushing;
-  if (flushing || stream->looked_at) {
+  zl__turn *outer = stream->turn;
+  zl__turn turn = {.flushes = true};
+  if ((outer && outer->flushes) || stream->looked_at) {
     events &= ~ZL_READ;
   }
   int64_t events_left = loop->budget.events_left;
@@ -106,10 +106,9 @@ int zl_stream_flush(zl_stream *stream, int events, int limit) {
   zl__handles_keep(loop);
   loop->budget.events_left = INT64_MAX;
   loop->budget.ends = ZL_FOREVER;
-  stream->flushing = true;
+  stream->turn = &turn;
   int total = flush_all(stream, events, limit < 0 ? INT_MAX : limit);
-  stream->flushing = flushing;
-  stream->left = left;
+  stream->turn = outer;
   loop->budget.events_left = events_left;
   loop->budget.ends = budget_ends;
   zl__socket_dirty(&stream->socket);

@@ -13,6 +13,15 @@
 #include "socket.h"
 #include "zmqloop.h"
 
+/* What a turn or flush may still receive, and how its receiving ended. It is on
+ * the stack of the C function that serves the stream. */
+typedef struct zl__turn {
+  int left;     /* messages */
+  bool drained; /* the socket had no more */
+  bool flushes; /* in zl_stream_flush(): stopping does not end it */
+  int lost;     /* the error that the socket died of; 0: none */
+} zl__turn;
+
 struct zl_stream {
   zl_socket socket; /* its fn and interest are not used */
   zl_stream_fn on_recv;
@@ -36,9 +45,7 @@ struct zl_stream {
   bool early;     /* a REP may queue messages without a request to answer */
   bool starved;   /* reports used up the budget of the last turn */
   int batch;      /* messages per turn */
-  int left;       /* of this turn or flush */
-  bool drained;   /* this turn ended because the socket was empty */
-  int lost;       /* the error that ended this turn; 0: none */
+  zl__turn *turn; /* the innermost; NULL: none */
   bool whole;     /* frames hold a whole message */
   bool unseen;    /* it was received ahead and is not yet delivered */
   bool looked_at; /* the callback is between peek and pop */
@@ -48,8 +55,7 @@ struct zl_stream {
   int spent;      /* frames of messages already delivered in this turn */
   int capacity;
   zmq_msg_t *frames;
-  bool flushing; /* in a flush: stopping the loop does not end the turn */
-  bool telling;  /* in a callback for a message that has left the queue */
+  bool telling; /* in a callback for a message that has left the queue */
 };
 
 /* ---- what its files share ----------------------------------------------- */
@@ -102,7 +108,8 @@ int zl__stream_add_frames(zl_stream *stream);
 /* Calls on_recv once, for a batch of messages at most. */
 void zl__stream_receive_turn(zl_stream *stream);
 
-/* Receives up to `limit` messages, for on_recv or, with `discards`, for nobody.
+/* In the turn of a flush: receives up to `limit` messages, for on_recv or, with
+ * `discards`, for nobody.
  * Returns how many. */
 int zl__stream_flush_received(zl_stream *stream, int limit, bool discards);
 

@@ -98,7 +98,7 @@ static int receive_rest(zl_stream *stream) {
 
 /* Returns 1: frames hold a whole message; or an error. This is most of the
  * core's work for a small message. */
-ZL__HOT int receive_message(zl_stream *stream) {
+ZL__HOT int receive_message(zl_stream *stream, zl__turn *turn) {
   int rc = 0;
   if (stream->count == 0) { /* there is always room for one */
     rc = try_frame(stream) ? add_frame(stream, 0) : receive_again(stream);
@@ -107,7 +107,7 @@ ZL__HOT int receive_message(zl_stream *stream) {
     rc = receive_rest(stream);
   }
   if (rc > 0) {
-    stream->drained = false;
+    turn->drained = false;
     /* REQ may send again now, without a signal. */
     if (stream->socket.type == ZMQ_REQ) {
       zl__socket_dirty(&stream->socket);
@@ -116,23 +116,23 @@ ZL__HOT int receive_message(zl_stream *stream) {
   return rc;
 }
 
-static inline bool turn_over(const zl_stream *stream) {
+static inline bool turn_over(const zl_stream *stream, const zl__turn *turn) {
   const zl_loop *loop = zl__stream_loop(stream);
-  if (zl__budget_spent(&loop->budget, &loop->clock) ||
-      zl__stream_over(stream) || stream->lost || stream->left <= 0) {
+  if (!turn || zl__budget_spent(&loop->budget, &loop->clock) ||
+      zl__stream_over(stream) || turn->lost || turn->left <= 0) {
     return true;
   }
   return atomic_load_explicit(&loop->stopping, memory_order_relaxed) &&
-         loop->run == ZL__RUN_ENDLESS && !stream->flushing &&
-         stream->left < stream->batch;
+         loop->run == ZL__RUN_ENDLESS && !turn->flushes &&
+         turn->left < stream->batch;
 }
 
 /* There is no message now. Returns 0, or -ENOMEM: there is one. */
-static int without_message(zl_stream *stream, int rc) {
+static int without_message(zl_stream *stream, zl__turn *turn, int rc) {
   if (rc == -ENOMEM) {
     return rc;
   }
-  stream->drained = true;
+  turn->drained = true;
   /* For a REP that owes a reply, a REQ that has not asked, and types that never
    * receive, libzmq refuses before it processes its commands, one of which may
    * be the end of the context. */
@@ -140,7 +140,7 @@ static int without_message(zl_stream *stream, int rc) {
     rc = zl__socket_events(&stream->socket);
   }
   if (rc < 0 && rc != -EAGAIN) {
-    stream->lost = rc;
+    turn->lost = rc;
   }
   return 0;
 }
@@ -152,17 +152,20 @@ static inline int show_held(zl_stream *stream) {
 }
 
 /* zl_stream_peek() without asking whether the turn is over. */
-static inline int hold_message(zl_stream *stream) {
-  int rc = stream->whole ? show_held(stream) : receive_message(stream);
+static inline int hold_message(zl_stream *stream, zl__turn *turn) {
+  int rc = stream->whole ? show_held(stream) : receive_message(stream, turn);
   if (rc <= 0) {
-    return without_message(stream, rc);
+    return without_message(stream, turn, rc);
   }
   stream->whole = true;
   return stream->count;
 }
 
 int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames) {
-  int rc = !stream->on_recv || turn_over(stream) ? 0 : hold_message(stream);
+  zl__turn *turn = stream->turn;
+  int rc = !stream->on_recv || turn_over(stream, turn)
+               ? 0
+               : hold_message(stream, turn);
   if (rc <= 0) {
     *frames = NULL;
     return rc;
@@ -180,8 +183,12 @@ int zl_stream_receive_ahead(zl_stream *stream) {
     int events = zl__socket_events(&stream->socket);
     return events > 0 && (events & ZL_READ) ? -EFSM : 0;
   }
-  int rc = hold_message(stream);
+  zl__turn turn = {.left = 1};
+  int rc = hold_message(stream, &turn);
   stream->unseen = rc > 0;
+  if (turn.lost) {
+    zl__socket_dirty(&stream->socket); /* its next turn meets the error */
+  }
   return rc < 0 ? rc : 0;
 }
 
@@ -200,7 +207,7 @@ static inline void deliver(zl_stream *stream, int count) {
   }
   stream->count = 0;
   stream->whole = false;
-  stream->left--;
+  stream->turn->left--;
   loop->stats.total.messages_in++;
   zl__budget_count(&loop->budget);
 }
@@ -214,12 +221,13 @@ void zl_stream_pop(zl_stream *stream) {
 }
 
 int zl_stream_take(zl_stream *stream, zl_frame *frame) {
-  if (!stream->on_recv || turn_over(stream)) {
+  zl__turn *turn = stream->turn;
+  if (!stream->on_recv || turn_over(stream, turn)) {
     return 0;
   }
-  int rc = stream->whole ? show_held(stream) : receive_message(stream);
+  int rc = stream->whole ? show_held(stream) : receive_message(stream, turn);
   if (rc <= 0) {
-    return without_message(stream, rc);
+    return without_message(stream, turn, rc);
   }
   if (stream->count != 1 || stream->large) {
     stream->whole = true;
@@ -234,15 +242,13 @@ int zl_stream_take(zl_stream *stream, zl_frame *frame) {
 void zl_stream_put_back(zl_stream *stream) {
   stream->count = 1;
   stream->whole = true;
-  stream->left++;
+  stream->turn->left++;
   zl__stream_loop(stream)->stats.total.messages_in--;
 }
 
 /* Other callbacks are not called while this one peeks, but when it has
  * returned: it may be in the middle of something. */
-static void end_if_lost(zl_stream *stream) {
-  int rc = stream->lost;
-  stream->lost = 0;
+static void end_if_lost(zl_stream *stream, int rc) {
   if (rc < 0 && !zl__stream_over(stream)) {
     zl__stream_die(stream, rc);
   }
@@ -284,31 +290,33 @@ static void call_on_recv(zl_stream *stream) {
 }
 
 void zl__stream_receive_turn(zl_stream *stream) {
-  stream->left = stream->batch;
-  stream->drained = false;
+  zl__turn turn = {.left = stream->batch};
+  stream->turn = &turn;
   call_on_recv(stream);
+  stream->turn = NULL;
   release_spent(stream);
-  end_if_lost(stream);
-  if (!stream->drained) {
+  end_if_lost(stream, turn.lost);
+  if (!turn.drained) {
     zl__socket_dirty(&stream->socket);
   }
 }
 
-static void discard(zl_stream *stream) {
-  while (stream->left > 0 && !zl__stream_over(stream) &&
-         hold_message(stream) > 0) {
+static void discard(zl_stream *stream, zl__turn *turn) {
+  while (turn->left > 0 && !zl__stream_over(stream) &&
+         hold_message(stream, turn) > 0) {
     zl_stream_pop(stream);
   }
 }
 
 int zl__stream_flush_received(zl_stream *stream, int limit, bool discards) {
-  stream->left = limit;
+  zl__turn *turn = stream->turn;
+  turn->left = limit;
   if (stream->on_recv) {
     call_on_recv(stream);
   } else if (discards) {
-    discard(stream);
+    discard(stream, turn);
   }
   release_spent(stream);
-  end_if_lost(stream);
-  return limit - stream->left;
+  end_if_lost(stream, turn->lost);
+  return limit - turn->left;
 }
