@@ -1,10 +1,10 @@
 --- zmqloop.blocked: being told when a callback keeps the loop from its wait.
 -- PyZMQ's and Tornado's set_blocking_signal_threshold() and its kin, as methods of loops.
 local core = require("zmqloop.core")
+local classes = require("zmqloop.class")
 
--- One per state, as the core is: what two of them had made would not fit together.
-if core.blocked_module then
-  return core.blocked_module
+if classes.registered("blocked") then
+  return classes.registered("blocked")
 end
 
 local report = require("zmqloop.report")
@@ -60,6 +60,4 @@ end
 
 -- Coroutines that run for a loop that is `watched` are resumed by core.resume(loop, coroutine,
 -- ...), so that a block in them is reported.
-core.blocked_module = {watched = watched}
-
-return core.blocked_module
+return classes.register("blocked", {watched = watched})

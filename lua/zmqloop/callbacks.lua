@@ -1,6 +1,7 @@
 --- zmqloop.callbacks: DelayedCallback and PeriodicCallback, which count in milliseconds.
 -- PyZMQ's and Tornado's; reached through zmqloop.ioloop.
 local core = require("zmqloop.core")
+local check = require("zmqloop.check")
 
 local misuse = core.misuse
 local IOLoop = core.IOLoop
@@ -14,7 +15,7 @@ end
 
 local function check_milliseconds(class, value)
   if type(value) ~= "number" or value ~= value then
-    misuse(("bad argument #2 to '%s' (number of milliseconds expected, got %s)"):format(class,
+    check.bad(class, 2, ("number of milliseconds expected, got %s"):format(
       value ~= value and "NaN" or type(value)))
   end
 end
@@ -112,7 +113,7 @@ local function check_periodic_options(options)
   for _, name in ipairs({"jitter", "missed"}) do
     local fault = options[name] ~= nil and faults[name](options[name])
     if fault then
-      misuse(("bad argument #3 to 'PeriodicCallback' (%s)"):format(fault))
+      check.bad("PeriodicCallback", 3, fault)
     end
   end
   core.check_loop("PeriodicCallback", 3, options.io_loop)

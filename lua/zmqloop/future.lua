@@ -4,12 +4,13 @@
 --
 -- Errors raised here are strings that begin with a name: CANCELLED, and "ETIMEDOUT: ...".
 local core = require("zmqloop.core")
+local classes = require("zmqloop.class")
 
--- One per Lua state, as the core: objects of two copies would not work together.
-if core.future_module then
-  return core.future_module
+if classes.registered("future") then
+  return classes.registered("future")
 end
 
+local check = require("zmqloop.check")
 local trace = require("zmqloop.trace")
 
 local misuse = core.misuse
@@ -200,9 +201,8 @@ end
 -- collected.
 function Future:set_error(err)
   check_self(self, "Future", "set_error")
-  if err == nil then
-    misuse("bad argument #1 to 'set_error' (value expected)")
-  elseif not check_pending(self) then
+  check.value("set_error", 1, err)
+  if not check_pending(self) then
     return false
   end
   local where = core.where():match("^(.+): $")
@@ -386,7 +386,7 @@ local elsewhere = {
   Queue = "queues", PriorityQueue = "queues", LifoQueue = "queues",
 }
 
-core.future_module = setmetatable({
+return classes.register("future", setmetatable({
   Future = Future,
   CANCELLED = CANCELLED,
   is_future = is_future,
@@ -401,6 +401,4 @@ core.future_module = setmetatable({
   __index = function(_, name)
     return elsewhere[name] and require("zmqloop." .. elsewhere[name])[name]
   end,
-})
-
-return core.future_module
+}))

@@ -4,12 +4,13 @@
 -- number of tasks may wait for one socket; they are served first in, first out. Outside tasks and
 -- callbacks these calls run IOLoop.current() until they are done.
 local core = require("zmqloop.core")
+local classes = require("zmqloop.class")
 
--- One per state, as the core is: the sockets of two would not know each other.
-if core.green_module then
-  return core.green_module
+if classes.registered("green") then
+  return classes.registered("green")
 end
 
+local check = require("zmqloop.check")
 local future = require("zmqloop.future")
 local ioloop = require("zmqloop.ioloop")
 local owner = require("zmqloop.message_owner")
@@ -17,7 +18,6 @@ local task = require("zmqloop.task")
 local watch = require("zmqloop.watch")
 local zmq = require("zmqloop.zmq")
 
-local misuse = core.misuse
 local IOLoop, Watch, HELD = core.IOLoop, watch.Watch, watch.HELD
 local can_wait, current_task, is_outside = task.can_wait, task.task_to_suspend, task.is_outside
 local who_runs, is_held, free = task.who_runs, owner.is_held, owner.free
@@ -577,7 +577,7 @@ end
 
 local function check_green(method, argument, value)
   if not core.is_socket(value) or value.recv_multipart ~= Socket.recv_multipart then
-    misuse(("bad argument #%d to '%s' (green socket expected, got %s)"):format(argument, method,
+    check.bad(method, argument, ("green socket expected, got %s"):format(
       core.is_socket(value) and "one of zmqloop.zmq" or type(value)))
   end
 end
@@ -609,8 +609,7 @@ end
 -- the same; without `outgoing` what comes in is sent out by the same socket.
 function green.device(type, incoming, outgoing)
   if type ~= zmq.QUEUE and type ~= zmq.FORWARDER and type ~= zmq.STREAMER then
-    misuse(("bad argument #1 to 'device' (QUEUE, FORWARDER or STREAMER expected, got %s)"):format(
-      got(type)))
+    check.bad("device", 1, ("QUEUE, FORWARDER or STREAMER expected, got %s"):format(got(type)))
   end
   check_green("device", 2, incoming)
   if outgoing ~= nil then
@@ -619,6 +618,4 @@ function green.device(type, incoming, outgoing)
   return run_relay(incoming, outgoing or incoming)
 end
 
-core.green_module = green
-
-return green
+return classes.register("green", green)

@@ -2,7 +2,7 @@
 local core = require("zmqloop.core")
 local ioloop = require("zmqloop.ioloop")
 
-return require("zmqloop.lazy")({
+return require("zmqloop.class").extend({
   IOLoop = ioloop.IOLoop,
   ZMQIOLoop = ioloop.ZMQIOLoop,
   ZMQStream = require("zmqloop.zmqstream").ZMQStream,

@@ -2,13 +2,13 @@
 -- Names and semantics of PyZMQ's eventloop.ioloop and Tornado's IOLoop. Times are seconds, except
 -- in DelayedCallback and PeriodicCallback, which count in milliseconds.
 local core = require("zmqloop.core")
+local classes = require("zmqloop.class")
 
--- One per Lua state, as the core: a second load returns the same instance().
-if core.ioloop_module then
-  return core.ioloop_module
+if classes.registered("ioloop") then
+  return classes.registered("ioloop")
 end
 
-local lazy = require("zmqloop.lazy")
+local check = require("zmqloop.check")
 local report = require("zmqloop.report")
 
 local misuse = core.misuse
@@ -50,9 +50,7 @@ local function derive(class)
 end
 
 local function check_options(options)
-  if options ~= nil and type(options) ~= "table" then
-    misuse(("bad argument #1 to 'IOLoop' (table expected, got %s)"):format(type(options)))
-  end
+  check.table("IOLoop", 1, options, true)
 end
 
 local function merge(options)
@@ -72,8 +70,7 @@ end
 -- if the system refuses (EMFILE).
 function IOLoop:initialize(impl, options)
   if impl ~= nil and impl ~= "epoll" and impl ~= "poll" then
-    misuse(("bad argument #1 to 'initialize' (impl is 'epoll' or 'poll', not '%s')"):format(
-      tostring(impl)))
+    check.bad("initialize", 1, ("impl is 'epoll' or 'poll', not '%s'"):format(tostring(impl)))
   end
   for name in pairs(options or {}) do
     if not option_names[name] then
@@ -119,9 +116,7 @@ setmetatable(IOLoop, {
 -- may override any of its methods; nil goes back to the default. The options are saved and handed
 -- to the constructor. PyZMQ and Tornado: `IOLoop.configure`.
 function IOLoop.configure(impl, options)
-  if options ~= nil and type(options) ~= "table" then
-    misuse(("bad argument #2 to 'configure' (table expected, got %s)"):format(type(options)))
-  end
+  check.table("configure", 2, options, true)
   local saved = {}
   for name, value in pairs(options or {}) do
     saved[name] = value
@@ -132,7 +127,7 @@ function IOLoop.configure(impl, options)
   elseif impl == nil or impl == "epoll" or impl == "poll" then
     saved.impl = impl
   else
-    misuse(("bad argument #1 to 'configure' (impl is 'epoll', 'poll' or a class, not '%s')"):format(
+    check.bad("configure", 1, ("impl is 'epoll', 'poll' or a class, not '%s'"):format(
       tostring(impl)))
   end
   configured.class, configured.options = class, saved
@@ -221,13 +216,14 @@ local closing, MOST_CLOSING = 0, 40
 
 -- Ends the tasks, which may unregister and close what is registered.
 local function end_tasks(loop)
-  if not core.task_module then
+  local tasks = classes.registered("task")
+  if not tasks then
     return
   elseif closing >= MOST_CLOSING then
     misuse("too many loops are closed by each other's tasks")
   end
   closing = closing + 1
-  local ok, err = pcall(core.task_module.end_tasks, loop)
+  local ok, err = pcall(tasks.end_tasks, loop)
   closing = closing - 1
   if not ok then
     error(err, 0)
@@ -266,8 +262,8 @@ local run = IOLoop.run
 -- and no stream that receives or sends. Returns true and the number of tasks that have not ended:
 -- nothing on this loop will wake them.
 function IOLoop:run()
-  local ended = run(self)
-  return ended, core.task_module and core.task_module.count_tasks(self) or 0
+  local ended, tasks = run(self), classes.registered("task")
+  return ended, tasks and tasks.count_tasks(self) or 0
 end
 
 -- ---- inside another loop --------------------------------------------------------------------
@@ -305,18 +301,16 @@ function IOLoop.handle_callback_exception(_, callback, _, traceback)
   report.exception(callback, traceback)
 end
 
-lazy(IOLoop, {
+classes.extend(IOLoop, {
   spawn = "task", run_sync = "task", add_future = "task",
   log_stack = "blocked", set_blocking_signal_threshold = "blocked",
   set_blocking_log_threshold = "blocked",
 })
 
-core.ioloop_module = lazy({
+return classes.register("ioloop", classes.extend({
   IOLoop = IOLoop,
   ZMQIOLoop = IOLoop,
 
   --- PyZMQ's install(): nothing to replace here, the global loop is always zmqloop's.
   install = function() return IOLoop.instance() end,
-}, {DelayedCallback = "callbacks", PeriodicCallback = "callbacks", ZMQPoller = "poller"})
-
-return core.ioloop_module
+}, {DelayedCallback = "callbacks", PeriodicCallback = "callbacks", ZMQPoller = "poller"}))

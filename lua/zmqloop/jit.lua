@@ -4,10 +4,10 @@
 -- user's callback, and so is what sends. csrc/lua/stream_jit.c has the other half, and what it
 -- cannot do here takes the path of the other Luas.
 local core = require("zmqloop.core")
+local classes = require("zmqloop.class")
 
--- One per state, as the core is: what two of them had made would not fit together.
-if core.jit_module then
-  return core.jit_module
+if classes.registered("jit") then
+  return classes.registered("jit")
 end
 
 local ffi = require("ffi")
@@ -247,11 +247,9 @@ core.ZMQStream.send = make_send(core.ZMQStream.send)
 core.ZMQStream.send_string = make_send(core.ZMQStream.send_string)
 core.ZMQStream.send_multipart = send_multipart
 
-core.jit_module = {
+return classes.register("jit", {
   --- Has the stream sent by compiled code.
   attach = function(stream)
     addresses[stream] = cast("void *", stream)
   end,
-}
-
-return core.jit_module
+})

@@ -6,6 +6,8 @@
 -- (set, notify, release) may be called from anywhere, and calls nobody: tasks run in the next
 -- iteration of their loop.
 local core = require("zmqloop.core")
+local check = require("zmqloop.check")
+local classes = require("zmqloop.class")
 local task = require("zmqloop.task")
 local waiters = require("zmqloop.waiters")
 
@@ -19,19 +21,13 @@ local function check_self(self, class, method)
   end
 end
 
--- A class that is called to make its objects.
-local function new_class(name, base)
-  local class = {__name = "zmqloop." .. name, __tostring = base and base.__tostring}
-  class.__index = class
-  return setmetatable(class, {
-    __index = base,
-    __call = function(self, ...) return self.new(...) end,
-  })
+local function name_of(self)
+  return self.__name:match("%w+$")
 end
 
 -- ---- Event -----------------------------------------------------------------------------------
 
-local Event = new_class("Event")
+local Event = classes.new("Event")
 
 --- Makes an event, which is not set.
 function Event.new()
@@ -75,7 +71,7 @@ end
 
 -- ---- Condition -------------------------------------------------------------------------------
 
-local Condition = new_class("Condition")
+local Condition = classes.new("Condition")
 
 -- Has there been a notification for nobody since the waiter called wait()?
 local function was_missed(self, waiter)
@@ -105,7 +101,7 @@ end
 function Condition:notify(n)
   check_self(self, "Condition", "notify")
   if n ~= nil and type(n) ~= "number" then
-    misuse(("bad argument #1 to 'notify' (number expected, got %s)"):format(type(n)))
+    check.expected("notify", 1, "number", n)
   end
   for _ = 1, n or 1 do
     if not self.line:wake(self.notify, self) then
@@ -128,7 +124,7 @@ end
 
 -- ---- Semaphore -------------------------------------------------------------------------------
 
-local Semaphore = new_class("Semaphore")
+local Semaphore = classes.new("Semaphore")
 
 -- acquire() without waiting: returns whether it was acquired.
 local function take_free(self)
@@ -143,9 +139,7 @@ local function new_semaphore(class, value)
   if value == nil then
     value = 1
   elseif type(value) ~= "number" or value < 0 or value % 1 ~= 0 then
-    misuse(("bad argument #1 to '%s' (integer not below 0 expected, got %s)"):format(
-      class.__name:match("%w+$"),
-      type(value) == "number" and core.number_text(value) or type(value)))
+    check.number_expected(name_of(class), 1, "integer not below 0", value)
   end
   local semaphore = setmetatable({
     free = value, -- how often it can be acquired at once; 0 while someone waits
@@ -188,7 +182,7 @@ end
 function Semaphore:release()
   check_self(self, "Semaphore", "release")
   if self.most and self.free >= self.most then
-    misuse(("%s released too many times"):format(self.__name:match("%w+$")))
+    misuse(("%s released too many times"):format(name_of(self)))
   end
   put_back(self)
 end
@@ -218,11 +212,11 @@ function Semaphore:locked()
 end
 
 function Semaphore:__tostring()
-  return ("%s (%s, %d waiting)"):format(self.__name:match("%w+$"),
+  return ("%s (%s, %d waiting)"):format(name_of(self),
     self.free > 0 and ("%d free"):format(self.free) or "locked", self.line:count())
 end
 
-local BoundedSemaphore = new_class("BoundedSemaphore", Semaphore)
+local BoundedSemaphore = classes.new("BoundedSemaphore", Semaphore)
 
 --- As Semaphore.new(); release() raises when all `value` are there.
 function BoundedSemaphore.new(value)
@@ -233,7 +227,7 @@ end
 
 -- ---- Lock ------------------------------------------------------------------------------------
 
-local Lock = new_class("Lock", Semaphore)
+local Lock = classes.new("Lock", Semaphore)
 
 --- Makes a lock: a semaphore that one can hold. Whoever likes may release it, but only while it is
 -- held.
@@ -249,5 +243,4 @@ return {
   Semaphore = Semaphore,
   BoundedSemaphore = BoundedSemaphore,
   Lock = Lock,
-  new_class = new_class, -- for zmqloop.queues
 }

@@ -5,8 +5,8 @@
 local core = require("zmqloop.core")
 
 local kept = {
-  "blocked", "callbacks", "future", "locks", "message_owner", "monitor", "poll", "poller", "queues",
-  "stream_tasks", "task", "trace", "waiters",
+  "blocked", "callbacks", "compat", "future", "locks", "message_owner", "monitor", "poll", "poller",
+  "queues", "stream_tasks", "task", "trace", "waiters",
 }
 
 -- Modules that programs require by name, when they start.

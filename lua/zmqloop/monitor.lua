@@ -10,6 +10,7 @@
 --   error     if the value is an error: its name, such as "ECONNREFUSED" or
 --             "ZMTP_MECHANISM_MISMATCH"
 local core = require("zmqloop.core")
+local check = require("zmqloop.check")
 local ioloop = require("zmqloop.ioloop")
 local zmqstream = require("zmqloop.zmqstream")
 
@@ -71,7 +72,7 @@ end
 local function parse_monitor_message(frames)
   local event = type(frames) == "table" and parse(frames)
   if not event then
-    misuse("bad argument #1 to 'parse_monitor_message' (not a message of a monitor)")
+    check.bad("parse_monitor_message", 1, "not a message of a monitor")
   end
   return event
 end
@@ -97,9 +98,9 @@ table.sort(event_names)
 local function number_of(name)
   local number = type(name) == "string" and numbers[name:upper():gsub("^EVENT_", "")]
   if not number then
-    misuse(("bad argument #2 to 'monitor' (%s)"):format(
+    check.bad("monitor", 2,
       type(name) == "string" and ("unknown event '%s'; did you mean '%s'?"):format(name,
-        core.nearest(name, event_names)) or ("unknown event '%s'"):format(tostring(name))))
+        core.nearest(name, event_names)) or ("unknown event '%s'"):format(tostring(name)))
   end
   return number
 end
@@ -110,7 +111,7 @@ local function mask_of(events)
     return ALL
   elseif type(events) == "number" then
     if events < 1 or events > ALL or events % 1 ~= 0 then
-      misuse("bad argument #2 to 'monitor' (out of range)")
+      check.bad("monitor", 2, "out of range")
     end
     return events
   elseif type(events) ~= "table" then

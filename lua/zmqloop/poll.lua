@@ -2,8 +2,7 @@
 -- Times are milliseconds and events zmq.POLLIN, zmq.POLLOUT and zmq.POLLERR, as in libzmq;
 -- ZMQPoller of zmqloop.ioloop has seconds and the events of loops.
 local core = require("zmqloop.core")
-
-local misuse = core.misuse
+local check = require("zmqloop.check")
 
 local Poller = {}
 Poller.__index = Poller
@@ -48,7 +47,7 @@ end
 function Poller:modify(object, events)
   check_self(self, "Poller", "modify")
   if not find(self, object) then
-    misuse("bad argument #1 to 'modify' (not registered)")
+    check.bad("modify", 1, "not registered")
   end
   self:register(object, events)
 end
@@ -58,7 +57,7 @@ function Poller:unregister(object)
   check_self(self, "Poller", "unregister")
   local i = find(self, object)
   if not i then
-    misuse("bad argument #1 to 'unregister' (not registered)")
+    check.bad("unregister", 1, "not registered")
   end
   table.remove(self.entries, i)
 end

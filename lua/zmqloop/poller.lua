@@ -2,6 +2,7 @@
 -- PyZMQ's eventloop.ioloop.ZMQPoller, with seconds that keep their fractions; reached through
 -- zmqloop.ioloop.
 local core = require("zmqloop.core")
+local check = require("zmqloop.check")
 
 local misuse = core.misuse
 local IOLoop = core.IOLoop
@@ -62,7 +63,7 @@ end
 local function check_registered(self, method, object)
   check_open(self, method)
   if object == nil or not self.registered[object] then
-    misuse(("bad argument #1 to '%s' (not registered)"):format(method))
+    check.bad(method, 1, "not registered")
   end
 end
 

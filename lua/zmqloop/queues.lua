@@ -3,11 +3,13 @@
 -- item is in the queue when put() has returned, and out of it when get() has: one that is cancelled
 -- or too late has put nothing in, and taken nothing out.
 local core = require("zmqloop.core")
+local check = require("zmqloop.check")
+local classes = require("zmqloop.class")
 local locks = require("zmqloop.locks")
 local waiters = require("zmqloop.waiters")
 
 local misuse = core.misuse
-local Event, Semaphore, new_class = locks.Event, locks.Semaphore, locks.new_class
+local Event, Semaphore = locks.Event, locks.Semaphore
 local begin_wait, timed_out = waiters.begin_wait, waiters.timed_out
 
 -- ---- what keeps the items ----------------------------------------------------------------------
@@ -170,13 +172,12 @@ local function name_of(self)
   return self.__name:match("%w+$")
 end
 
-local Queue = new_class("Queue")
+local Queue = classes.new("Queue")
 
 local function new_queue(class, store, maxsize)
   if maxsize ~= nil
     and (type(maxsize) ~= "number" or maxsize < 0 or maxsize ~= maxsize) then
-    misuse(("bad argument #1 to '%s' (number not below 0 expected, got %s)"):format(name_of(class),
-      type(maxsize) == "number" and core.number_text(maxsize) or type(maxsize)))
+    check.number_expected(name_of(class), 1, "number not below 0", maxsize)
   end
   maxsize = maxsize ~= math.huge and math.ceil(maxsize or 0) or 0
   local finished = Event.new()
@@ -201,12 +202,6 @@ end
 local function check_self(self, class, method)
   if type(self) ~= "table" or not self.store then
     core.bad_self(method, class, self)
-  end
-end
-
-local function check_item(method, item)
-  if item == nil then
-    misuse(("bad argument #1 to '%s' (value expected)"):format(method))
   end
 end
 
@@ -253,7 +248,7 @@ end
 -- nil, message, "ETIMEDOUT".
 function Queue:put(item, timeout)
   check_self(self, "Queue", "put")
-  check_item("put", item)
+  check.value("put", 1, item)
   local task = begin_wait("put", 2, timeout)
   if self.room and not self.room:take(task, timeout) then
     return timed_out(timeout)
@@ -265,7 +260,7 @@ end
 --- The same without waiting, from anywhere: nil, "EAGAIN: ...", "EAGAIN" if the queue is full.
 function Queue:put_nowait(item)
   check_self(self, "Queue", "put_nowait")
-  check_item("put_nowait", item)
+  check.value("put_nowait", 1, item)
   if self.room and not self.room:take() then
     return nil, "EAGAIN: queue is full", "EAGAIN"
   end
@@ -347,7 +342,7 @@ end
 
 -- ---- other orders ------------------------------------------------------------------------------
 
-local PriorityQueue = new_class("PriorityQueue", Queue)
+local PriorityQueue = classes.new("PriorityQueue", Queue)
 
 --- A queue whose least item is taken out first, and of equal ones the first that came. before(a, b)
 -- tells whether a is less than b, by default `a < b`; put() and get() raise its errors, and then
@@ -358,7 +353,7 @@ function PriorityQueue.new(maxsize, before)
   return new_queue(PriorityQueue, Heap.new(before), maxsize)
 end
 
-local LifoQueue = new_class("LifoQueue", Queue)
+local LifoQueue = classes.new("LifoQueue", Queue)
 
 --- A queue whose last item is taken out first.
 function LifoQueue.new(maxsize)

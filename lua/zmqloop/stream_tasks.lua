@@ -1,11 +1,12 @@
 --- zmqloop.stream_tasks: methods of ZMQStream for tasks: recv(), messages(), send_wait(), cancel().
 -- Loaded when one of them is first used.
 local core = require("zmqloop.core")
+local check = require("zmqloop.check")
 local tasks = require("zmqloop.task")
 local waiters = require("zmqloop.waiters")
 
 local misuse = core.misuse
-local unpack = tasks.unpack
+local unpack = require("zmqloop.compat").unpack
 local check_seconds, task_to_suspend = core.check_seconds, tasks.task_to_suspend
 local Waiters, timed_out = waiters.Waiters, waiters.timed_out
 
@@ -253,8 +254,7 @@ local at_once, AT_ONCE_MOST = 0, 128
 function ZMQStream:send_wait(message, timeout)
   check_self(self, "send_wait")
   if type(message) ~= "string" and type(message) ~= "table" and type(message) ~= "userdata" then
-    misuse(("bad argument #1 to 'send_wait' (string, Frame or list expected, got %s)"):format(
-      type(message)))
+    check.expected("send_wait", 1, "string, Frame or list", message)
   end
   check_seconds("send_wait", 2, timeout)
   local task, unreported = task_of(self, "send_wait"), waiting_of(self).unreported

@@ -2,30 +2,29 @@
 -- loop:spawn(fn) runs fn in a coroutine, which calls such as sleep() and Future:await() suspend
 -- without blocking the loop. A task is a future of what its function returns.
 local core = require("zmqloop.core")
+local classes = require("zmqloop.class")
 
--- One per Lua state, as the core: objects of two copies would not work together.
-if core.task_module then
-  return core.task_module
+if classes.registered("task") then
+  return classes.registered("task")
 end
 
+local check = require("zmqloop.check")
 local future = require("zmqloop.future")
+local compat = require("zmqloop.compat")
 local trace = require("zmqloop.trace")
 
 local misuse, check_loop = core.misuse, core.check_loop
 local check_callable, check_seconds = core.check_callable, core.check_seconds
 local IOLoop = core.IOLoop
 local Future, CANCELLED = future.Future, future.CANCELLED
-local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
 local add_callback, closed = IOLoop.add_callback, IOLoop.closed
 local resume, status, yield = coroutine.resume, coroutine.status, coroutine.yield
 local rawequal, setmetatable, type = rawequal, setmetatable, type
 local succeed = future.succeed
 local watched = require("zmqloop.blocked").watched
 
--- A host may have removed the debug library, or parts of it: then texts lack what it tells.
-local debugging = type(debug) == "table" and debug or {}
-local getinfo = debugging.getinfo or function() return nil end
-local make_traceback = debugging.traceback or function(_, text) return text or "" end
+local IS_5_1, can_yield, obstacle = compat.IS_5_1, compat.can_yield, compat.obstacle
+local running, whole, make_traceback = compat.running, compat.whole, compat.traceback
 
 local Task = setmetatable({}, {__index = Future})
 Task.__index = Task
@@ -53,7 +52,7 @@ end
 
 -- What a task's coroutine yields: it waits; it has returned and is free for another function; it
 -- only tries whether it can yield.
-local WAITS, RETURNED, TRIES = {}, {}, core.trial
+local WAITS, RETURNED, TRIES = {}, {}, compat.TRIES
 
 -- What it is resumed with. Anything else means that the user has resumed the coroutine. Compare all
 -- of these by rawequal(): values of the user, such as errors, come along the same way, and their
@@ -117,132 +116,6 @@ local function take_coroutine()
   local co = coroutine.create(run)
   coroutine.resume(co)
   return co
-end
-
--- ---- where a coroutine can yield ------------------------------------------------------------
-
--- The level of the innermost C function that cannot be yielded across, except the one in which a
--- callback begins, and what debug.getinfo() says of it.
-local function find_c_function(passable)
-  for level = 3, math.huge do
-    local info = getinfo(level, "Sf")
-    if not info then
-      return nil
-    elseif info.what == "C" and not passable[info.func] and getinfo(level + 1, "f") then
-      return level - 1, info
-    end
-  end
-end
-
-local isyieldable = rawget(coroutine, "isyieldable") -- from 5.3 on, and in LuaJIT
-
-local IS_5_1 = _VERSION == "Lua 5.1" and not isyieldable
-
-local passable = IS_5_1 and {} or {[pcall] = true, [xpcall] = true}
-
--- A text: what keeps the coroutine from yielding here, and what to do.
-local function obstacle()
-  local level, info = find_c_function(passable)
-  if info and IS_5_1 and info.func == pcall then
-    return "inside pcall, which Lua 5.1 cannot suspend; use zmqloop.pcall"
-  end
-  local name = level and getinfo(level, "n").name
-  return ("inside %s, which cannot be suspended; wait before or after it"):format(
-    name and "'" .. name .. "'" or "a function of C")
-end
-
--- Whether the running coroutine can yield here, and perhaps why not. Before 5.3 the only way to
--- know is to try: the resumer of a task or callback recognizes TRIES and resumes it at once. In 5.1
--- the attempt raises inside finalizers, metamethods and iterators of `for`, which the stack does
--- not show.
-local function can_yield()
-  if isyieldable then
-    return isyieldable()
-  elseif not IS_5_1 then
-    return (pcall(coroutine.yield, TRIES))
-  elseif find_c_function(passable) then
-    return false, obstacle()
-  end
-  return coroutine.yield(TRIES)
-end
-
--- ---- pcall ----------------------------------------------------------------------------------
-
--- In 5.1 a protected function runs in its own coroutine, and its yields are passed on. Weak: such a
--- coroutine -> the one that it is part of.
-local part_of = setmetatable({}, {__mode = "kv"})
-
-local function whole(co)
-  return part_of[co] or co
-end
-
--- The results of pcall() or xpcall() for an error that has ended the coroutine co.
-local function handled(co, handler, err)
-  if not handler then
-    return false, err
-  elseif handler == debugging.traceback then
-    return false, handler(co, err)
-  end
-  return false, (select(2, pcall(handler, err, make_traceback(co, trace.describe(err)))))
-end
-
-local function passed(co, handler, ok, ...)
-  if not ok then
-    return handled(co, handler, (...))
-  elseif coroutine.status(co) == "dead" then
-    return true, ...
-  elseif rawequal((...), TRIES) then
-    return passed(co, handler, coroutine.resume(co, can_yield()))
-  end
-  return passed(co, handler, coroutine.resume(co, coroutine.yield(...)))
-end
-
--- The xpcall(), or without a handler pcall(), for 5.1.
-local function call_in_part(handler, fn, ...)
-  -- A C function cannot begin a coroutine in 5.1.
-  local co = coroutine.create(function(...) return fn(...) end)
-  part_of[co] = whole(coroutine.running())
-  return passed(co, handler, coroutine.resume(co, ...))
-end
-
---- pcall() that can be yielded across in every version of Lua.
-local portable_pcall = pcall
-if IS_5_1 then
-  portable_pcall = function(fn, ...)
-    if not coroutine.running() then
-      return pcall(fn, ...)
-    end
-    return call_in_part(nil, fn, ...)
-  end
-end
-
---- xpcall() that can be yielded across in every version of Lua, and takes arguments for fn. For an
--- error calls handler(err, traceback), with the traceback of where it was raised; if the handler is
--- debug.traceback itself, handler(err). Returns true and the results of fn, or false and those of
--- the handler.
-local function portable_xpcall(fn, handler, ...)
-  check_callable("xpcall", 2, handler)
-  if IS_5_1 and coroutine.running() then
-    return call_in_part(handler, fn, ...)
-  end
-  local handle = handler
-  if handler ~= debugging.traceback then
-    handle = function(err) return handler(err, make_traceback(trace.describe(err), 2)) end
-  end
-  if IS_5_1 then -- which takes no arguments
-    local n, arguments = select("#", ...), {...}
-    return xpcall(function() return fn(unpack(arguments, 1, n)) end, handle)
-  end
-  return xpcall(fn, handle, ...)
-end
-
--- The running coroutine of a task; within a 5.1 pcall() the one that it is part of.
-local running = coroutine.running
-if IS_5_1 then
-  running = function()
-    local co = coroutine.running()
-    return co and whole(co)
-  end
 end
 
 -- ---- one step -------------------------------------------------------------------------------
@@ -765,10 +638,7 @@ end
 
 --- Suspends the running task for so many seconds; 0 lets the loop run once. Only inside a task.
 local function sleep(seconds)
-  if seconds == nil then
-    misuse("bad argument #1 to 'sleep' (number of seconds expected, got nil)")
-  end
-  check_seconds("sleep", 1, seconds)
+  check.seconds("sleep", 1, seconds)
   local task = task_to_suspend("sleep")
   task.timer = task.loop:call_later(seconds, end_sleep, task)
   suspend(task, stop_timer)
@@ -818,8 +688,7 @@ end
 
 local function check_future(method, argument, value)
   if not future.is_future(value) then
-    misuse(("bad argument #%d to '%s' (Future expected, got %s)"):format(argument, method,
-      type(value)))
+    check.expected(method, argument, "Future", value)
   end
 end
 
@@ -833,10 +702,7 @@ end
 --- Waits for the future at most so many seconds and returns its results; then cancels it, and
 -- raises "ETIMEDOUT: ..." when it has ended. Only inside a task.
 local function with_timeout(seconds, awaited)
-  if seconds == nil then
-    misuse("bad argument #1 to 'with_timeout' (number of seconds expected, got nil)")
-  end
-  check_seconds("with_timeout", 1, seconds)
+  check.seconds("with_timeout", 1, seconds)
   check_future("with_timeout", 2, awaited)
   return await("with_timeout", awaited, seconds, true)
 end
@@ -923,8 +789,7 @@ end
 
 local function check_futures(method, futures)
   if type(futures) ~= "table" or future.is_future(futures) then
-    misuse(("bad argument #1 to '%s' (table of futures expected, got %s)"):format(method,
-      type(futures)))
+    check.expected(method, 1, "table of futures", futures)
   end
   local list, keys = {}, {}
   for i, item in ipairs(futures) do
@@ -937,8 +802,7 @@ local function check_futures(method, futures)
   end
   for _, item in ipairs(list) do
     if not future.is_future(item) then
-      misuse(("bad argument #1 to '%s' (Future expected among them, got %s)"):format(method,
-        type(item)))
+      check.bad(method, 1, ("Future expected among them, got %s"):format(type(item)))
     end
   end
   return list, keys
@@ -1029,7 +893,7 @@ local function as_completed(futures)
     end
     task_to_suspend("as_completed")
     left = left - 1 -- reserves one
-    local got, index = portable_pcall(done.get, done)
+    local got, index = compat.pcall(done.get, done)
     if not got then
       left = left + 1
       error(index, 0)
@@ -1144,7 +1008,7 @@ function IOLoop:run_sync(fn, timeout)
   return task:result()
 end
 
-core.task_module = {
+return classes.register("task", {
   Task = Task,
   CANCELLED = CANCELLED,
   sleep = sleep,
@@ -1153,8 +1017,8 @@ core.task_module = {
   as_completed = as_completed,
   with_timeout = with_timeout,
   shield = shield,
-  pcall = portable_pcall,
-  xpcall = portable_xpcall,
+  pcall = compat.pcall,
+  xpcall = compat.xpcall,
   current_task = current_task,
   spawn = function(fn, ...) return IOLoop.current():spawn(fn, ...) end,
 
@@ -1180,7 +1044,4 @@ core.task_module = {
   task_of = task_of,
   is_over = is_over,
   is_outside = is_outside,
-  unpack = unpack,
-}
-
-return core.task_module
+})

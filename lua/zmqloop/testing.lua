@@ -12,6 +12,7 @@
 -- leaves something open: a handler, stream, timeout or signal handler of its loop, a task, a
 -- socket, a descriptor.
 local core = require("zmqloop.core")
+local check = require("zmqloop.check")
 local future = require("zmqloop.future")
 local ioloop = require("zmqloop.ioloop")
 local report = require("zmqloop.report")
@@ -21,7 +22,7 @@ local zmqstream = require("zmqloop.zmqstream")
 
 local misuse = core.misuse
 local IOLoop, Future = ioloop.IOLoop, future.Future
-local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+local unpack = require("zmqloop.compat").unpack
 
 local testing = {}
 
@@ -216,8 +217,7 @@ function Test:keep(object, method)
   method = method or "close"
   local found, closer = pcall(function() return object[method] end)
   if not found or not core.is_callable(closer) then
-    misuse(("bad argument #1 to 'keep' (object with a method '%s' expected, got %s)"):format(method,
-      type(object)))
+    check.expected("keep", 1, ("object with a method '%s'"):format(method), object)
   end
   self.open[#self.open + 1] = {object, method}
   return object
@@ -361,7 +361,7 @@ function Test:expect_log(pattern, options, fn)
     options, fn = nil, options
   end
   if type(pattern) ~= "string" then
-    misuse(("bad argument #1 to 'expect_log' (pattern expected, got %s)"):format(type(pattern)))
+    check.expected("expect_log", 1, "pattern", pattern)
   end
   check_options("expect_log", 2, options or {}, log_options)
   local expected = {

@@ -3,10 +3,10 @@
 -- and where each task awaited it. A failed future keeps the trace; when the error is raised again
 -- it is noted here, for traceback().
 local core = require("zmqloop.core")
+local classes = require("zmqloop.class")
 
--- One per Lua state, as the core.
-if core.trace_module then
-  return core.trace_module
+if classes.registered("trace") then
+  return classes.registered("trace")
 end
 
 local stack = rawget(_G, "debug") and debug.traceback
@@ -74,6 +74,4 @@ function trace.traceback(err)
   return stack and stack(text, 2) or text
 end
 
-core.trace_module = trace
-
-return trace
+return classes.register("trace", trace)

@@ -3,15 +3,13 @@
 -- The world's failures return nil, "EADDRINUSE: address already in use (tcp://...)", "EADDRINUSE";
 -- misuse raises.
 local core = require("zmqloop.core")
+local classes = require("zmqloop.class")
 
--- One per Lua state, as the core: a second load returns the same Context.instance().
-if core.zmq_module then
-  return core.zmq_module
+if classes.registered("zmq") then
+  return classes.registered("zmq")
 end
 
-local lazy = require("zmqloop.lazy")
-
-local misuse = core.misuse
+local check = require("zmqloop.check")
 
 local zmq = {}
 for name, value in pairs(core.constants) do
@@ -49,8 +47,7 @@ local function check_topics(socket, method, topic)
   end
   each(topic, function(item)
     if type(item) ~= "string" then
-      misuse(("bad argument #1 to '%s' (string or list of strings expected, got %s)"):format(method,
-        type(item)))
+      check.expected(method, 1, "string or list of strings", item)
     end
     return true
   end)
@@ -74,7 +71,7 @@ local port_options = {
 }
 
 local function bad_port_option(text)
-  misuse(("bad argument #2 to 'bind_to_random_port' (%s)"):format(text))
+  check.bad("bind_to_random_port", 2, text)
 end
 
 -- Returns min, max and tries.
@@ -126,8 +123,7 @@ function Socket:bind_to_random_port(address, options)
     core.bad_self("bind_to_random_port", "socket", self)
   end
   if type(address) ~= "string" then
-    misuse(("bad argument #1 to 'bind_to_random_port' (string expected, got %s)"):format(
-      type(address)))
+    check.expected("bind_to_random_port", 1, "string", address)
   end
   if options == nil then
     return bind_to_any_port(self, address)
@@ -246,7 +242,7 @@ local function with_options(who, object, options)
   elseif not text:find("option '", 1, true) then
     text = ("option '%s': %s"):format(tostring(at[1]), text)
   end
-  misuse(("bad argument #%d to '%s' (%s)"):format(who.argument, who.caller, text))
+  check.bad(who.caller, who.argument, text)
 end
 
 -- Sockets that libzmq has if it was built with its drafts.
@@ -266,12 +262,10 @@ local function unknown_name(what, name, names)
 end
 
 local function check_options(options)
-  if type(options) ~= "table" then
-    misuse(("bad argument #2 to 'socket' (table expected, got %s)"):format(type(options)))
-  end
+  check.table("socket", 2, options)
   for name in pairs(options) do
     if not is_known[name] then
-      misuse(("bad argument #2 to 'socket' (%s)"):format(unknown_name("option", name, known)))
+      check.bad("socket", 2, unknown_name("option", name, known))
     end
   end
 end
@@ -288,8 +282,7 @@ local function type_number(socket_type)
   if type(socket_type) == "string" then
     local number = socket_types[socket_type]
     if not number then
-      misuse(("bad argument #1 to 'socket' (%s)"):format(
-        unknown_name("type", socket_type, type_names)))
+      check.bad("socket", 1, unknown_name("type", socket_type, type_names))
     end
     return number
   end
@@ -320,8 +313,7 @@ local function new_context(class, options)
   if type(options) == "userdata" then
     return core.borrow_context(options, class)
   elseif options ~= nil and type(options) ~= "table" then
-    misuse(("bad argument #1 to 'Context' (table or light userdata expected, got %s)"):format(
-      type(options)))
+    check.expected("Context", 1, "table or light userdata", options)
   end
   local context, message, name = core.new_context(nil, class)
   if not context or options == nil then
@@ -371,8 +363,6 @@ zmq.Context = new_constructor()
 -- of the class in its field `socket_class`, which is derived from core.Socket.
 zmq.Context.derive = new_constructor
 
-zmq.Socket = lazy(Socket, {monitor = "monitor", get_monitor_socket = "monitor"})
+zmq.Socket = classes.extend(Socket, {monitor = "monitor", get_monitor_socket = "monitor"})
 
-core.zmq_module = lazy(zmq, {Poller = "poll"})
-
-return core.zmq_module
+return classes.register("zmq", classes.extend(zmq, {Poller = "poll"}))

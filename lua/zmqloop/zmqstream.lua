@@ -2,10 +2,10 @@
 -- Names and semantics of PyZMQ's eventloop.zmqstream. A stream owns its socket: closing one closes
 -- the other.
 local core = require("zmqloop.core")
+local check = require("zmqloop.check")
 local ioloop = require("zmqloop.ioloop")
-local lazy = require("zmqloop.lazy")
+local classes = require("zmqloop.class")
 
-local misuse = core.misuse
 local ZMQStream = core.ZMQStream
 ZMQStream.__index = ZMQStream
 
@@ -91,8 +91,7 @@ end
 -- made it, after the stream. Other code may go on using such a socket in the same thread.
 function ZMQStream.new(socket, io_loop)
   if socket == nil and type(io_loop) == "string" then -- nil, message, name of what has failed
-    misuse(("bad argument #1 to 'ZMQStream' (zmq socket expected, got nil, \"%s\")"):format(
-      io_loop))
+    check.bad("ZMQStream", 1, ('zmq socket expected, got nil, "%s"'):format(io_loop))
   end
   core.check_loop("ZMQStream", 2, io_loop)
   io_loop = io_loop or ioloop.IOLoop.current()
@@ -142,7 +141,7 @@ function ZMQStream:send_json(value, options)
   check_self(self, "send_json")
   local encoded, text = pcall(require("zmqloop.json").encode, value)
   if not encoded then
-    misuse(("bad argument #1 to 'send_json' (%s)"):format(tostring(text)))
+    check.bad("send_json", 1, tostring(text))
   end
   return self:send(text, options)
 end
@@ -176,7 +175,7 @@ function ZMQStream:drain(timeout)
 end
 
 return {
-  ZMQStream = lazy(ZMQStream, {
+  ZMQStream = classes.extend(ZMQStream, {
     monitor = "monitor",
     disable_monitor = "monitor",
     cancel = "stream_tasks",

@@ -7,6 +7,7 @@
 -- calling inner:step(0) in a count hook; see examples/interrupt.lua. inner:stop(), inner:close()
 -- and attached:detach() end it, as for other loops.
 local core = require("zmqloop.core")
+local check = require("zmqloop.check")
 local Attachment = require("zmqloop.integrate.attachment")
 
 local ioloop = {}
@@ -19,7 +20,7 @@ function ioloop.attach(loop, outer)
   core.check_loop("attach", 2, outer)
   outer = outer or core.IOLoop.current()
   if loop == nil or outer == loop then
-    core.misuse("bad argument #1 to 'attach' (a loop other than the outer one expected)")
+    check.bad("attach", 1, "a loop other than the outer one expected")
   end
   local fd, timer
   local attachment, message, name = Attachment.new(loop, function()
