@@ -84,7 +84,7 @@ static void answer(zl__watchdog *watchdog) {
   }
 }
 
-static void on_signal(int signum) {
+static void blocked_on_signal(int signum) {
   int saved = errno;
   uintptr_t worker = this_thread();
   (void)signum;
@@ -130,20 +130,20 @@ static const struct post *first_with(int signum) {
   return NULL;
 }
 
-static int install(int signum, struct sigaction *former) {
+static int blocked_install(int signum, struct sigaction *former) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
-  action.sa_handler = on_signal;
+  action.sa_handler = blocked_on_signal;
   action.sa_flags = SA_RESTART | SA_ONSTACK;
   (void)sigemptyset(&action.sa_mask);
   return sigaction(signum, &action, former) < 0 ? -errno : 0;
 }
 
 /* Does nothing if other code has installed a handler in place of ours. */
-static void restore(int signum, const struct sigaction *former) {
+static void blocked_restore(int signum, const struct sigaction *former) {
   struct sigaction present;
   if (sigaction(signum, NULL, &present) == 0 &&
-      present.sa_handler == on_signal) {
+      present.sa_handler == blocked_on_signal) {
     (void)sigaction(signum, former, NULL);
   }
 }
@@ -164,7 +164,7 @@ static int claim_locked(zl__watchdog *watchdog) {
   if (other) {
     post->former = other->former;
   } else {
-    rc = install(watchdog->signum, &post->former);
+    rc = blocked_install(watchdog->signum, &post->former);
   }
   if (rc == 0) {
     post->signum = watchdog->signum;
@@ -192,7 +192,7 @@ static void leave_post(const zl__watchdog *watchdog) {
   lock_posts();
   post->signum = 0;
   if (!first_with(watchdog->signum)) {
-    restore(watchdog->signum, &post->former);
+    blocked_restore(watchdog->signum, &post->former);
   }
   unlock_posts();
 }

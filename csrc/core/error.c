@@ -72,7 +72,7 @@ typedef struct entry {
 #define ZL__ENTRY(number, text) {number, #number, text},
 static const entry entries[] = {ZL__ERRORS(ZL__ENTRY)};
 
-static const entry *find(int rc) {
+static const entry *error_find(int rc) {
   for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
     if (entries[i].number == -rc) {
       return &entries[i];
@@ -82,11 +82,11 @@ static const entry *find(int rc) {
 }
 
 const char *zl_strerror(int rc) {
-  const entry *found = find(rc);
+  const entry *found = error_find(rc);
   return found ? found->text : zmq_strerror(-rc);
 }
 
 const char *zl_errname(int rc) {
-  const entry *found = find(rc);
+  const entry *found = error_find(rc);
   return found ? found->name : "EUNKNOWN";
 }

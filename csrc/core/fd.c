@@ -15,18 +15,18 @@ struct zl_fd {
   void *arg;
 };
 
-static zl_fd *of(zl__watch *watch) {
+static zl_fd *fd_of(zl__watch *watch) {
   return zl__container(watch, zl_fd, watch);
 }
 
-static void report(zl__watch *watch, int events) {
-  of(watch)->reported = events;
+static void fd_report(zl__watch *watch, int events) {
+  fd_of(watch)->reported = events;
   zl__watch_dirty(watch);
 }
 
 /* The mask may have been narrowed since the report. */
-static void serve(zl__watch *watch) {
-  zl_fd *fd = of(watch);
+static void fd_serve(zl__watch *watch) {
+  zl_fd *fd = fd_of(watch);
   int events = fd->reported & (fd->events | ZL_ERROR);
   fd->reported = 0;
   if (events) {
@@ -36,18 +36,18 @@ static void serve(zl__watch *watch) {
   }
 }
 
-static void close_handle(zl__handle *handle) {
+static void fd_close_handle(zl__handle *handle) {
   zl_fd_close(zl__container(handle, zl_fd, watch.handle));
 }
 
-static bool alive(const zl__handle *handle) {
+static bool fd_alive(const zl__handle *handle) {
   return zl__container(handle, const zl_fd, watch.handle)->events != 0;
 }
 
-static const zl__handle_kind kind = {
+static const zl__handle_kind fd_kind = {
     .size = sizeof(zl_fd),
-    .close = close_handle,
-    .alive = alive,
+    .close = fd_close_handle,
+    .alive = fd_alive,
 };
 
 int zl_fd_new(zl_loop *loop, int fd, int events, zl_fd_fn fn, void *arg,
@@ -57,14 +57,14 @@ int zl_fd_new(zl_loop *loop, int fd, int events, zl_fd_fn fn, void *arg,
   if (!zl__events_valid(events)) {
     return -EINVAL;
   }
-  int rc = zl__handle_new(loop, &kind, &handle);
+  int rc = zl__handle_new(loop, &fd_kind, &handle);
   if (rc < 0) {
     return rc;
   }
   zl_fd *watch = zl__container(handle, zl_fd, watch.handle);
   zl__link_init(&watch->watch.ready);
-  watch->watch.serve = serve;
-  watch->watch.report = report;
+  watch->watch.serve = fd_serve;
+  watch->watch.report = fd_report;
   watch->watch.fd = -1;
   watch->events = events;
   watch->fn = fn;

@@ -165,7 +165,7 @@ static void close_holes(zl__heap *heap) {
 
 /* Makes room for one more timer. Cannot fail if there is a hole among the
  * collected ones. */
-static int reserve(zl__heap *heap, zl__memory *memory) {
+static int heap_reserve(zl__heap *heap, zl__memory *memory) {
   if (heap->count < heap->due || grow(heap, memory) == 0) {
     return 0;
   }
@@ -202,7 +202,7 @@ static inline void insert(zl__heap *heap, zl__heap_item *item) {
   sift_up(heap, heap->count - 1);
 }
 
-static void pop(zl__heap *heap) {
+static void heap_pop(zl__heap *heap) {
   heap->count--;
   if (heap->count > 0) {
     heap->entries[0] = heap->entries[heap->count];
@@ -217,7 +217,7 @@ static bool settle_top(zl__heap *heap) {
   zl__heap_entry *top = &heap->entries[0];
   if (!top->item) {
     heap->gone--;
-    pop(heap);
+    heap_pop(heap);
     return false;
   }
   if (top->key == top->item->deadline) {
@@ -275,14 +275,14 @@ static void announce(const zl__heap *heap, uint64_t index) {
 }
 
 /* Equal deadlines are ordered by their starts. */
-static inline void set_deadline(zl__heap *heap, zl__heap_item *item,
-                                int64_t deadline) {
+static inline void heap_set_deadline(zl__heap *heap, zl__heap_item *item,
+                                     int64_t deadline) {
   item->start = heap->starts++;
   item->deadline = deadline;
 }
 
 static void move(zl__heap *heap, zl__heap_item *item, int64_t deadline) {
-  set_deadline(heap, item, deadline);
+  heap_set_deadline(heap, item, deadline);
   if (deadline <= heap->entries[item->index].key) {
     /* Even if the key is equal: the rank has grown, so the entry may have to
      * move down as well as up. */
@@ -300,12 +300,12 @@ int zl__heap_put(zl__heap *heap, zl__memory *memory, zl__heap_item *item,
     move(heap, item, deadline);
     return 0;
   }
-  int rc = reserve(heap, memory);
+  int rc = heap_reserve(heap, memory);
   if (rc < 0) {
     item->deadline = ZL_FOREVER;
     return rc;
   }
-  set_deadline(heap, item, deadline);
+  heap_set_deadline(heap, item, deadline);
   insert(heap, item);
   return 0;
 }
@@ -318,7 +318,7 @@ void zl__heap_take(zl__heap *heap, zl__heap_item *item) {
 }
 
 void zl__heap_put_back(zl__heap *heap, zl__heap_item *item, int64_t deadline) {
-  set_deadline(heap, item, deadline);
+  heap_set_deadline(heap, item, deadline);
   insert(heap, item);
 }
 
@@ -394,7 +394,7 @@ static void sort_by_heap(zl__heap_entry *entries, uint32_t count) {
 
 /* Quicksort in place; parts that its pivots divide badly are sorted by a
  * heap. */
-static void sort(zl__heap_entry *entries, uint32_t count) {
+static void heap_sort(zl__heap_entry *entries, uint32_t count) {
   uint32_t bad = 0;
   while (count > SHORT) {
     choose_pivot(entries, count);
@@ -405,11 +405,11 @@ static void sort(zl__heap_entry *entries, uint32_t count) {
       return;
     }
     if (before < after) {
-      sort(entries, before);
+      heap_sort(entries, before);
       entries += before + 1;
       count = after;
     } else {
-      sort(entries + before + 1, after);
+      heap_sort(entries + before + 1, after);
       count = before;
     }
   }
@@ -447,7 +447,7 @@ static void take_few(zl__heap *heap, int64_t now) {
   while (heap->count > 0 && heap->entries[0].key <= now) {
     if (settle_top(heap)) {
       zl__heap_entry top = heap->entries[0];
-      pop(heap);
+      heap_pop(heap);
       heap->due--;
       heap->entries[heap->due] = top;
     }
@@ -486,7 +486,7 @@ static void take_many(zl__heap *heap, int64_t now) {
   heap->count = end;
   order(heap);
   number_all(heap);
-  sort(heap->entries + heap->due, count);
+  heap_sort(heap->entries + heap->due, count);
 }
 
 void zl__heap_collect(zl__heap *heap, int64_t now) {

@@ -41,7 +41,7 @@ static const zl__poller *find_poller(int backend) {
   return backend == ZL_BACKEND_POLL ? &zl__poller_posix : NULL;
 }
 
-static zl_loop *allocate(const zl_config *config) {
+static zl_loop *loop_allocate(const zl_config *config) {
   zl__memory memory = {.fn = config->alloc ? config->alloc : zl__system_alloc,
                        .ud = config->alloc_ud};
   zl_loop *loop = zl__alloc(&memory, sizeof *loop);
@@ -103,7 +103,7 @@ int zl_loop_new(const zl_config *config, zl_loop **out) {
   if (!poller) {
     return -ENOSYS;
   }
-  zl_loop *loop = allocate(config);
+  zl_loop *loop = loop_allocate(config);
   if (!loop) {
     return -ENOMEM;
   }

@@ -29,7 +29,7 @@ static zl__spares *spares_of(zl_loop *loop, size_t count) {
   return count <= ZL__SPARE_FRAMES ? &loop->spares.by_frames[count] : NULL;
 }
 
-static zl__message *allocate(zl_loop *loop, size_t count) {
+static zl__message *message_allocate(zl_loop *loop, size_t count) {
   zl__spares *spares = spares_of(loop, count);
   if (!spares || !spares->first) {
     return zl__alloc(&loop->memory, size_of(count));
@@ -45,7 +45,7 @@ static zl__message *new_message(zl_loop *loop, size_t count, uint64_t token) {
   if (count > UINT32_MAX / sizeof(zmq_msg_t)) {
     return NULL;
   }
-  zl__message *message = allocate(loop, count);
+  zl__message *message = message_allocate(loop, count);
   if (message) {
     message->next = NULL;
     message->token = token;

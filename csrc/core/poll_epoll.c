@@ -29,7 +29,7 @@ typedef struct state {
   struct epoll_event events[EVENTS_PER_WAIT];
 } state;
 
-static uint32_t mask_of(int events, bool edge) {
+static uint32_t epoll_mask_of(int events, bool edge) {
   uint32_t mask = edge ? (uint32_t)EPOLLIN | EPOLLOUT | EPOLLET : 0;
   if (events & ZL_READ) {
     mask |= EPOLLIN;
@@ -40,7 +40,7 @@ static uint32_t mask_of(int events, bool edge) {
   return mask;
 }
 
-static int events_of(uint32_t mask) {
+static int epoll_events_of(uint32_t mask) {
   int events = 0;
   if (mask & EPOLLIN) {
     events |= ZL_READ;
@@ -66,14 +66,15 @@ static bool reports_what_was_read(int event_fd) {
   if (epoll_fd < 0) {
     return false;
   }
-  bool kept =
-      control(epoll_fd, EPOLL_CTL_ADD, event_fd, mask_of(0, true), 0) == 0 &&
-      epoll_wait(epoll_fd, &event, 1, 0) == 1 &&
-      epoll_wait(epoll_fd, &event, 1, 0) == 0 &&
-      write(event_fd, &count, sizeof count) == (ssize_t)sizeof count &&
-      read(event_fd, &count, sizeof count) == (ssize_t)sizeof count &&
-      epoll_wait(epoll_fd, &event, 1, 0) == 1 && !(event.events & EPOLLIN) &&
-      epoll_wait(epoll_fd, &event, 1, 0) == 0;
+  bool kept = control(epoll_fd, EPOLL_CTL_ADD, event_fd, epoll_mask_of(0, true),
+                      0) == 0 &&
+              epoll_wait(epoll_fd, &event, 1, 0) == 1 &&
+              epoll_wait(epoll_fd, &event, 1, 0) == 0 &&
+              write(event_fd, &count, sizeof count) == (ssize_t)sizeof count &&
+              read(event_fd, &count, sizeof count) == (ssize_t)sizeof count &&
+              epoll_wait(epoll_fd, &event, 1, 0) == 1 &&
+              !(event.events & EPOLLIN) &&
+              epoll_wait(epoll_fd, &event, 1, 0) == 0;
   (void)close(epoll_fd);
   return kept;
 }
@@ -118,12 +119,12 @@ static void epoll_shut(zl_loop *loop) {
 static int epoll_add(zl_loop *loop, int fd, int events, bool edge,
                      uint64_t token) {
   const state *s = loop->poller_state;
-  return control(s->fd, EPOLL_CTL_ADD, fd, mask_of(events, edge), token);
+  return control(s->fd, EPOLL_CTL_ADD, fd, epoll_mask_of(events, edge), token);
 }
 
 static int epoll_modify(zl_loop *loop, int fd, int events, uint64_t token) {
   const state *s = loop->poller_state;
-  return control(s->fd, EPOLL_CTL_MOD, fd, mask_of(events, false), token);
+  return control(s->fd, EPOLL_CTL_MOD, fd, epoll_mask_of(events, false), token);
 }
 
 static void epoll_remove(zl_loop *loop, int fd) {
@@ -159,7 +160,7 @@ static int wait_nanoseconds(state *s, int64_t timeout_ns) {
 }
 #endif
 
-static int wait_events(state *s, int64_t timeout_ns) {
+static int epoll_wait_events(state *s, int64_t timeout_ns) {
   /* Nothing to round: the old call is cheaper. */
   if (timeout_ns == 0 || timeout_ns == ZL_FOREVER || s->coarse) {
     return wait_milliseconds(s, timeout_ns);
@@ -200,12 +201,12 @@ static int epoll_descriptor(zl_loop *loop) {
 /* Adds everything watched to a new set. */
 static int fill(zl_loop *loop, int epoll_fd) {
   int rc = control(epoll_fd, EPOLL_CTL_ADD, loop->mailbox.wake_read,
-                   mask_of(ZL_READ, false), ZL__TOKEN_WAKE);
+                   epoll_mask_of(ZL_READ, false), ZL__TOKEN_WAKE);
   for (uint32_t i = 1; i < loop->registry.slot_count && rc == 0; i++) {
     const zl__watch *watch = loop->registry.slots[i].watch;
     if (watch && watch->fd >= 0 && !watch->paused) {
       rc = control(epoll_fd, EPOLL_CTL_ADD, watch->fd,
-                   mask_of(watch->events, watch->edge),
+                   epoll_mask_of(watch->events, watch->edge),
                    zl__registry_token(watch));
       /* A descriptor closed behind the loop's back cannot be watched. */
       rc = rc == -EBADF || rc == -EPERM ? 0 : rc;
@@ -238,13 +239,13 @@ static int epoll_wait_and_report(zl_loop *loop, int64_t timeout_ns) {
   if (loop->registry.stale > STALE_BEFORE_REBUILD) {
     rebuild(loop);
   }
-  int count = wait_events(s, timeout_ns);
+  int count = epoll_wait_events(s, timeout_ns);
   if (count < 0) {
     return -errno;
   }
   for (int i = 0; i < count; i++) {
     zl__registry_report(loop, s->events[i].data.u64,
-                        events_of(s->events[i].events));
+                        epoll_events_of(s->events[i].events));
   }
   return 0;
 }

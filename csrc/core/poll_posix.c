@@ -25,7 +25,7 @@ typedef struct state {
   size_t capacity;
 } state;
 
-static short mask_of(int events, bool edge) {
+static short posix_mask_of(int events, bool edge) {
   int mask = 0;
   if ((events & ZL_READ) || edge) {
     mask |= POLLIN;
@@ -36,7 +36,7 @@ static short mask_of(int events, bool edge) {
   return (short)mask;
 }
 
-static int events_of(short mask) {
+static int posix_events_of(short mask) {
   int events = 0;
   if (mask & POLLIN) {
     events |= ZL_READ;
@@ -72,7 +72,7 @@ static void posix_close(zl_loop *loop) {
 }
 
 /* Its index, or count if it is not there. */
-static size_t find(const state *s, int fd) {
+static size_t posix_find(const state *s, int fd) {
   size_t i = 0;
   while (i < s->count && s->fds[i].fd != fd) {
     i++;
@@ -80,7 +80,7 @@ static size_t find(const state *s, int fd) {
   return i;
 }
 
-static int reserve(zl_loop *loop, state *s) {
+static int posix_reserve(zl_loop *loop, state *s) {
   if (s->count < s->capacity) {
     return 0;
   }
@@ -111,14 +111,15 @@ static int posix_add(zl_loop *loop, int fd, int events, bool edge,
   if (fcntl(fd, F_GETFD) < 0) {
     return -EBADF;
   }
-  if (find(s, fd) < s->count) {
+  if (posix_find(s, fd) < s->count) {
     return -EEXIST;
   }
-  int rc = reserve(loop, s);
+  int rc = posix_reserve(loop, s);
   if (rc < 0) {
     return rc;
   }
-  s->fds[s->count] = (struct pollfd){.fd = fd, .events = mask_of(events, edge)};
+  s->fds[s->count] =
+      (struct pollfd){.fd = fd, .events = posix_mask_of(events, edge)};
   s->tokens[s->count] = token;
   s->count++;
   return 0;
@@ -126,18 +127,18 @@ static int posix_add(zl_loop *loop, int fd, int events, bool edge,
 
 static int posix_modify(zl_loop *loop, int fd, int events, uint64_t token) {
   state *s = loop->poller_state;
-  size_t i = find(s, fd);
+  size_t i = posix_find(s, fd);
   (void)token;
   if (i == s->count || fcntl(fd, F_GETFD) < 0) {
     return -EBADF;
   }
-  s->fds[i].events = mask_of(events, false);
+  s->fds[i].events = posix_mask_of(events, false);
   return 0;
 }
 
 static void posix_remove(zl_loop *loop, int fd) {
   state *s = loop->poller_state;
-  size_t i = find(s, fd);
+  size_t i = posix_find(s, fd);
   if (i < s->count) {
     s->count--;
     s->fds[i] = s->fds[s->count];
@@ -146,7 +147,7 @@ static void posix_remove(zl_loop *loop, int fd) {
 }
 
 #ifdef __linux__
-static int wait_events(state *s, int64_t timeout_ns) {
+static int posix_wait_events(state *s, int64_t timeout_ns) {
   int64_t seconds = timeout_ns / 1000000000;
   /* A time_t may have 32 bits. */
   struct timespec timeout = {.tv_sec = seconds < INT32_MAX ? (time_t)seconds
@@ -156,7 +157,7 @@ static int wait_events(state *s, int64_t timeout_ns) {
                timeout_ns == ZL_FOREVER ? NULL : &timeout, NULL);
 }
 #else
-static int wait_events(state *s, int64_t timeout_ns) {
+static int posix_wait_events(state *s, int64_t timeout_ns) {
   int64_t ms = timeout_ns / 1000000 + (timeout_ns % 1000000 != 0);
   int timeout = ms > INT32_MAX ? INT32_MAX : (int)ms;
   return poll(s->fds, (nfds_t)s->count,
@@ -166,14 +167,15 @@ static int wait_events(state *s, int64_t timeout_ns) {
 
 static int posix_wait(zl_loop *loop, int64_t timeout_ns) {
   state *s = loop->poller_state;
-  int count = wait_events(s, timeout_ns);
+  int count = posix_wait_events(s, timeout_ns);
   if (count < 0) {
     return -errno;
   }
   for (size_t i = 0; i < s->count && count > 0; i++) {
     if (s->fds[i].revents) {
       count--;
-      zl__registry_report(loop, s->tokens[i], events_of(s->fds[i].revents));
+      zl__registry_report(loop, s->tokens[i],
+                          posix_events_of(s->fds[i].revents));
     }
   }
   return 0;

@@ -24,7 +24,7 @@ void zl__queue_push(zl__queue *queue, zl__message *message, bool unsent) {
   }
 }
 
-static zl__message *pop(zl__queue *queue) {
+static zl__message *queue_pop(zl__queue *queue) {
   zl__message *message = queue->head;
   queue->head = message->next;
   if (!queue->head) {
@@ -73,17 +73,17 @@ bool zl__queue_take_back(zl_loop *loop, zl__queue *queue, uint64_t token) {
 
 void zl__queue_drop_silent(zl_loop *loop, zl__queue *queue) {
   while (queue->head != queue->unsent && queue->head->token == 0) {
-    zl__message_free(loop, pop(queue));
+    zl__message_free(loop, queue_pop(queue));
   }
 }
 
 zl__message *zl__queue_pop_report(zl__queue *queue) {
-  return queue->head == queue->unsent ? NULL : pop(queue);
+  return queue->head == queue->unsent ? NULL : queue_pop(queue);
 }
 
 void zl__queue_free(zl_loop *loop, zl__queue *queue) {
   while (queue->head) {
-    zl__message_free(loop, pop(queue));
+    zl__message_free(loop, queue_pop(queue));
   }
   *queue = (zl__queue){0};
 }

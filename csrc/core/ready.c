@@ -53,7 +53,7 @@ static void merge(zl__link *to, zl__link *a, zl__link *b) {
 
 /* Stable merge sort, highest first. The recursion is as deep as the count has
  * bits. */
-static void sort(zl__link *list, size_t count) {
+static void ready_sort(zl__link *list, size_t count) {
   zl__link first;
   zl__link rest;
   if (count < 2) {
@@ -62,8 +62,8 @@ static void sort(zl__link *list, size_t count) {
   take_first(&first, list, count / 2);
   zl__link_init(&rest);
   zl__splice(&rest, list);
-  sort(&first, count / 2);
-  sort(&rest, count - count / 2);
+  ready_sort(&first, count / 2);
+  ready_sort(&rest, count - count / 2);
   merge(list, &first, &rest);
 }
 
@@ -74,7 +74,7 @@ void zl__ready_take(zl__ready *ready) {
          link = link->next) {
       count++;
     }
-    sort(&ready->dirty, count);
+    ready_sort(&ready->dirty, count);
   }
   zl__splice(&ready->turn, &ready->dirty);
 }

@@ -116,7 +116,7 @@ static void call_former(entry *e, int number, siginfo_t *info, void *context) {
 /* A forked child shares the loops' descriptors with its parent, and must not
  * wake the parent for its own signals. The former handler is called last, since
  * it may never return. */
-static void on_signal(int number, siginfo_t *info, void *context) {
+static void signal_handler(int number, siginfo_t *info, void *context) {
   entry *e = &entries[number];
   int saved = errno;
   pid_t pid = getpid();
@@ -139,7 +139,8 @@ static void on_signal(int number, siginfo_t *info, void *context) {
 /* ---- dispositions ------------------------------------------------------- */
 
 static bool is_ours(const struct sigaction *action) {
-  return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_signal;
+  return (action->sa_flags & SA_SIGINFO) &&
+         action->sa_sigaction == signal_handler;
 }
 
 static bool is_function(const struct sigaction *action) {
@@ -159,12 +160,12 @@ static void publish_former(entry *e) {
 /* A signal may arrive as soon as the handler is installed, so the former
  * disposition is published before; and again afterwards, in case another thread
  * has changed it in between. */
-static int install(int number) {
+static int signal_install(int number) {
   entry *e = &entries[number];
   struct sigaction present;
   struct sigaction ours;
   memset(&ours, 0, sizeof ours);
-  ours.sa_sigaction = on_signal;
+  ours.sa_sigaction = signal_handler;
   ours.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
   (void)sigfillset(&ours.sa_mask);
   if (sigaction(number, NULL, &present) < 0) {
@@ -182,7 +183,7 @@ static int install(int number) {
   return 0;
 }
 
-static void restore(int number) {
+static void signal_restore(int number) {
   entry *e = &entries[number];
   struct sigaction present;
   if (sigaction(number, NULL, &present) < 0) {
@@ -217,7 +218,7 @@ static int enter(zl_signal *watch) {
   atomic_store(&watch->next, first);
   atomic_store(&e->watchers, watch);
   if (!first) {
-    rc = install(watch->number);
+    rc = signal_install(watch->number);
   }
   if (rc < 0) {
     atomic_store(&e->watchers, NULL);
@@ -236,7 +237,7 @@ static void leave(zl_signal *watch) {
   }
   zl_signal *next = atomic_load(&watch->next);
   if (!next && place == &e->watchers) {
-    restore(watch->number);
+    signal_restore(watch->number);
   }
   atomic_store(place, next);
   wait_for_handlers(e);
@@ -244,19 +245,19 @@ static void leave(zl_signal *watch) {
 
 /* ---- handles ------------------------------------------------------------ */
 
-static void close_handle(zl__handle *handle) {
+static void signal_close_handle(zl__handle *handle) {
   zl_signal_close(zl__container(handle, zl_signal, handle));
 }
 
-static bool alive(const zl__handle *handle) {
+static bool signal_alive(const zl__handle *handle) {
   (void)handle;
   return true;
 }
 
-static const zl__handle_kind kind = {
+static const zl__handle_kind signal_kind = {
     .size = sizeof(zl_signal),
-    .close = close_handle,
-    .alive = alive,
+    .close = signal_close_handle,
+    .alive = signal_alive,
 };
 
 /* After the handler of a fault returns, the faulting instruction runs again,
@@ -282,7 +283,7 @@ int zl_signal_new(zl_loop *loop, int signum, zl_signal_fn fn, void *arg,
   if (zl__mailbox_forked(&loop->mailbox)) {
     return -ECHILD;
   }
-  int rc = zl__handle_new(loop, &kind, &handle);
+  int rc = zl__handle_new(loop, &signal_kind, &handle);
   if (rc < 0) {
     return rc;
   }

@@ -26,7 +26,7 @@
 
 enum { INTERRUPTS_BEFORE_FORK_CHECK = 100 };
 
-static zl_socket *of(zl__watch *watch) {
+static zl_socket *socket_of(zl__watch *watch) {
   return zl__container(watch, zl_socket, watch);
 }
 
@@ -69,8 +69,8 @@ void zl__socket_die(zl_socket *socket, int rc) {
   }
 }
 
-static void report(zl__watch *watch, int events) {
-  zl_socket *socket = of(watch);
+static void socket_report(zl__watch *watch, int events) {
+  zl_socket *socket = socket_of(watch);
   bool meaningful = (events & ~ZL_WRITE) != 0 || socket->used ||
                     socket->foreign || watch->handle.loop->touch;
   if (meaningful) {
@@ -84,8 +84,8 @@ static void call(zl_socket *socket, int events) {
   socket->fn(socket, events, socket->arg);
 }
 
-static void serve(zl__watch *watch) {
-  zl_socket *socket = of(watch);
+static void socket_serve(zl__watch *watch) {
+  zl_socket *socket = socket_of(watch);
   int events = zl__socket_events(socket);
   if (events < 0) {
     zl__socket_die(socket, events);
@@ -144,7 +144,7 @@ int zl__socket_open(zl_socket *socket, void *zmq, unsigned flags) {
   zl__link_init(&socket->watch.ready);
   zl__link_init(&socket->sweep);
   socket->watch.fd = -1;
-  socket->watch.report = report;
+  socket->watch.report = socket_report;
   socket->zmq = zmq;
   socket->foreign = (flags & ZL_FOREIGN) != 0;
   if (flags & ~(unsigned)ZL_FOREIGN) {
@@ -175,20 +175,20 @@ void zl__socket_shut(zl_socket *socket) {
   zl__handle_bury(&socket->watch.handle);
 }
 
-static void close_handle(zl__handle *handle) {
+static void socket_close_handle(zl__handle *handle) {
   zl_socket_close(zl__container(handle, zl_socket, watch.handle));
 }
 
-static bool alive(const zl__handle *handle) {
+static bool socket_alive(const zl__handle *handle) {
   const zl_socket *socket =
       zl__container(handle, const zl_socket, watch.handle);
   return socket->interest != 0 && !socket->dead;
 }
 
-static const zl__handle_kind kind = {
+static const zl__handle_kind socket_kind = {
     .size = sizeof(zl_socket),
-    .close = close_handle,
-    .alive = alive,
+    .close = socket_close_handle,
+    .alive = socket_alive,
 };
 
 int zl_socket_new(zl_loop *loop, void *zmq_socket, int events, unsigned flags,
@@ -198,12 +198,12 @@ int zl_socket_new(zl_loop *loop, void *zmq_socket, int events, unsigned flags,
   if (!zl__events_valid(events)) {
     return -EINVAL;
   }
-  int rc = zl__handle_new(loop, &kind, &handle);
+  int rc = zl__handle_new(loop, &socket_kind, &handle);
   if (rc < 0) {
     return rc;
   }
   zl_socket *socket = zl__container(handle, zl_socket, watch.handle);
-  socket->watch.serve = serve;
+  socket->watch.serve = socket_serve;
   socket->interest = events & (ZL_READ | ZL_WRITE);
   socket->fn = fn;
   socket->arg = arg;

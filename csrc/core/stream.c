@@ -18,7 +18,7 @@ enum { DEFAULT_BATCH = 128, MAX_BATCH = 65535, MAX_PRIORITY = 1000000 };
 
 /* ---- a turn in the loop ------------------------------------------------- */
 
-static zl_stream *of(zl__watch *watch) {
+static zl_stream *stream_of(zl__watch *watch) {
   return zl__container(watch, zl_stream, socket.watch);
 }
 
@@ -47,8 +47,8 @@ static void report_and_receive(zl_stream *stream) {
   }
 }
 
-static void serve(zl__watch *watch) {
-  zl_stream *stream = of(watch);
+static void stream_serve(zl__watch *watch) {
+  zl_stream *stream = stream_of(watch);
   report_and_receive(stream);
   if (!zl__stream_over(stream) && stream->queue.unsent) {
     zl__stream_send_queued(stream);
@@ -118,7 +118,7 @@ int zl_stream_flush(zl_stream *stream, int events, int limit) {
 
 /* ---- life --------------------------------------------------------------- */
 
-static void close_handle(zl__handle *handle) {
+static void stream_close_handle(zl__handle *handle) {
   (void)zl_stream_close(zl__container(handle, zl_stream, socket.watch.handle));
 }
 
@@ -131,31 +131,31 @@ static void dispose(zl__handle *handle) {
            (size_t)stream->capacity * sizeof *stream->frames);
 }
 
-static bool alive(const zl__handle *handle) {
+static bool stream_alive(const zl__handle *handle) {
   const zl_stream *stream =
       zl__container(handle, const zl_stream, socket.watch.handle);
   return stream->on_done ||
          (!stream->socket.dead && (stream->on_recv || stream->queue.head));
 }
 
-static const zl__handle_kind kind = {
+static const zl__handle_kind stream_kind = {
     .size = sizeof(zl_stream),
-    .close = close_handle,
+    .close = stream_close_handle,
     .dispose = dispose,
-    .alive = alive,
+    .alive = stream_alive,
 };
 
 int zl_stream_new(zl_loop *loop, void *zmq_socket, unsigned flags,
                   zl_stream **out) {
   zl__handle *handle;
   *out = NULL;
-  int rc = zl__handle_new(loop, &kind, &handle);
+  int rc = zl__handle_new(loop, &stream_kind, &handle);
   if (rc < 0) {
     return rc;
   }
   zl_stream *stream = zl__container(handle, zl_stream, socket.watch.handle);
   stream->batch = DEFAULT_BATCH;
-  stream->socket.watch.serve = serve;
+  stream->socket.watch.serve = stream_serve;
   rc = zl__socket_open(&stream->socket, zmq_socket, flags);
   if (rc == 0) {
     rc = zl__stream_add_frames(stream);
@@ -244,7 +244,7 @@ static void on_deadline(zl_timer *timer, uint64_t missed, void *arg) {
 
 /* The timer is created after the stream, so a loop that closes all its handles
  * closes the stream first, which closes its timer. */
-static int set_deadline(zl_stream *stream, int64_t timeout_ns) {
+static int stream_set_deadline(zl_stream *stream, int64_t timeout_ns) {
   int rc = 0;
   if (timeout_ns == ZL_FOREVER) {
     zl_timer_close(stream->deadline);
@@ -264,7 +264,7 @@ int zl_stream_drain(zl_stream *stream, int64_t timeout_ns, zl_stream_fn fn,
     return -EINVAL;
   }
   /* A dead stream has no turn that could call fn: the timer does. */
-  int rc = set_deadline(stream, stream->socket.dead ? 0 : timeout_ns);
+  int rc = stream_set_deadline(stream, stream->socket.dead ? 0 : timeout_ns);
   if (rc < 0) {
     return rc;
   }
@@ -298,7 +298,7 @@ const char *zl__streams_verify(const zl_loop *loop) {
   for (const zl__link *link = head->next; link != head && !broken;
        link = link->next) {
     const zl__handle *handle = zl__container(link, const zl__handle, all);
-    if (handle->kind == &kind) {
+    if (handle->kind == &stream_kind) {
       broken = zl__queue_verify(
           &zl__container(handle, const zl_stream, socket.watch.handle)->queue);
     }

@@ -17,13 +17,13 @@ _Static_assert(sizeof(zl_timer) <= sizeof(zl_timer_memory), "a timer fits");
 
 /* ---- the API ------------------------------------------------------------ */
 
-static void close_handle(zl__handle *handle) {
+static void timer_close_handle(zl__handle *handle) {
   zl_timer_close(&zl__container(handle, boxed_timer, handle)->timer);
 }
 
-static const zl__handle_kind kind = {
+static const zl__handle_kind timer_kind = {
     .size = sizeof(boxed_timer),
-    .close = close_handle,
+    .close = timer_close_handle,
 };
 
 static void init(zl_timer *timer, zl_loop *loop, zl_timer_fn fn, void *arg) {
@@ -33,7 +33,7 @@ static void init(zl_timer *timer, zl_loop *loop, zl_timer_fn fn, void *arg) {
 
 int zl_timer_new(zl_loop *loop, zl_timer_fn fn, void *arg, zl_timer **out) {
   zl__handle *handle;
-  int rc = zl__handle_new(loop, &kind, &handle);
+  int rc = zl__handle_new(loop, &timer_kind, &handle);
   *out = NULL;
   if (rc < 0) {
     return rc;
