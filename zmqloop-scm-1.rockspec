@@ -87,6 +87,7 @@ build = {
         "csrc/core/stream_send.c",
         "csrc/core/timer.c",
         "csrc/core/verify.c",
+        "csrc/core/wait.c",
         "csrc/core/watch.c",
         "csrc/lua/address.c",
         "csrc/lua/argument.c",
