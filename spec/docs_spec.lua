@@ -94,7 +94,7 @@ describe("the annotations", function()
 end)
 
 describe("the Lua modules", function()
-  local pipe = io.popen("ls lua/zmqloop/*.lua lua/zmqloop/integrate/*.lua")
+  local pipe = io.popen("ls lua/zmqloop/*.lua lua/zmqloop/integrate/*.lua lua/zmqloop/async/*.lua")
   local paths = {}
   for path in pipe:lines() do paths[#paths + 1] = path end
   pipe:close()

@@ -99,9 +99,9 @@ describe("what most programs do not need", function()
         {"poll", function() return zmqloop.zmq.Poller() end},
         {"monitor", function() return zmqloop.zmq.Socket.monitor == zmqloop.zmq.Socket.monitor end},
         {"blocked", function() return ioloop.IOLoop.log_stack ~= nil end},
-        {"future", function() return zmqloop.Future() end},
-        {"task", function() return zmqloop.IOLoop():run_sync(function() return true end) end},
-        {"queues", function() return zmqloop.Queue == require("zmqloop.queues").Queue end},
+        {"async.future", function() return zmqloop.Future() end},
+        {"async.task", function() return zmqloop.IOLoop():run_sync(function() return true end) end},
+        {"async.queues", function() return zmqloop.Queue == require("zmqloop.queues").Queue end},
       }
       for _, each in ipairs(asked) do
         local name, ask = each[1], each[2]

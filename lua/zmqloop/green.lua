@@ -11,11 +11,11 @@ if classes.registered("green") then
 end
 
 local check = require("zmqloop.check")
-local future = require("zmqloop.future")
+local future = require("zmqloop.async.future")
 local ioloop = require("zmqloop.ioloop")
-local owner = require("zmqloop.message_owner")
-local task = require("zmqloop.task")
-local watch = require("zmqloop.watch")
+local owner = require("zmqloop.async.message_owner")
+local task = require("zmqloop.async.task")
+local watch = require("zmqloop.async.watch")
 local zmq = require("zmqloop.zmq")
 
 local IOLoop, Watch, HELD = core.IOLoop, watch.Watch, watch.HELD
@@ -46,7 +46,7 @@ local Socket = setmetatable({
   watch = false, -- the last one in which a task waited
   rcvtimeo = false, -- milliseconds, once known
   sndtimeo = false,
-  sender = false, -- the owner of a message that is sent by parts; see zmqloop.message_owner
+  sender = false, -- the owner of a message that is sent by parts; see zmqloop.async.message_owner
   receiver = false, -- of one that is received by parts
   held_up = false, -- watch -> true: tasks wait there for the end of such a message
 }, {__index = plain})

@@ -12,11 +12,11 @@ return require("zmqloop.class").extend({
   _VERSION = "zmqloop " .. core.version_string,
 }, {
   DelayedCallback = ioloop, PeriodicCallback = ioloop, ZMQPoller = ioloop,
-  Future = "future", CANCELLED = "future", traceback = "trace",
-  spawn = "task", sleep = "task", await = "task", gather = "task", as_completed = "task",
-  with_timeout = "task", shield = "task", pcall = "task", xpcall = "task",
-  current_task = "task",
-  Event = "locks", Condition = "locks", Semaphore = "locks", BoundedSemaphore = "locks",
-  Lock = "locks",
-  Queue = "queues", PriorityQueue = "queues", LifoQueue = "queues",
+  Future = "async.future", CANCELLED = "async.future", traceback = "trace",
+  Task = "async.task", spawn = "async.task", sleep = "async.task", await = "async.task",
+  gather = "async.task", as_completed = "async.task", with_timeout = "async.task",
+  shield = "async.task", pcall = "async.task", xpcall = "async.task", current_task = "async.task",
+  Event = "async.locks", Condition = "async.locks", Semaphore = "async.locks",
+  BoundedSemaphore = "async.locks", Lock = "async.locks",
+  Queue = "async.queues", PriorityQueue = "async.queues", LifoQueue = "async.queues",
 })

@@ -216,7 +216,7 @@ local closing, MOST_CLOSING = 0, 40
 
 -- Ends the tasks, which may unregister and close what is registered.
 local function end_tasks(loop)
-  local tasks = classes.registered("task")
+  local tasks = classes.registered("async.task")
   if not tasks then
     return
   elseif closing >= MOST_CLOSING then
@@ -262,7 +262,7 @@ local run = IOLoop.run
 -- and no stream that receives or sends. Returns true and the number of tasks that have not ended:
 -- nothing on this loop will wake them.
 function IOLoop:run()
-  local ended, tasks = run(self), classes.registered("task")
+  local ended, tasks = run(self), classes.registered("async.task")
   return ended, tasks and tasks.count_tasks(self) or 0
 end
 
@@ -302,7 +302,7 @@ function IOLoop.handle_callback_exception(_, callback, _, traceback)
 end
 
 classes.extend(IOLoop, {
-  spawn = "task", run_sync = "task", add_future = "task",
+  spawn = "async.task", run_sync = "async.task", add_future = "async.task",
   log_stack = "blocked", set_blocking_signal_threshold = "blocked",
   set_blocking_log_threshold = "blocked",
 })

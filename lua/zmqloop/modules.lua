@@ -5,12 +5,13 @@
 local core = require("zmqloop.core")
 
 local kept = {
-  "blocked", "callbacks", "compat", "future", "locks", "message_owner", "monitor", "poll", "poller",
-  "queues", "stream_tasks", "task", "trace", "waiters",
+  "async.future", "async.locks", "async.message_owner", "async.queues", "async.stream_tasks",
+  "async.task", "async.waiters", "blocked", "callbacks", "compat", "future", "locks", "monitor",
+  "poll", "poller", "queues", "task", "trace",
 }
 
 -- Modules that programs require by name, when they start.
-local others = {"green", "json", "watch"}
+local others = {"async.watch", "green", "json"}
 
 -- The source of the module, its file name and the template of package.path that led to it; nil if
 -- the module comes from elsewhere, such as an archive. `known`, the last template, is tried first.
@@ -46,7 +47,7 @@ local function keep()
     local name = "zmqloop." .. short
     if not package.loaded[name] and not package.preload[name] then
       local source, file_name
-      source, file_name, template = read("zmqloop" .. folder .. short, template)
+      source, file_name, template = read(name:gsub("%.", folder), template)
       if source then
         package.preload[name] = new_loader(source, file_name)
       end

@@ -13,10 +13,10 @@
 -- socket, a descriptor.
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
-local future = require("zmqloop.future")
+local future = require("zmqloop.async.future")
 local ioloop = require("zmqloop.ioloop")
 local report = require("zmqloop.report")
-local task = require("zmqloop.task")
+local task = require("zmqloop.async.task")
 local zmq = require("zmqloop.zmq")
 local zmqstream = require("zmqloop.zmqstream")
 

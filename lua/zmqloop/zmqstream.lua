@@ -178,9 +178,9 @@ return {
   ZMQStream = classes.extend(ZMQStream, {
     monitor = "monitor",
     disable_monitor = "monitor",
-    cancel = "stream_tasks",
-    recv = "stream_tasks",
-    messages = "stream_tasks",
-    send_wait = "stream_tasks",
+    cancel = "async.stream_tasks",
+    recv = "async.stream_tasks",
+    messages = "async.stream_tasks",
+    send_wait = "async.stream_tasks",
   }),
 }

@@ -7,7 +7,7 @@ local zmqloop = require("zmqloop")
 local function with_act_at(k, act, fn)
   local left = k
   local function hook()
-    if not debug.getinfo(2, "S").source:find("zmqloop/future.lua", 1, true) then return end
+    if not debug.getinfo(2, "S").source:find("zmqloop/async/future.lua", 1, true) then return end
     left = left - 1
     if left == 0 then
       debug.sethook()

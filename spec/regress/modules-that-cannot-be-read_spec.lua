@@ -65,18 +65,18 @@ describe("the modules of zmqloop", function()
   it("tell the fault of a text that cannot be compiled, and its file", helper.test(function(t)
     local folder = os.tmpname()
     os.remove(folder)
-    assert(os.execute("mkdir -p " .. folder .. "/zmqloop"))
-    local file = assert(io.open(folder .. "/zmqloop/locks.lua", "w"))
+    assert(os.execute("mkdir -p " .. folder .. "/zmqloop/async"))
+    local file = assert(io.open(folder .. "/zmqloop/async/locks.lua", "w"))
     file:write("local = 1")
     file:close()
     local output = t:run_child([[
-      package.loaded["zmqloop.locks"], package.preload["zmqloop.locks"] = nil, nil
+      package.loaded["zmqloop.async.locks"], package.preload["zmqloop.async.locks"] = nil, nil
       local path = package.path
       package.path = "]] .. folder .. [[/?.lua;" .. path
       require("zmqloop.modules").keep()
       package.path = path
       local ok, message = pcall(function() return zmqloop.Event end)
-      print(ok, message:match("zmqloop/locks.lua:1:") ~= nil)
+      print(ok, message:match("zmqloop/async/locks.lua:1:") ~= nil)
     ]])
     os.execute("rm -r " .. folder)
     assert.equal("false\ttrue\n", output)
@@ -86,7 +86,7 @@ describe("the modules of zmqloop", function()
     local output = t:run_child([[
       zmqloop.preload()
       package.path, package.preload = "/nowhere/?.lua", {}
-      for _, name in ipairs{"green", "task", "watch", "monitor", "queues"} do
+      for _, name in ipairs{"green", "async.task", "async.watch", "monitor", "async.queues"} do
         assert(package.loaded["zmqloop." .. name], name)
       end
       local loop = zmqloop.IOLoop{impl = BACKEND, clock = "virtual"}
@@ -107,9 +107,9 @@ describe("the modules of zmqloop", function()
       end
     ]])
     for name in output:gmatch("[^\n]+") do known[name] = true end
-    local pipe = assert(io.popen("ls lua/zmqloop/*.lua"))
+    local pipe = assert(io.popen("ls lua/zmqloop/*.lua lua/zmqloop/async/*.lua"))
     for path in pipe:lines() do
-      local name = path:match("([%w_]+)%.lua$")
+      local name = path:match("zmqloop/(.+)%.lua$"):gsub("/", ".")
       assert.is_true(known[name], name .. " is not in modules.lua")
     end
     pipe:close()
@@ -117,10 +117,10 @@ describe("the modules of zmqloop", function()
 
   it("come from their files when they are loaded once more", helper.test(function(t)
     local output = t:run_child([[
-      local first = require("zmqloop.locks")
-      assert(package.preload["zmqloop.locks"] == nil)
-      package.loaded["zmqloop.locks"] = nil
-      print(require("zmqloop.locks") ~= nil, first ~= nil)
+      local first = require("zmqloop.async.locks")
+      assert(package.preload["zmqloop.async.locks"] == nil)
+      package.loaded["zmqloop.async.locks"] = nil
+      print(require("zmqloop.async.locks") ~= nil, first ~= nil)
     ]])
     assert.equal("true\ttrue\n", output)
   end))

@@ -1,7 +1,7 @@
 ---@meta
 
 -- Functions for tasks and callbacks, and methods that Lua adds to the classes of C. Each is also
--- described where it is defined: task.lua, future.lua, trace.lua, ioloop.lua, stream_tasks.lua.
+-- described where it is defined: async/*.lua, trace.lua and ioloop.lua.
 
 local zmqloop = {}
 

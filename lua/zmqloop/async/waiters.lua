@@ -1,10 +1,10 @@
---- zmqloop.waiters: tasks that wait in a line for something, first in first out.
--- For zmqloop.locks, and for tasks that wait for sockets and streams. A waiter leaves the line when
+--- zmqloop.async.waiters: tasks that wait in a line for something, first in first out.
+-- For async.locks, and for tasks that wait for sockets and streams. A waiter leaves the line when
 -- it is woken or served, when it times out, or when its task is cancelled. A woken one runs in the
 -- next iteration; if it is cancelled before that, what it was woken with is given back. A served
 -- one runs at once.
 local core = require("zmqloop.core")
-local task = require("zmqloop.task")
+local task = require("zmqloop.async.task")
 
 local check_seconds = core.check_seconds
 local task_to_suspend, suspend, is_alive = task.task_to_suspend, task.suspend, task.is_alive

@@ -1,10 +1,10 @@
---- zmqloop.message_owner: which task owns a message that a green socket sends or receives by parts.
+--- zmqloop.async.message_owner: which task owns a message that a green socket moves by parts.
 -- Others wait until that message ends. Whether one has begun is the socket's state in C
 -- (core.message_begun); its owner, as task.who_runs() returns it, is in the socket's fields
 -- `sender` and `receiver`. libzmq gets a message only with its last part, so an owner that ends
 -- before leaves nothing behind that the next message could be joined to.
 local core = require("zmqloop.core")
-local task = require("zmqloop.task")
+local task = require("zmqloop.async.task")
 
 local IOLoop = core.IOLoop
 local is_over, task_of = task.is_over, task.task_of

@@ -1,9 +1,9 @@
---- zmqloop.stream_tasks: methods of ZMQStream for tasks: recv(), messages(), send_wait(), cancel().
+--- zmqloop.async.stream_tasks: recv(), messages(), send_wait() and cancel() of ZMQStream.
 -- Loaded when one of them is first used.
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
-local tasks = require("zmqloop.task")
-local waiters = require("zmqloop.waiters")
+local tasks = require("zmqloop.async.task")
+local waiters = require("zmqloop.async.waiters")
 
 local misuse = core.misuse
 local unpack = require("zmqloop.compat").unpack

@@ -1,12 +1,12 @@
---- zmqloop.watch: tasks that wait until sockets and descriptors are ready.
+--- zmqloop.async.watch: tasks that wait until sockets and descriptors are ready.
 -- A watch is the handler of an object on a loop; it exists while a task waits for the object. Tasks
 -- that want to receive or send are queued. The operation is attempted for the first task of a
 -- queue, which is resumed only with a result: one that gives up waiting has taken nothing. A task
 -- that has begun to send a message part by part has a queue of its own; the others are held up
 -- until the message ends.
 local core = require("zmqloop.core")
-local owner = require("zmqloop.message_owner")
-local waiters = require("zmqloop.waiters")
+local owner = require("zmqloop.async.message_owner")
+local waiters = require("zmqloop.async.waiters")
 
 local IOLoop, Waiters = core.IOLoop, waiters.Waiters
 local READ, WRITE = 1, 4 -- IOLoop's
