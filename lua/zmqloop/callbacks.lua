@@ -6,7 +6,7 @@ local check = require("zmqloop.check")
 local misuse = core.misuse
 local IOLoop = core.IOLoop
 
--- Raises if the self of a method is none: most likely '.' was written for ':'.
+-- Raises if self is not an object of the class: most likely '.' was written instead of ':'.
 local function check_self(self, class, method)
   if type(self) ~= "table" or not self.callback_time then
     core.bad_self(method, class, self)
@@ -38,7 +38,7 @@ function DelayedCallback.new(callback, callback_time, io_loop)
   }, DelayedCallback)
 end
 
---- Starts the time; a started one is left alone.
+--- Starts it; does nothing if it is started already.
 function DelayedCallback:start()
   check_self(self, "DelayedCallback", "start")
   if self:is_running() then
@@ -53,7 +53,7 @@ function DelayedCallback:start()
   self.timeout = loop:call_later(milliseconds / 1000, self.callback)
 end
 
---- Puts it to rest; it can be started again.
+--- Stops it; it can be started again.
 function DelayedCallback:stop()
   check_self(self, "DelayedCallback", "stop")
   if self.timeout then
@@ -81,7 +81,8 @@ local function got(value)
 end
 
 -- Field that may be changed while it runs -> function that returns what is wrong with a value, or
--- nil. A wrong value would end the series at the next call, far from the code that set it.
+-- nil. Checked when set: a wrong value would end the series at the next call, far from the code
+-- that set it.
 local faults = {
   callback_time = function(value)
     if type(value) ~= "number" or value ~= value then
@@ -128,14 +129,15 @@ end
 --   immediate  the first call comes in the next iteration
 --   missed     "skip", or "burst" to make up for missed cycles
 --   io_loop    the loop
--- The field `skipped` is how many cycles were missed before the present call. The fields
--- `callback_time`, `jitter` and `missed` may be changed; a wrong value raises. A callback_time that
--- the callback sets counts from the present call on; set elsewhere, from the next call on.
+-- The field `skipped` is how many cycles were missed before the current call. The fields
+-- `callback_time`, `jitter` and `missed` may be changed; a wrong value raises. A callback_time set
+-- inside the callback applies from the current call on; set elsewhere, from the next call on.
 --
--- The callback may wait, as by zmqloop.sleep(), or yield: then whoever it gave coroutine.running()
--- to resumes it. Until it has returned, no further call comes, not even after stop() and start();
--- the cycles that pass meanwhile are missed ones, made up for from the next point of the grid on.
--- An error goes where the loop's errors go, but after a yield to who has resumed; the calls go on.
+-- The callback may wait, for example in zmqloop.sleep(), or yield, and must then be resumed by the
+-- code to which it passed coroutine.running(). Until it has returned it is not called again, not
+-- even after stop() and start(); cycles that pass meanwhile count as missed, and are made up for
+-- from the next point of the grid on. Errors are handled as the loop's other errors; after a yield
+-- they are raised in the code that resumed it. The calls continue after an error.
 function PeriodicCallback.new(callback, callback_time, loop_or_options)
   core.check_callable("PeriodicCallback", 1, callback)
   check_milliseconds("PeriodicCallback", callback_time)
@@ -150,7 +152,7 @@ function PeriodicCallback.new(callback, callback_time, loop_or_options)
   check_periodic_options(options)
   return setmetatable({
     callback = callback,
-    settings = { -- fields to be changed by __newindex()
+    settings = { -- fields changed through __newindex()
       callback_time = callback_time, -- milliseconds
       jitter = options.jitter or 0,
       missed = options.missed or "skip",
@@ -158,33 +160,35 @@ function PeriodicCallback.new(callback, callback_time, loop_or_options)
     io_loop = options.io_loop,
     immediate = options.immediate or false,
     running_loop = nil, -- the loop it was started on, while it runs
-    point = nil, -- when the present call was due, on the loop's clock
-    next_time = nil, -- when the next one is
-    skipped = 0, -- points of the grid that were missed before the present call
-    overrun = 0, -- those that the last call has taken, for the next one's `skipped`
+    point = nil, -- when the current call was due, on the loop's clock
+    next_time = nil, -- when the next one is due
+    skipped = 0, -- points of the grid missed before the current call
+    overrun = 0, -- points that passed during the last call, for the next one's `skipped`
     timeout = nil, -- handle of the loop
     body = nil, -- the coroutine in which the callback runs, until it has returned
   }, PeriodicCallback)
 end
 
--- Does a call wait that may still return? One that has failed does not.
+-- Is a call waiting that may still return? A failed one is not.
 local function is_suspended(self)
   return self.body ~= nil and coroutine.status(self.body) ~= "dead"
 end
 
--- As exact as the loop's clock: else sums of tenths and hundredths are late by a nanosecond.
+-- Rounds to the precision of the loop's clock: otherwise sums of tenths and hundredths would be
+-- late by a nanosecond.
 local function whole_nanoseconds(seconds)
   return math.floor(seconds * 1e9 + 0.5) / 1e9
 end
 
--- The least time after `time` that a clock tells: its own resolution, or that of a number so large.
+-- The first time after `time` that a clock can show: by its own resolution, or by that of a number
+-- so large.
 local function just_after(time)
   return time + math.max(1e-9, math.abs(time) * 2^-52)
 end
 
 -- The point of the grid after next_time; with `skips`, the first one after `now`, and how many lie
--- between. A clock that went back does not make it wait for the past to come again: it is one
--- period from the last point.
+-- between. If the clock went back, it is one period after the last point, so that the series does
+-- not stall.
 local function next_point(self, now, skips)
   local period = self.callback_time / 1000
   if self.jitter > 0 then
@@ -199,13 +203,13 @@ local function next_point(self, now, skips)
     point, skipped = whole_nanoseconds(point + period), skipped + 1
   end
   local last = skips and math.max(now, self.next_time) or self.next_time
-  if point <= last then -- a period that no clock tells would come to the same time for ever
+  if point <= last then -- a period below the clock's resolution would never advance
     point = just_after(last)
   end
   return point, skipped
 end
 
--- Returns how many points it skips.
+-- Returns how many points are skipped.
 local function advance(self, now)
   local skipped
   self.next_time, skipped = next_point(self, now, self.missed == "skip")
@@ -214,8 +218,8 @@ end
 
 local call
 
--- A hook, a finalizer or the user's clock may stop the series, or start it anew, at any time: what
--- was scheduled for the one before is taken back.
+-- A hook, a finalizer or the user's clock may stop or restart the series at any time: then the
+-- timeout of the former series is removed.
 local function schedule(self, when)
   local timeout, loop = self.timeout, self.running_loop
   if timeout then
@@ -240,8 +244,8 @@ function PeriodicCallback:__index(name)
   return rawget(self, "settings")[name]
 end
 
--- A period that is changed during a call counts from that call, as in Tornado, which schedules the
--- next call when one has ended.
+-- A period changed during a call applies from that call on, as in Tornado, which schedules the next
+-- call when one has ended.
 function PeriodicCallback:__newindex(name, value)
   if not faults[name] then
     rawset(self, name, value)
@@ -260,7 +264,8 @@ function PeriodicCallback:__newindex(name, value)
   end
 end
 
--- A call has ended at `ended`: skips the points that it has taken. Returns whether there were any.
+-- A call has ended at `ended`: skips the points that passed during it. Returns whether there were
+-- any.
 local function skip_taken(self, ended)
   local taken = self.missed == "skip" and ended >= self.next_time
   if taken then
@@ -270,9 +275,9 @@ local function skip_taken(self, ended)
   return taken
 end
 
--- The next call is scheduled before this one, which may fail, and put right after it, which may
--- have taken long; if it has failed, when the next one comes. stop() within ends the series, and
--- stop() with start() begins another: both change the handle.
+-- The next call is scheduled before this one, which may fail, and corrected after it, since it may
+-- have taken long; after a failure, at the start of the next call. stop() inside the callback ends
+-- the series, and stop() with start() begins another: both change the handle.
 function call(self)
   local timeout, loop = self.timeout, self.running_loop
   if not timeout or not loop then
@@ -291,7 +296,7 @@ function call(self)
   self.skipped, self.overrun = self.overrun + advance(self, now), 0
   schedule(self, self.next_time)
   if self.timeout ~= timeout then
-    return -- stopped by something that ran in between
+    return -- stopped by code that ran in between
   end
   core.calling(loop, self.callback)
   self.body = coroutine.running()
@@ -302,7 +307,7 @@ function call(self)
   end
 end
 
---- Starts the period; a running one is left alone.
+--- Starts it; does nothing if it is running already.
 function PeriodicCallback:start()
   check_self(self, "PeriodicCallback", "start")
   if self:is_running() then
@@ -317,7 +322,7 @@ function PeriodicCallback:start()
   schedule(self, self.next_time)
 end
 
---- Ends the calls, also inside the callback; it can be started again.
+--- Stops the calls, even from inside the callback; it can be started again.
 function PeriodicCallback:stop()
   check_self(self, "PeriodicCallback", "stop")
   local timeout = self.timeout

@@ -1,5 +1,5 @@
---- zmqloop.check: the errors for arguments that are wrong.
--- They name the method and the number of the argument, and are raised at the user's line.
+--- zmqloop.check: checks of arguments.
+-- The errors name the method and the number of the argument, and are raised at the user's line.
 local core = require("zmqloop.core")
 
 local misuse = core.misuse
@@ -16,7 +16,7 @@ function check.expected(method, argument, what, value)
   check.bad(method, argument, ("%s expected, got %s"):format(what, type(value)))
 end
 
---- The same for what may be a number out of range, which is shown.
+--- The same, but shows the value if it is a number, since it may only be out of range.
 function check.number_expected(method, argument, what, value)
   if type(value) ~= "number" then
     check.expected(method, argument, what, value)
@@ -31,7 +31,7 @@ function check.value(method, argument, value)
   end
 end
 
---- Raises unless it is a number of seconds; nil is none.
+--- Raises unless it is a number of seconds or nil.
 function check.seconds(method, argument, value)
   if value == nil then
     check.expected(method, argument, "number of seconds", value)
@@ -39,7 +39,7 @@ function check.seconds(method, argument, value)
   core.check_seconds(method, argument, value)
 end
 
---- Raises unless it is a table; `optional` lets nil pass.
+--- Raises unless it is a table or, with `optional`, nil.
 function check.table(method, argument, value, optional)
   if type(value) ~= "table" and not (optional and value == nil) then
     check.expected(method, argument, "table", value)

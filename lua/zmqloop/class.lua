@@ -1,10 +1,10 @@
---- zmqloop.class: what the classes and modules of this library are made with.
+--- zmqloop.class: helpers to define the classes and modules of this library.
 local core = require("zmqloop.core")
 
 -- Every module that users require by name requires this one.
 core.here_is_library("class")
 
--- In a sandbox there may be no files to read: then require() looks for them later.
+-- In a sandbox there may be no files to read: then require() searches for them later.
 pcall(require("zmqloop.modules").keep)
 
 -- Name -> module, in the core, of which a Lua state has one: this file may be loaded again.
@@ -13,9 +13,9 @@ local modules = core.modules
 
 local class = {}
 
---- The module that register() was given under that name in this Lua state, or nil. A module with
--- state of its own returns it when it is loaded again, as test runners do: objects of two copies
--- would not work together.
+--- The module registered under that name in this Lua state, or nil. A module with state of its own
+-- returns it when it is loaded again, as test runners do: objects of two copies would not work
+-- together.
 function class.registered(name)
   return modules[name]
 end
@@ -26,8 +26,8 @@ function class.register(name, module)
   return module
 end
 
---- A class whose objects are made by calling it, which calls its function new(). `name` is without
--- "zmqloop."; `base`, a class, may be nil.
+--- A class whose objects are created by calling it, which calls its function new(). `name` is
+-- without "zmqloop."; `base`, a class, may be nil.
 function class.new(name, base)
   local made = {__name = "zmqloop." .. name, __tostring = base and base.__tostring}
   made.__index = made
@@ -37,10 +37,10 @@ function class.new(name, base)
   })
 end
 
---- Gives the object, a class or a module, the fields that `homes` names, each with the module that
--- has it or defines it in the object: the name of one of zmqloop's, which is loaded when the field
--- is first asked for, or one that is loaded. Most programs use a part of what there is; they start
--- sooner and take less memory. pairs() sees the fields that were asked for. Returns the object.
+--- Adds the fields named in `homes` to the object, a class or a module. Each maps to the module
+-- that has the field or defines it in the object: the name of a zmqloop module, which is loaded on
+-- first use of the field, or a loaded module. Most programs use only part of the library, and so
+-- start faster and take less memory. pairs() sees only the fields used so far. Returns the object.
 function class.extend(object, homes)
   local metatable = getmetatable(object) or {}
   function metatable.__index(_, name)

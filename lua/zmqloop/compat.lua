@@ -1,4 +1,4 @@
---- zmqloop.compat: what the versions of Lua do differently, where tasks need it.
+--- zmqloop.compat: differences between versions of Lua that matter to tasks.
 local core = require("zmqloop.core")
 local classes = require("zmqloop.class")
 
@@ -12,18 +12,18 @@ local check_callable = core.check_callable
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
 local rawequal = rawequal
 
--- A host may have removed the debug library, or parts of it: then texts lack what it tells.
+-- A host may have removed the debug library, or parts of it: then texts lack its information.
 local debugging = type(debug) == "table" and debug or {}
 local getinfo = debugging.getinfo or function() return nil end
 local make_traceback = debugging.traceback or function(_, text) return text or "" end
 
--- What a coroutine yields that only tries whether it can yield.
+-- Yielded by a coroutine that only tests whether it can yield.
 local TRIES = core.trial
 
 -- ---- where a coroutine can yield ------------------------------------------------------------
 
 -- The level of the innermost C function that cannot be yielded across, except the one in which a
--- callback begins, and what debug.getinfo() says of it.
+-- callback begins, and its debug.getinfo().
 local function find_c_function(passable)
   for level = 3, math.huge do
     local info = getinfo(level, "Sf")
@@ -41,7 +41,7 @@ local IS_5_1 = _VERSION == "Lua 5.1" and not isyieldable
 
 local passable = IS_5_1 and {} or {[pcall] = true, [xpcall] = true}
 
--- A text: what keeps the coroutine from yielding here, and what to do.
+-- A text: why the coroutine cannot yield here, and what to do.
 local function obstacle()
   local level, info = find_c_function(passable)
   if info and IS_5_1 and info.func == pcall then
@@ -53,9 +53,9 @@ local function obstacle()
 end
 
 -- Whether the running coroutine can yield here, and perhaps why not. Before 5.3 the only way to
--- know is to try: the resumer of a task or callback recognizes TRIES and resumes it at once. In 5.1
--- the attempt raises inside finalizers, metamethods and iterators of `for`, which the stack does
--- not show.
+-- find out is to try: the resumer of a task or callback recognizes TRIES and resumes it at once. In
+-- 5.1 the attempt raises inside finalizers, metamethods and iterators of `for`, which the stack
+-- does not show.
 local function can_yield()
   if isyieldable then
     return isyieldable()
@@ -117,10 +117,10 @@ if IS_5_1 then
   end
 end
 
---- xpcall() that can be yielded across in every version of Lua, and takes arguments for fn. For an
--- error calls handler(err, traceback), with the traceback of where it was raised; if the handler is
--- debug.traceback itself, handler(err). Returns true and the results of fn, or false and those of
--- the handler.
+--- xpcall() that can be yielded across in every version of Lua, and takes arguments for fn. On an
+-- error calls handler(err, traceback), with the traceback of where it was raised; if the handler
+-- is debug.traceback itself, handler(err). Returns true and the results of fn, or false and those
+-- of the handler.
 local function portable_xpcall(fn, handler, ...)
   check_callable("xpcall", 2, handler)
   if IS_5_1 and coroutine.running() then
@@ -130,7 +130,7 @@ local function portable_xpcall(fn, handler, ...)
   if handler ~= debugging.traceback then
     handle = function(err) return handler(err, make_traceback(trace.describe(err), 2)) end
   end
-  if IS_5_1 then -- which takes no arguments
+  if IS_5_1 then -- whose xpcall() takes no arguments for fn
     local n, arguments = select("#", ...), {...}
     return xpcall(function() return fn(unpack(arguments, 1, n)) end, handle)
   end

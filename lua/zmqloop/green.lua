@@ -1,8 +1,8 @@
 --- zmqloop.green: zmqloop.zmq for tasks.
--- The same names. Calls that may wait suspend only the task that makes them: send, recv,
--- send_multipart and recv_multipart of sockets, poll of sockets and pollers, proxy and device. Any
--- number of tasks may wait for one socket; they are served first in, first out. Outside tasks and
--- callbacks these calls run IOLoop.current() until they are done.
+-- The same names. Calls that may wait suspend only the calling task: send, recv, send_multipart
+-- and recv_multipart of sockets, poll of sockets and pollers, proxy and device. Any number of
+-- tasks may wait for one socket; they are served first in, first out. Outside tasks and callbacks
+-- these calls run IOLoop.current() until they are done.
 local core = require("zmqloop.core")
 local classes = require("zmqloop.class")
 
@@ -32,7 +32,7 @@ local green = setmetatable({}, {__index = zmq})
 green.ioloop = ioloop
 green.zmqstream = require("zmqloop.zmqstream")
 
--- Raises if the self of a method is none: most likely '.' was written for ':'.
+-- Raises if self is not an object of the class: most likely '.' was written instead of ':'.
 local function check_self(self, class, method)
   if type(self) ~= "userdata" then
     core.bad_self(method, class, self)
@@ -41,25 +41,25 @@ end
 
 -- ---- sockets ---------------------------------------------------------------------------------
 
--- A socket of zmqloop.zmq, with these methods before those.
+-- A socket of zmqloop.zmq, with some methods overridden.
 local Socket = setmetatable({
-  watch = false, -- the last one in which a task waited
+  watch = false, -- the last watch in which a task waited
   rcvtimeo = false, -- milliseconds, once known
   sndtimeo = false,
   sender = false, -- the owner of a message that is sent by parts; see zmqloop.async.message_owner
-  receiver = false, -- of one that is received by parts
+  receiver = false, -- the owner of one received in parts
   held_up = false, -- watch -> true: tasks wait there for the end of such a message
 }, {__index = plain})
 Socket.__index = Socket
 
 green.Socket = Socket
 
--- How many operations in a row may succeed without a wait.
+-- How many operations in a row may succeed without waiting.
 local AT_ONCE_MOST = 256
 
 local at_once = AT_ONCE_MOST -- how many are left
 
--- The next operation is to be queued, if it can wait, so that others have their turn.
+-- The next operation must queue, if it can wait, so that others get their turn.
 local is_untried = false -- the operation about to wait
 
 local function is_turn_over()
@@ -68,8 +68,8 @@ local function is_turn_over()
   return is_untried
 end
 
--- The flags, or options with flags, for an attempt, and whether it is the only one (DONTWAIT). A
--- value that is neither is refused by the attempt.
+-- Returns the flags, or options with flags, for an attempt, and whether it is the only attempt
+-- (DONTWAIT). The attempt refuses a value that is neither.
 local function of_attempt(flags)
   if flags == nil then
     return DONTWAIT, false
@@ -88,7 +88,7 @@ local function of_attempt(flags)
   return options, only
 end
 
--- rcvtimeo or sndtimeo, read once and again after any option was set.
+-- rcvtimeo or sndtimeo, read once, and again after an option was set.
 local function milliseconds_of(self, option)
   local milliseconds = self[option]
   if not milliseconds then
@@ -119,14 +119,14 @@ end
 
 Socket.getsockopt = Socket.get
 
--- Is the socket not ready for an operation that was not tried? Then that may fail at once, as with
--- EFSM, and the socket never become ready.
+-- Was the operation not tried because the socket is not ready? The operation may fail at once, for
+-- example with EFSM, and the socket may never become ready.
 local function never_ready(self, line)
   is_untried = false
   return plain.poll(self, 0, line == "readers" and zmq.POLLIN or zmq.POLLOUT) == 0
 end
 
--- Queues the running task until the attempt succeeds, for at most the time of the socket's option.
+-- Queues the running task until the attempt succeeds, for at most the socket's timeout option.
 -- `who` is given if the part may be the first or last one of a message.
 local function wait(self, method, line, option, attempt, a, b, who)
   if is_outside() then
@@ -160,7 +160,7 @@ local function wait(self, method, line, option, attempt, a, b, who)
   return nil, message, name
 end
 
--- Whether to try before waiting: the queue is empty, and the task's turn is not over.
+-- Whether to try before waiting: if the queue is empty, and the task's turn is not over.
 local function may_try(self, line)
   local place = self.watch
   at_once = at_once - 1
@@ -197,11 +197,11 @@ local function may_receive(self, only, is_whole, who)
   return only or may_try(self, "readers")
 end
 
---- Receives one frame, as zmq's Socket:recv(); waits as long as the option `rcvtimeo` says, unless
--- flags has DONTWAIT. After that returns nil, message, "EAGAIN"; if the socket is closed meanwhile,
--- "ENOTSOCK". While get("rcvmore") is 1 the rest of the message is for this task, and others wait.
--- If the task returns before the end, the next recv() of any task gets the rest; if it fails or is
--- cancelled, the rest is dropped.
+--- Receives one frame, like zmq's Socket:recv(); waits as long as the option `rcvtimeo` says,
+-- unless flags include DONTWAIT. After that returns nil, message, "EAGAIN"; if the socket is
+-- closed meanwhile, "ENOTSOCK". While get("rcvmore") is 1 the rest of the message belongs to this
+-- task, and others wait. If the task returns first, the next recv() of any task gets the rest; if
+-- it fails or is cancelled, the rest is dropped.
 function Socket:recv(flags, copy)
   check_self(self, "socket", "recv")
   local attempt_flags, only = of_attempt(flags)
@@ -223,8 +223,8 @@ function Socket:recv(flags, copy)
   return wait(self, "recv", "readers", "rcvtimeo", try_part, attempt_flags, copy, who)
 end
 
---- Receives a whole message, as a list of frames, or the rest of the one that this task has begun
--- to receive; see recv().
+--- Receives a whole message as a list of frames, or the rest of the one that this task has begun to
+-- receive; see recv().
 function Socket:recv_multipart(flags, copy)
   check_self(self, "socket", "recv_multipart")
   local attempt_flags, only = of_attempt(flags)
@@ -266,8 +266,8 @@ local function has_more(flags)
   return type(flags) == "number" and flags >= SNDMORE
 end
 
--- The next parts of the message that this task has begun. They are kept; only the last one may have
--- to wait, before all other messages.
+-- Sends further parts of the message that this task has begun. They are kept; only the last one may
+-- have to wait, ahead of all other messages.
 local function go_on(self, method, data, flags, only, who)
   local sent, message, name = send_part(self, data, flags)
   if name == "EAGAIN" and not only then
@@ -297,7 +297,7 @@ local function begin(self, method, data, flags, only, who)
   return wait(self, method, "writers", "sndtimeo", try_begin, data, flags, who)
 end
 
--- Sends a message of which other parts follow or came before. Returns nothing for a whole one.
+-- Sends parts of a message if others follow or came before. Returns nothing for a whole message.
 local function send_parts(self, method, data, flags, only, attempt)
   local who = who_runs()
   if owner.is_mine(self, "sender", who) then
@@ -333,13 +333,13 @@ local function send(self, method, plain_method, attempt, data, flags)
   return wait(self, method, "writers", "sndtimeo", attempt, data, attempt_flags)
 end
 
---- Sends one frame, as zmq's Socket:send(); waits as long as the option `sndtimeo` says, unless the
--- flags have DONTWAIT. After that returns nil, message, "EAGAIN"; if the socket was closed,
+--- Sends one frame, like zmq's Socket:send(); waits as long as the option `sndtimeo` says, unless
+-- the flags include DONTWAIT. After that returns nil, message, "EAGAIN"; if the socket was closed,
 -- "ENOTSOCK". Then nothing was sent.
 --
--- With SNDMORE the frame that this task sends next belongs to the same message, and others wait for
--- its end. The last frame sends the message, whole or not at all: if that fails, or the task ends
--- before, nothing was sent; begin again with the first frame.
+-- With SNDMORE the next frame that this task sends belongs to the same message, and others wait
+-- for its end. The last frame sends the message, whole or not at all: if that fails, or the task
+-- ends first, nothing was sent; start again with the first frame.
 function Socket:send(data, flags)
   check_self(self, "socket", "send")
   return send(self, "send", plain_send, try_send, data, flags)
@@ -353,7 +353,7 @@ end
 
 -- ---- polling ---------------------------------------------------------------------------------
 
--- Seconds of a wait, which poll() was given in milliseconds; nil: for ever.
+-- The timeout of poll(), given in milliseconds, in seconds; nil: for ever.
 local function seconds_of(milliseconds)
   return milliseconds and milliseconds >= 0 and milliseconds / 1000 or nil
 end
@@ -376,8 +376,8 @@ local function poll_socket(self, events)
   return ready, message, name
 end
 
---- Waits until the socket is ready, as zmq's Socket:poll(): at most so many milliseconds (nil or
--- negative: for ever). Returns events, or 0 when the time is up.
+--- Waits until the socket is ready, like zmq's Socket:poll(), for at most this many milliseconds
+-- (nil or negative: for ever). Returns events, or 0 on timeout.
 function Socket:poll(milliseconds, events)
   check_self(self, "socket", "poll")
   if milliseconds ~= nil and type(milliseconds) ~= "number" or milliseconds == 0 then
@@ -409,8 +409,8 @@ local function poll_entries(entries)
   return ready, message, name
 end
 
---- Waits until something is ready, as zmq's Poller:poll(). What is registered may be sockets of
--- either module, and descriptors. Changes to what is registered do not affect a wait under way.
+--- Waits until something is ready, like zmq's Poller:poll(). Sockets of either module and
+-- descriptors may be registered. Registering or unregistering does not affect a wait in progress.
 function Poller:poll(milliseconds)
   if type(self) ~= "table" or not self.entries then
     core.bad_self("poll", "Poller", self)
@@ -435,7 +435,7 @@ function Poller:poll(milliseconds)
   return nil, message, name
 end
 
---- Makes a poller, which watches nothing yet.
+--- Creates an empty poller.
 function Poller.new()
   return setmetatable(zmq.Poller.new(), Poller)
 end
@@ -449,15 +449,15 @@ green.Poller = Poller
 local Context = setmetatable({socket_class = Socket}, {__index = core.Context})
 Context.__index = Context
 
---- As zmq.Context; its sockets are green. instance() is another one than zmq.Context's.
+--- Like zmq.Context, but its sockets are green. instance() differs from zmq.Context's.
 green.Context = zmq.Context.derive(Context)
 
 -- ---- relays ----------------------------------------------------------------------------------
 
--- Seconds until the next attempt if other code has taken the message, or is in the middle of one.
+-- Seconds until the next attempt if other code has taken the message or is in the middle of one.
 local TAKEN_SECONDS = 0.005
 
--- A copy of the list of {socket, events}, in which sockets that are ready have 0 as events, so that
+-- Returns a copy of the list of {socket, events} in which ready sockets have 0 as events, so that
 -- they are watched only for being closed; and how many are not ready. Or nil, message, name.
 local function look_at(list)
   local objects, missing = {}, 0
@@ -479,7 +479,7 @@ local function look_at(list)
   return objects, missing
 end
 
--- The attempt of wait_for_all(): EAGAIN while no more of them are ready.
+-- The attempt of wait_for_all(): EAGAIN until another of them is ready.
 local function try_another(list, missing)
   local objects, now, name = look_at(list)
   if objects and now == missing then
@@ -505,8 +505,8 @@ local function wait_for_all(list)
   return objects and true, missing, name
 end
 
--- Sends a message that was received, and cannot be put back. It has to wait only for a ROUTER with
--- router_mandatory, or if the sink is shared with others.
+-- Sends a received message, which cannot be put back. This has to wait only for a ROUTER with
+-- router_mandatory, or if the sink is shared with other code.
 local function pass_on(frames, sinks)
   for _, sink in ipairs(sinks) do
     local sent, message, name = sink:send_multipart(frames, DONTWAIT)
@@ -520,7 +520,7 @@ local function pass_on(frames, sinks)
   return true
 end
 
--- Relays messages until that fails; returns nil, message, name. A message is received only when it
+-- Relays messages until a failure; returns nil, message, name. A message is received only when it
 -- can be sent; until then it stays in its socket, even if the task is cancelled. `capture` gets it
 -- before `to`. With a socket that never receives this waits for ever.
 local function relay(from, to, capture)
@@ -550,7 +550,7 @@ local function relay(from, to, capture)
   end
 end
 
--- Relays both ways, or if it is one socket from that to itself.
+-- Relays both ways; or from the socket to itself, if both are the same.
 local function relay_all(frontend, backend, capture)
   local loop = current_task("proxy").loop
   local done = future.Future(loop)
@@ -590,8 +590,8 @@ local function run_relay(frontend, backend, capture)
 end
 
 --- Passes messages between the sockets, both ways, and copies of them to `capture`, until one of
--- them fails: when it is closed, or its context ends. Returns that failure: nil, message, name. As
--- zmq.proxy(), which blocks.
+-- the sockets fails because it is closed or its context ends. Returns that failure: nil, message,
+-- name. Like zmq.proxy(), which blocks.
 function green.proxy(frontend, backend, capture)
   check_green("proxy", 1, frontend)
   check_green("proxy", 2, backend)
@@ -605,8 +605,8 @@ local function got(value)
   return type(value) == "string" and ("'%s'"):format(value) or tostring(value)
 end
 
---- The same by the name of PyZMQ. `type` is zmq.QUEUE, zmq.FORWARDER or zmq.STREAMER, which all do
--- the same; without `outgoing` what comes in is sent out by the same socket.
+--- The same under PyZMQ's name. `type` is zmq.QUEUE, zmq.FORWARDER or zmq.STREAMER, which all do
+-- the same; without `outgoing`, messages are sent back on the socket that received them.
 function green.device(type, incoming, outgoing)
   if type ~= zmq.QUEUE and type ~= zmq.FORWARDER and type ~= zmq.STREAMER then
     check.bad("device", 1, ("QUEUE, FORWARDER or STREAMER expected, got %s"):format(got(type)))

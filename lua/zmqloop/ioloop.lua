@@ -25,12 +25,12 @@ IOLoop.add_callback_from_signal = IOLoop.add_callback
 
 -- ---- which loop ------------------------------------------------------------------------------
 
--- One Lua state is one thread, so what PyZMQ keeps per process and thread is kept per state.
+-- A Lua state is one thread, so what PyZMQ keeps per process and thread is kept per state.
 local instance, current
 
 local option_names = {impl = true, clock = true}
 
--- What configure() has chosen: the class, and options for its constructor.
+-- Set by configure(): the class, and options for its constructor.
 local configured = {class = nil, options = {}}
 
 local function is_open(loop)
@@ -64,10 +64,10 @@ local function merge(options)
   return merged
 end
 
---- Opens the loop; the constructor's hook, which a derived class may override and has to call.
--- impl is "epoll", "poll" or nil for the system's best; options is {clock=} with "monotonic",
--- "virtual" (see advance()) or a function that returns seconds. Returns true, or nil, message, name
--- if the system refuses (EMFILE).
+--- Opens the loop; called by the constructor.
+-- A derived class that overrides it must call it. impl is "epoll", "poll" or nil for the system's
+-- best; options is {clock=} with "monotonic", "virtual" (see advance()) or a function that returns
+-- seconds. Returns true, or nil, message, name if the system refuses (EMFILE).
 function IOLoop:initialize(impl, options)
   if impl ~= nil and impl ~= "epoll" and impl ~= "poll" then
     check.bad("initialize", 1, ("impl is 'epoll' or 'poll', not '%s'"):format(tostring(impl)))
@@ -102,7 +102,7 @@ local function construct(class, options)
   return loop
 end
 
---- Makes a loop of the configured class, with the configured options and these: {impl=, clock=}.
+--- Creates a loop of the configured class, with the configured options and these: {impl=, clock=}.
 -- Returns nil, message, name if the system refuses.
 function IOLoop.new(options)
   return construct(IOLoop, options)
@@ -112,9 +112,9 @@ setmetatable(IOLoop, {
   __call = function(class, options) return construct(class, options) end,
 })
 
---- Chooses what IOLoop() makes: "epoll", "poll", or a class table, which derives from IOLoop and
--- may override any of its methods; nil goes back to the default. The options are saved and handed
--- to the constructor. PyZMQ and Tornado: `IOLoop.configure`.
+--- Sets what IOLoop() creates: "epoll", "poll", or a class table, which derives from IOLoop and may
+-- override any of its methods; nil restores the default. The options are passed to the
+-- constructor. PyZMQ and Tornado: `IOLoop.configure`.
 function IOLoop.configure(impl, options)
   check.table("configure", 2, options, true)
   local saved = {}
@@ -143,12 +143,12 @@ function IOLoop.configurable_default()
   return IOLoop
 end
 
---- The class that IOLoop() makes objects of.
+--- The class of the objects that IOLoop() creates.
 function IOLoop.configured_class()
   return configured.class or IOLoop
 end
 
---- The state's global loop, made at the first call.
+--- The state's global loop, created by the first call.
 function IOLoop.instance()
   if not is_open(instance) then
     instance = assert(IOLoop.new())
@@ -156,12 +156,12 @@ function IOLoop.instance()
   return instance
 end
 
---- Whether the global loop has been made.
+--- Whether the global loop has been created.
 function IOLoop.initialized()
   return is_open(instance)
 end
 
---- Forgets the global loop, without closing it; instance() makes another one.
+--- Forgets the global loop without closing it; instance() creates another one.
 function IOLoop.clear_instance()
   instance = nil
 end
@@ -199,9 +199,9 @@ end
 
 -- ---- closing ---------------------------------------------------------------------------------
 
---- Closes what add_handler() takes: a number as a descriptor, an object by its own close method.
--- Raises what that raises, and for a number that the system refuses its message.
--- Tornado: `IOLoop.close_fd`, for those who override close().
+--- Closes anything add_handler() accepts: a number as a descriptor, an object by its own close
+-- method. Raises what that raises, or, for a number that the system refuses, its message. Tornado:
+-- `IOLoop.close_fd`, for classes that override close().
 function IOLoop.close_fd(_, object)
   if type(object) == "number" then
     assert(core.close_fd(object))
@@ -210,8 +210,8 @@ function IOLoop.close_fd(_, object)
   end
 end
 
--- How deep loops may be closed by each other's tasks: Lua's limit of 200 nested C calls leaves room
--- for that, with some calls of the user in between.
+-- How deeply loops may be closed by each other's tasks: Lua's limit of 200 nested C calls leaves
+-- room for this, and for some calls of the user in between.
 local closing, MOST_CLOSING = 0, 40
 
 -- Ends the tasks, which may unregister and close what is registered.
@@ -258,9 +258,9 @@ end
 
 local run = IOLoop.run
 
---- As start(), but also returns when nothing is left to wait for: no callback, timeout or handler,
--- and no stream that receives or sends. Returns true and the number of tasks that have not ended:
--- nothing on this loop will wake them.
+--- Like start(), but also returns when nothing is left to wait for: no callback, timeout or
+-- handler, and no stream that receives or sends. Returns true and the number of tasks that have
+-- not ended: nothing on this loop will wake them.
 function IOLoop:run()
   local ended, tasks = run(self), classes.registered("async.task")
   return ended, tasks and tasks.count_tasks(self) or 0
@@ -275,15 +275,15 @@ Pollable.__name = "zmqloop.Pollable"
 --- The loop's descriptor.
 function Pollable:pollfd() return self.loop:fd() end
 
---- What it is to be watched for: "r".
+--- The events to watch for: "r".
 function Pollable.events() return "r" end
 
---- Seconds until loop:step() is to be called in any case, or nil.
+--- Seconds until loop:step() must be called in any case, or nil.
 function Pollable:timeout() return self.loop:timeout() end
 
---- An object for loops that wait for pollfd(), events() and timeout(), as those of cqueues: when it
--- is ready or its time is up, loop:step() is to be called. Returns nil, message, name if the loop
--- has no descriptor, see fd().
+--- An object for loops that wait for pollfd(), events() and timeout(), such as those of cqueues:
+-- when it is ready or its time is up, call loop:step(). Returns nil, message, name if the loop has
+-- no descriptor, see fd().
 function IOLoop:pollable()
   core.check_loop("pollable", 0, self)
   local fd, message, name = self:fd()
@@ -295,8 +295,9 @@ end
 
 -- ---- errors ----------------------------------------------------------------------------------
 
---- Called with the error of a callback, and its traceback; overridable by loop and by class.
--- The default writes it to io.stderr, repetitions as counts, and the loop goes on. See on_error().
+--- Called with the error of a callback, and its traceback; can be overridden by loop and by class.
+-- The default writes it to io.stderr, repetitions as counts, and the loop continues. See
+-- on_error().
 function IOLoop.handle_callback_exception(_, callback, _, traceback)
   report.exception(callback, traceback)
 end
@@ -311,6 +312,6 @@ return classes.register("ioloop", classes.extend({
   IOLoop = IOLoop,
   ZMQIOLoop = IOLoop,
 
-  --- PyZMQ's install(): nothing to replace here, the global loop is always zmqloop's.
+  --- PyZMQ's install(): nothing to replace here, since the global loop is always zmqloop's.
   install = function() return IOLoop.instance() end,
 }, {DelayedCallback = "callbacks", PeriodicCallback = "callbacks", ZMQPoller = "poller"}))

@@ -1,8 +1,8 @@
---- zmqloop.jit: the paths of LuaJIT's compiled code through streams.
--- Calls between C and Lua are interpreted; calls of C by the foreign function interface are
--- compiled. So here the loop over the messages of a turn is Lua, which the compiler joins with the
--- user's callback, and so is what sends. csrc/lua/stream_jit.c has the other half, and what it
--- cannot do here takes the path of the other Luas.
+--- zmqloop.jit: receiving and sending of streams as code that LuaJIT compiles.
+-- Calls between C and Lua are interpreted; calls of C through the FFI are compiled. So here the
+-- loop over the messages of a turn is written in Lua, which LuaJIT compiles together with the
+-- user's callback, and so is sending. csrc/lua/stream_jit.c is the other half; anything that
+-- cannot be done here takes the interpreted path, as in other Luas.
 local core = require("zmqloop.core")
 local classes = require("zmqloop.class")
 
@@ -15,7 +15,7 @@ local ffi = require("ffi")
 local cast, to_string = ffi.cast, ffi.string
 local raw_send_multipart = core.ZMQStream.send_multipart
 
--- As in C: csrc/lua/stream.h, call.h, stream_jit.c and zmqloop.h.
+-- The same layouts as in C: csrc/lua/stream.h, call.h, stream_jit.c and zmqloop.h.
 local turn_pointer = ffi.typeof([[struct {
   const void *data[8];
   int size[8];
@@ -37,24 +37,25 @@ local calls = cast(calls_pointer, core.calls)
 local next_message, take_message = functions.next_message, functions.take_message
 local send_frame, send_frames = functions.send_frame, functions.send_frames
 
--- Answers of next_message() besides the number of frames, and one of our own.
+-- Results of next_message() besides the number of frames, and one of our own.
 local TURN_OVER, ASK_AGAIN, NOT_HERE = 0, -1, -2
 local YIELDED = -3
 
--- What `converting` says of a message.
+-- Values of `converting`.
 local NO_MESSAGE, TAKEN = 0, 2
 
 -- ---- receiving -------------------------------------------------------------------------------
 
--- A call that has yielded is gone on with when its turn is long over: then there is another call of
--- the core, or none.
+-- A call that has yielded is resumed long after its turn is over: by then there is another call
+-- from the core, or none.
 
 local function frame(turn, i)
   return to_string(turn.data[i], turn.size[i])
 end
 
--- The message that is shown is Lua's. Whether the stream is still open: a finalizer that ran
--- meanwhile may have closed it. Where this is interpreted reading a pointer asks for memory: first.
+-- The message that is shown has become Lua values. Returns whether the stream is still open: a
+-- finalizer that ran meanwhile may have closed it. The pointer is read first, since in interpreted
+-- code that allocates.
 local function is_received(turn)
   if turn.converting[0] == TAKEN then
     local is_open = turn.core[0] ~= nil
@@ -64,7 +65,7 @@ local function is_received(turn)
   return take_message(turn) ~= 0
 end
 
--- The frames of a message, in a list made with room for the usual ones.
+-- The frames of a message, in a list created with room for the usual number.
 local function frames_of(turn, count)
   local a = frame(turn, 0)
   if count == 1 then
@@ -82,7 +83,8 @@ local function frames_of(turn, count)
   return frames
 end
 
--- Each of these calls fn for one message after the other, and returns the answer that ended that.
+-- Each of these calls fn for one message after the other, and returns the result that ended the
+-- loop.
 
 local function receive_lists(turn, serial, fn)
   local count = next_message(turn)
@@ -127,7 +129,7 @@ local function receive_unpacked(turn, serial, fn)
   return count
 end
 
--- Which of them serves a stream; nil if none does.
+-- The one of these that serves a stream; nil if none does.
 local function choose(with_stream, unpack)
   if unpack then
     return not with_stream and receive_unpacked or nil
@@ -142,7 +144,7 @@ local function bind_stream(fn, stream)
   end
 end
 
--- Receives one message by the other path. Returns whether there was one.
+-- Receives one message by the interpreted path. Returns whether there was one.
 local function call_once(fn, ...)
   if fn == nil then
     return false
@@ -151,7 +153,7 @@ local function call_once(fn, ...)
   return true
 end
 
--- What the core calls for a turn.
+-- Called by the core for a turn.
 local function receive(active, state, handle, loop)
   local turn, serial = cast(turn_pointer, handle), calls.serial
   local answer
@@ -174,13 +176,14 @@ end
 
 -- ---- sending ---------------------------------------------------------------------------------
 
--- Streams made here -> their address. A stream that is not among them is somebody else's userdata.
+-- Streams attached here -> their address. Any other userdata is not one of ours.
 local addresses = setmetatable({}, {__mode = "k"})
 
--- Results of send_frame() and send_frames(): nothing was done, and the other path says why.
+-- Results of send_frame() and send_frames(). NOT_SENT: nothing was done; the interpreted path
+-- returns the reason.
 local NOT_SENT, QUEUED = -1, 1
 
-local FEW_FRAMES = 4 -- more of them are not sent here
+local FEW_FRAMES = 4 -- longer messages are not sent here
 
 local function sent(answer, stream)
   if answer == QUEUED then
@@ -189,7 +192,7 @@ local function sent(answer, stream)
   return answer ~= NOT_SENT
 end
 
--- send() or send_string(), by the one of C.
+-- Returns send() or send_string(), given C's version of it.
 local function make_send(raw_send)
   return function(self, data, options, ...)
     local address = addresses[self]
@@ -201,10 +204,10 @@ local function make_send(raw_send)
   end
 end
 
--- Between any two instructions a hook may send another message, and where a trace ends a finalizer
--- may. So the frames of a message are in locals, and in nothing else, until C has all of them.
+-- A hook may send another message between any two instructions, and a finalizer may at the end of a
+-- trace. So the frames of a message are kept in locals only, until C has all of them.
 
--- Whether nothing follows the frames of the list: the length of a list with a hole may end at the
+-- Whether nothing follows the frames of the list: the length of a list with a hole may stop at the
 -- hole.
 local function ends_at(list, count)
   return next(list, count) == nil
@@ -248,7 +251,7 @@ core.ZMQStream.send_string = make_send(core.ZMQStream.send_string)
 core.ZMQStream.send_multipart = send_multipart
 
 return classes.register("jit", {
-  --- Has the stream sent by compiled code.
+  --- Makes the stream send by compiled code.
   attach = function(stream)
     addresses[stream] = cast("void *", stream)
   end,

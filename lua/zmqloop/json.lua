@@ -1,5 +1,5 @@
---- zmqloop.json: the library of JSON that is installed: lua-cjson, or else dkjson.
--- Loaded when JSON is first asked for; without either, loading it raises.
+--- zmqloop.json: the installed JSON library, lua-cjson or else dkjson.
+-- Loaded when JSON is first used; raises if neither is installed.
 
 for _, library in ipairs({"cjson", "dkjson"}) do
   local found, json = pcall(require, library)

@@ -1,7 +1,7 @@
---- zmqloop.modules: the modules that are loaded when they are first needed.
+--- zmqloop.modules: the modules that are loaded on first use.
 -- By then the program may be out of descriptors, in another folder or without access to files. So
--- their source is read with the first module of this library, which costs little, kept outside
--- Lua's memory, and compiled when it is needed.
+-- their source is read together with the first module of this library, which costs little, kept
+-- outside Lua's memory, and compiled when needed.
 local core = require("zmqloop.core")
 
 local kept = {
@@ -13,8 +13,9 @@ local kept = {
 -- Modules that programs require by name, when they start.
 local others = {"async.watch", "green", "json"}
 
--- The source of the module, its file name and the template of package.path that led to it; nil if
--- the module comes from elsewhere, such as an archive. `known`, the last template, is tried first.
+-- Returns the source of the module, its file name and the template of package.path that led to it;
+-- nil if the module comes from elsewhere, such as an archive. `known`, the last template, is tried
+-- first.
 local function read(path, known)
   local templates = (known and known .. ";" or "") .. package.path
   for template in templates:gmatch("[^;]+") do
@@ -55,8 +56,8 @@ local function keep()
   end
 end
 
---- Loads every module now, so that nothing is read or compiled later, and a service finds out when
--- it starts if one is missing. JSON is left out if there is no library for it.
+--- Loads every module now, so that nothing is read or compiled later, and a missing one shows when
+-- a service starts. JSON is skipped if no library for it is installed.
 local function preload()
   for _, list in ipairs({kept, others}) do
     for _, short in ipairs(list) do

@@ -1,4 +1,4 @@
---- zmqloop.monitor: what happens to the connections of a socket.
+--- zmqloop.monitor: events of a socket's connections.
 -- An event is a table:
 --   event     its number, such as zmq.EVENT_CONNECTED
 --   name      "CONNECTED"
@@ -67,8 +67,8 @@ local function parse(frames)
   }
 end
 
---- Makes the event of a message from a monitor's socket. Raises if it is none.
--- PyZMQ: `zmq.utils.monitor.parse_monitor_message`.
+--- Parses a message from a monitor's socket into an event.
+-- Raises if it is not one. PyZMQ: `zmq.utils.monitor.parse_monitor_message`.
 local function parse_monitor_message(frames)
   local event = type(frames) == "table" and parse(frames)
   if not event then
@@ -77,8 +77,8 @@ local function parse_monitor_message(frames)
   return event
 end
 
---- Receives the next event from a socket of get_monitor_socket(), waiting for it or, with
--- zmq.DONTWAIT, not. Returns nil, message, name as `socket:recv_multipart` does.
+--- Receives the next event from a socket of get_monitor_socket(). Waits for it, unless flags are
+-- zmq.DONTWAIT. Returns nil, message, name as `socket:recv_multipart` does.
 local function recv_monitor_message(socket, flags)
   local frames, message, name = socket:recv_multipart(flags)
   if not frames then
@@ -127,7 +127,7 @@ local function mask_of(events)
   return mask
 end
 
--- Raises if the self of a method is none: most likely '.' was written for ':'.
+-- Raises if self is not an object of the class: most likely '.' was written instead of ':'.
 local function check_socket(self, method)
   if not core.is_socket(self) then
     core.bad_self(method, "socket", self)
@@ -145,7 +145,7 @@ local function open_pair(socket, mask, of_loop)
     return context, message, name
   end
   local pair
-  -- It has the class of the socket: to receive from a green one suspends the task.
+  -- The pair has the class of the socket: receiving from a green one suspends the task.
   pair, message, name = core.new_socket(context, PAIR, not of_loop and context.socket_class or nil)
   if not pair then
     return pair, message, name
@@ -159,12 +159,12 @@ local function open_pair(socket, mask, of_loop)
   return pair
 end
 
--- Stream of monitor() -> {socket that it watches}. Keeps neither alive.
+-- Stream of monitor() -> {monitored socket}. Keeps neither alive.
 local watched = setmetatable({}, {__mode = "k"})
 local weak = {__mode = "v"}
 
--- Will the stream close itself? If its socket is closed, libzmq's thread tells the monitor a moment
--- later.
+-- Will the stream close itself? When its socket is closed, libzmq's thread notifies the monitor a
+-- moment later.
 function core.is_ending_monitor(stream)
   local socket = watched[stream] and watched[stream][1]
   return watched[stream] ~= nil and (not socket or socket:closed())
@@ -184,8 +184,8 @@ local function watch(stream, socket, fn, mask)
   end)
 end
 
---- Calls fn(event) in the loop, by default IOLoop.current(), for what happens to the connections.
--- events are "all", which is the default, names such as {"CONNECTED", "disconnected"}, or a mask of
+--- Calls fn(event) in the loop, by default IOLoop.current(), for events of the connections. events
+-- are "all", which is the default, names such as {"CONNECTED", "disconnected"}, or a mask of
 -- zmq.EVENT_*. It ends by itself, with the event MONITOR_STOPPED, when the socket is closed or by
 -- disable_monitor(), without an event when the loop is closed, and by another monitor() of the
 -- socket; a nil in place of fn is disable_monitor(). Returns true, or nil, message, name.

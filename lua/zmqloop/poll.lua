@@ -1,6 +1,6 @@
---- zmqloop.poll: zmq.Poller, for those who ask instead of being called.
+--- zmqloop.poll: zmq.Poller, for programs that poll instead of using callbacks.
 -- Times are milliseconds and events zmq.POLLIN, zmq.POLLOUT and zmq.POLLERR, as in libzmq;
--- ZMQPoller of zmqloop.ioloop has seconds and the events of loops.
+-- ZMQPoller of zmqloop.ioloop uses seconds and the events of loops.
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
 
@@ -8,14 +8,14 @@ local Poller = {}
 Poller.__index = Poller
 Poller.__name = "zmqloop.Poller"
 
--- Raises if the self of a method is none: most likely '.' was written for ':'.
+-- Raises if self is not an object of the class: most likely '.' was written instead of ':'.
 local function check_self(self, class, method)
   if type(self) ~= "table" or not self.entries then
     core.bad_self(method, class, self)
   end
 end
 
---- Makes a poller, which watches nothing yet.
+--- Creates an empty poller.
 function Poller.new()
   return setmetatable({
     entries = {}, -- in order of registration, see core.poll_entry
@@ -43,7 +43,7 @@ function Poller:register(object, events)
   end
 end
 
---- Replaces the events of what is registered; 0 unregisters it.
+--- Replaces the events of a registered object; 0 unregisters it.
 function Poller:modify(object, events)
   check_self(self, "Poller", "modify")
   if not find(self, object) then
@@ -52,7 +52,7 @@ function Poller:modify(object, events)
   self:register(object, events)
 end
 
---- Ends the watch. Raises if the object is not registered.
+--- Unregisters the object. Raises if it is not registered.
 function Poller:unregister(object)
   check_self(self, "Poller", "unregister")
   local i = find(self, object)
@@ -62,9 +62,9 @@ function Poller:unregister(object)
   table.remove(self.entries, i)
 end
 
---- Waits at most so many milliseconds (nil or negative: for ever) until something is ready.
--- Returns a list of {what was registered, events} in order of registration; empty when the time is
--- up. Returns nil, message, name if a context was terminated (ETERM); raises if a socket is closed.
+--- Waits at most this many milliseconds (nil or negative: for ever) until something is ready.
+-- Returns a list of {registered object, events} in order of registration; empty on timeout.
+-- Returns nil, message, name if a context was terminated (ETERM); raises if a socket is closed.
 function Poller:poll(milliseconds)
   check_self(self, "Poller", "poll")
   return core.poll_items(self.entries, milliseconds)

@@ -1,5 +1,5 @@
---- zmqloop.poller: ZMQPoller, for those who ask instead of being called.
--- PyZMQ's eventloop.ioloop.ZMQPoller, with seconds that keep their fractions; reached through
+--- zmqloop.poller: ZMQPoller, for programs that poll instead of using callbacks.
+-- PyZMQ's eventloop.ioloop.ZMQPoller, but seconds keep their fractions; reached through
 -- zmqloop.ioloop.
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
@@ -11,15 +11,16 @@ local ZMQPoller = {}
 ZMQPoller.__index = ZMQPoller
 ZMQPoller.__name = "zmqloop.ZMQPoller"
 
--- Raises if the self of a method is none: most likely '.' was written for ':'.
+-- Raises if self is not an object of the class: most likely '.' was written instead of ':'.
 local function check_self(self, class, method)
   if type(self) ~= "table" or not self.loop then
     core.bad_self(method, class, self)
   end
 end
 
---- Makes a poller. It has a loop of its own, so its cost grows with what is ready.
--- Returns nil, message, name if the system refuses.
+--- Creates a poller.
+-- It has a loop of its own, so its cost grows only with what is ready. Returns nil, message, name
+-- if the system refuses.
 function ZMQPoller.new()
   local loop, message, name = IOLoop.configurable_base().new()
   if not loop then
@@ -28,7 +29,7 @@ function ZMQPoller.new()
   return setmetatable({
     loop = loop,
     registered = {}, -- object -> true
-    ready = {}, -- what the present poll has found
+    ready = {}, -- the results of the current poll
   }, ZMQPoller)
 end
 
@@ -59,7 +60,7 @@ function ZMQPoller:register(object, events)
   return ok, message, name
 end
 
--- What was not registered is misuse.
+-- Raises if the object is not registered.
 local function check_registered(self, method, object)
   check_open(self, method)
   if object == nil or not self.registered[object] then
@@ -67,7 +68,7 @@ local function check_registered(self, method, object)
   end
 end
 
---- Replaces the events of what is registered; none unregister it. Raises if it is not registered.
+--- Replaces the events of a registered object; none unregister it. Raises if it is not registered.
 function ZMQPoller:modify(object, events)
   check_registered(self, "modify", object)
   events = core.check_watch("modify", object, events)
@@ -78,15 +79,15 @@ function ZMQPoller:modify(object, events)
   return self.loop:update_handler(object, events)
 end
 
---- Ends the watch. Raises if the object is not registered.
+--- Unregisters the object. Raises if it is not registered.
 function ZMQPoller:unregister(object)
   check_registered(self, "unregister", object)
   self.registered[object] = nil
   self.loop:remove_handler(object)
 end
 
---- Waits at most so many seconds (nil or negative: for ever) until something is ready.
--- Returns a list of {what was registered, events}; empty when the time is up.
+--- Waits at most this many seconds (nil or negative: for ever) until something is ready.
+-- Returns a list of {registered object, events}; empty on timeout.
 function ZMQPoller:poll(seconds)
   check_open(self, "poll")
   core.check_seconds("poll", 1, seconds)
@@ -100,7 +101,7 @@ function ZMQPoller:poll(seconds)
   return ready
 end
 
---- Ends all watches; what was registered stays open. Closing twice is silent.
+--- Unregisters everything; registered objects stay open. Closing twice is silent.
 function ZMQPoller:close()
   check_self(self, "ZMQPoller", "close")
   self.registered = {}

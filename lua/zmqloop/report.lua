@@ -1,15 +1,16 @@
 --- zmqloop.report: writes errors of callbacks to io.stderr.
--- A callback that fails for every message would repeat the same text: it is written once, and then
--- how often it has come. Control characters, which a peer may have sent, are escaped.
+-- A callback that fails for every message would repeat the same text, so it is written once, and
+-- then only how often it has occurred. Control characters, which a peer may have sent, are
+-- escaped.
 local core = require("zmqloop.core")
 
 -- Recent reports, the latest last: {text=, heading=, count=, told=, time=}. count is how often it
--- has come, told the count that was written last.
+-- has occurred, told the last count written.
 local recent = {}
 
-local MOST = 16 -- are remembered,
-local SECONDS = 60 -- after they came last,
-local LONGEST = 4096 -- by so many bytes of text
+local MOST = 16 -- reports are remembered,
+local SECONDS = 60 -- for this long after the last one,
+local LONGEST = 4096 -- compared by at most this many bytes
 
 -- Seconds of the system's clock; a sandbox may have none.
 local time = (rawget(_G, "os") or {}).time or function() return 0 end
@@ -24,7 +25,7 @@ end
 
 local report = {}
 
---- Writes a text and the end of a line.
+--- Writes a line.
 function report.write(text)
   local io = rawget(_G, "io")
   local stderr = io and io.stderr
@@ -84,7 +85,7 @@ local function watch_end()
   return setmetatable({}, {__gc = tell_all})
 end
 
--- Removes the entry of the text from the list and returns it; nil if there is none that is recent.
+-- Removes the entry of the text from the list and returns it; nil if there is no recent one.
 local function take(text)
   local now = time()
   for i, entry in ipairs(recent) do

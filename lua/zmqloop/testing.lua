@@ -8,9 +8,8 @@
 --     assert.same({"answer"}, t:wait())
 --   end, {timeout = 2}))
 --
--- A test fails by an error of its body, by one in a callback, when its time is over, and when it
--- leaves something open: a handler, stream, timeout or signal handler of its loop, a task, a
--- socket, a descriptor.
+-- A test fails on an error in its body or in a callback, on timeout, and if it leaves something
+-- open: a handler, stream, timeout or signal handler of its loop, a task, a socket, a descriptor.
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
 local future = require("zmqloop.async.future")
@@ -27,7 +26,8 @@ local unpack = require("zmqloop.compat").unpack
 local testing = {}
 
 local DEFAULT_SECONDS = 5
--- Of a virtual clock: a test that waits for nothing ends at once, however far that is.
+-- The timeout with a virtual clock: a test that waits for nothing ends at once, however long this
+-- is.
 local VIRTUAL_SECONDS = 365 * 86400
 -- How many iterations the loop runs to let closed or cancelled things end.
 local LAST_ITERATIONS = 10
@@ -51,14 +51,14 @@ end
 
 -- ---- hooks and settings -------------------------------------------------------------------------
 
---- Makes the loop of a test: a hook, to be replaced, here or by the option of async(). It is given
--- options for IOLoop(), {clock=}. A loop that is IOLoop.instance() is not closed after the test.
+--- Creates the loop of a test. Can be replaced, here or by the option of async(). It gets options
+-- for IOLoop(), {clock=}. A loop that is IOLoop.instance() is not closed after the test.
 function testing.get_new_ioloop(options)
   return assert(IOLoop.new(options))
 end
 
---- Seconds that a test or a wait() may take unless told otherwise: those of the environment's
--- ASYNC_TEST_TIMEOUT, or 5.
+--- The default timeout of a test or a wait() in seconds: the environment's ASYNC_TEST_TIMEOUT, or
+-- 5.
 function testing.get_async_test_timeout()
   local text = os.getenv("ASYNC_TEST_TIMEOUT")
   local seconds = tonumber(text)
@@ -75,10 +75,10 @@ end
 --   ctx            a context of its own, made at first use; its sockets are closed after the test
 local Test = {}
 
--- What a test has once it is asked for.
+-- Fields of a test that are created on first use.
 local make = {}
 
--- The loop, which tells the test of its errors.
+-- The loop, which reports its errors to the test.
 function make.loop(test)
   local hook = test.options.get_new_ioloop or testing.get_new_ioloop
   local loop = hook{clock = test.options.clock}
@@ -96,18 +96,18 @@ function make.ctx()
   return assert(zmq.Context())
 end
 
---- Makes a test of the class, Test or a table derived from it, outside of any runner; options are
--- those of async(). Whoever makes one has to close() it.
+--- Creates a test of the class, Test or a table derived from it, outside any runner; options are
+-- those of async(). The caller must close() it.
 function Test.new(class, options)
   local test = setmetatable({
     options = options or {},
-    open = {}, -- what keep() was given
-    tasks = {}, -- of the loop that have not failed
+    open = {}, -- the objects given to keep()
+    tasks = {}, -- tasks of the loop that have not failed
     failures = setmetatable({}, {__mode = "v"}), -- failed futures of the loop
     failed_count = 0, -- how many there have been
     expected = {}, -- what expect_log() expects
-    body = nil, -- the task that it is
-    source = nil, -- where its function begins
+    body = nil, -- its task
+    source = nil, -- where its function is defined
     failed = false,
     failure = nil, -- the first error, if it has failed
     stopped = nil, -- future of the next stop(), whose results are true and stop()'s arguments
@@ -125,16 +125,16 @@ function Test.new(class, options)
   return test
 end
 
---- The constructor's hook, for derived classes.
+--- Called by the constructor, for derived classes.
 function Test:initialize() -- luacheck: ignore 212
 end
 
--- IOLoop.instance() was there before the test and goes on after it.
+-- Whether the loop is IOLoop.instance(), which existed before the test and outlives it.
 function Test:has_instance()
   return IOLoop.initialized() and self.loop == IOLoop.instance()
 end
 
--- Notes all tasks of the loop from now on, those of callbacks that wait too.
+-- From now on records all tasks of the loop, including waiting callbacks.
 function Test:note_tasks()
   local tasks = self.tasks
   local function note(new)
@@ -146,7 +146,7 @@ function Test:note_tasks()
   future.watch_failures(self.loop, function(failed) self:note_failure(failed) end)
 end
 
--- An error is reported when nobody can look at it any more: collects garbage once the tasks that
+-- An error is reported when nothing can look at it any more: collects garbage once the tasks that
 -- wait for the future have run.
 function Test:note_failure(failed)
   for i = #self.tasks, 1, -1 do
@@ -167,7 +167,7 @@ function Test:note_failure(failed)
   end
 end
 
--- Only the first error is that of the test.
+-- Only the first error counts.
 function Test:fail(err)
   if self.failed then
     return false
@@ -176,7 +176,7 @@ function Test:fail(err)
   return true
 end
 
--- What is wrong with the test as a whole, or nil, by which it does not fail.
+-- Notes what is wrong with the test as a whole; nil does not fail it.
 function Test:complain(message)
   if message then
     self:fail(("%s: %s"):format(self.source, message))
@@ -211,8 +211,8 @@ function Test:handle_error(callback, err, traceback)
   end
 end
 
---- Has it closed after the test, before it is looked at what is left open, by its method close() or
--- the one that is named, as "stop"; the last one first. Returns it.
+--- Closes the object after the test, before the check for what is left open, by its method close()
+-- or the named one, such as "stop"; last in, first closed. Returns it.
 function Test:keep(object, method)
   method = method or "close"
   local found, closer = pcall(function() return object[method] end)
@@ -237,7 +237,7 @@ function Test:stream(kind, options)
   return self:keep(zmqstream.ZMQStream(self:socket(kind, options), self.loop))
 end
 
---- Closes what keep() was given, the last one first.
+--- Closes the objects given to keep(), the last one first.
 function Test:close_kept()
   while #self.open > 0 do
     local object, method = unpack(table.remove(self.open))
@@ -266,7 +266,8 @@ end
 
 -- ---- wait and stop ------------------------------------------------------------------------------
 
---- Ends wait(), or the next one, which returns these arguments. A callback, from anywhere.
+--- Ends the current or next wait(), which returns these arguments. Can be used as a callback, from
+--- anywhere.
 function Test:stop(...)
   if not self.stopped or self.stopped:done() then
     self.stopped = Future.new(self.loop)
@@ -294,8 +295,8 @@ local function await_stop(test, deadline)
   return results
 end
 
---- Suspends the test until stop() was called, also before; returns what stop() was given. With a
--- condition goes on waiting until condition() is true after a stop(). Raises the error of a
+--- Suspends the test until stop() is called, unless it was called before; returns the arguments of
+-- stop(). With a condition, waits until condition() is true after a stop(). Raises the error of a
 -- callback, and "Async operation timed out after N seconds"; the time is by default that of
 -- get_async_test_timeout(), and 0 is no limit. wait(seconds) is wait(nil, seconds).
 function Test:wait(condition, timeout)
@@ -319,8 +320,8 @@ function Test:wait(condition, timeout)
   return unpack(results, 2, results.n)
 end
 
---- Suspends the test until condition() is true, which is asked every millisecond of the loop's
--- clock. Raises as wait() does when its time is over.
+--- Suspends the test until condition() is true, which is checked every millisecond of the loop's
+-- clock. On timeout raises as wait() does.
 function Test:wait_until(condition, timeout)
   core.check_callable("wait_until", 1, condition)
   local seconds = timeout or testing.get_async_test_timeout()
@@ -353,9 +354,9 @@ end
 
 --- Expects errors of callbacks: those whose report, such as "Exception in callback main.lua:12:"
 -- with the traceback, matches the Lua pattern do not fail the test. Instead it fails if there is
--- none until its end or, with fn, until fn() has returned; not with {required = false}. Returns a
--- table whose fields `matched` and `count` say whether there was one, and how many; or what fn
--- returned.
+-- no such error by its end or, with fn, by the time fn() has returned; unless {required = false}.
+-- Returns a table whose fields `matched` and `count` say whether there was one, and how many; or
+-- what fn returned.
 function Test:expect_log(pattern, options, fn)
   if core.is_callable(options) and fn == nil then
     options, fn = nil, options
@@ -368,9 +369,9 @@ function Test:expect_log(pattern, options, fn)
     pattern = pattern,
     required = not options or options.required ~= false,
     matched = false,
-    count = 0, -- how many had a match
+    count = 0, -- how many matched
   }
-  table.insert(self.expected, 1, expected) -- the last one is asked first
+  table.insert(self.expected, 1, expected) -- the last one is checked first
   if not fn then
     return expected
   end
@@ -389,7 +390,7 @@ end
 
 -- ---- what is left open --------------------------------------------------------------------------
 
--- What Context.instance() and the process have open: key -> what it is.
+-- Everything open in Context.instance() and the process: key -> what it is.
 local function opened()
   local found = core.open_descriptors()
   for _, socket in ipairs(core.open_sockets(zmq.Context.instance())) do
@@ -432,7 +433,7 @@ function Test:report_failures()
   end
 end
 
--- What would go on if the loop did.
+-- What would still run if the loop did.
 function Test:left_open()
   local list = {}
   for _, open in ipairs(self:open_tasks()) do
@@ -446,7 +447,7 @@ function Test:left_open()
   return list
 end
 
--- The list is what was left open.
+-- Complains of the list of things left open.
 function Test:complain_of_open(list)
   if #list > 0 and self.options.left_open ~= "close" then
     self:complain("left open: " .. table.concat(list, "; "))
@@ -476,7 +477,7 @@ local function time_limit(options)
     or testing.get_async_test_timeout()
 end
 
--- A result is likely a future that nobody awaits.
+-- A result is likely to be a future that was not awaited.
 function Test:check_results(results)
   for i = 1, results.n do
     if results[i] ~= nil then
@@ -485,7 +486,7 @@ function Test:check_results(results)
   end
 end
 
--- Runs the body as far as it goes.
+-- Runs the body until it ends or times out.
 function Test:run(fn, ...)
   self.source = source_of(fn)
   self:note_tasks()
@@ -505,7 +506,7 @@ function Test:run(fn, ...)
   end
 end
 
--- Lets end what was closed or cancelled.
+-- Lets closed and cancelled things end.
 function Test:let_end()
   for _ = 1, LAST_ITERATIONS do
     local handled, more = self.loop:step(0)
@@ -544,7 +545,7 @@ function Test:let_monitors_end()
   end)
 end
 
--- What a test that is over has left is looked at, then ended.
+-- Checks what a finished test has left open, then ends it.
 function Test:finish()
   self:close_kept()
   self:let_monitors_end()
@@ -559,8 +560,8 @@ function Test:finish()
   end
 end
 
--- libzmq closes what belongs to a socket a moment later, in its own thread, and the collector what
--- nobody can close any more.
+-- libzmq closes a socket's descriptors a moment later, in its own thread, and the collector closes
+-- unreferenced objects.
 local function wait_until_closed(before)
   local list = opened_since(before)
   if #list == 0 then
@@ -593,9 +594,9 @@ local async_options = {
   timeout = true, clock = true, get_new_ioloop = true, left_open = true, class = true,
 }
 
---- The function to be given to `it` for a test whose body is fn(t, ...). It runs fn as a task on a
--- fresh loop, raises what makes the test fail, and closes the loop, with all that is registered.
--- fn may wait; it must not return anything. options:
+--- Returns the function to pass to `it` for a test whose body is fn(t, ...). It runs fn as a task
+-- on a new loop, raises an error if the test fails, and closes the loop with everything registered
+-- on it. fn may wait; it must not return anything. options:
 --   timeout         seconds that the body may take; by default get_async_test_timeout(), with a
 --                   virtual clock for ever, as then a test that waits for nothing fails at once
 --   clock           "virtual": of the loop, see advance(); time passes while the body sleeps
@@ -627,17 +628,17 @@ local function running_test(method)
   return current
 end
 
---- t:wait() of the test that runs.
+--- t:wait() of the running test.
 function testing.wait(...)
   return running_test("wait"):wait(...)
 end
 
---- t:stop() of the test that runs.
+--- t:stop() of the running test.
 function testing.stop(...)
   running_test("stop"):stop(...)
 end
 
---- t:expect_log() of the test that runs.
+--- t:expect_log() of the running test.
 function testing.expect_log(...)
   return running_test("expect_log"):expect_log(...)
 end
@@ -661,8 +662,8 @@ function Listener:close()
   end
 end
 
---- Returns its descriptor's number, which is the caller's from now on: for the option use_fd of a
--- socket, which then binds to the port without a race.
+--- Returns its descriptor's number, which then belongs to the caller: for the option use_fd of a
+-- socket, which can then bind to the port without a race.
 function Listener:release()
   local fd = self.fd
   self.fd = nil
@@ -674,9 +675,9 @@ function Listener:__tostring()
     or "Listener (closed)"
 end
 
---- Binds a TCP socket, which listens and does not block, to a port that nobody else has. Returns
--- it, with the methods fileno, close and release, and the port; or nil, message, name. The address
--- is in numbers, by default 127.0.0.1. Inside a test it is closed after it.
+--- Binds a listening, non-blocking TCP socket to an unused port. Returns it, with the methods
+-- fileno, close and release, and the port; or nil, message, name. The address is numeric, by
+-- default 127.0.0.1. Inside a test it is closed at the end of the test.
 function testing.bind_unused_port(reuse_port, address)
   local fd, port, name = core.listen(address or "127.0.0.1", reuse_port)
   if not fd then

@@ -1,4 +1,4 @@
---- zmqloop.trace: where errors were raised, and through which tasks they came.
+--- zmqloop.trace: where errors were raised, and through which tasks they passed.
 -- An error keeps its value. Its trace is a separate text: the error, the stack where it was raised
 -- and where each task awaited it. A failed future keeps the trace; when the error is raised again
 -- it is noted here, for traceback().
@@ -14,12 +14,12 @@ local stack = rawget(_G, "debug") and debug.traceback
 -- Weak: error object -> trace. For other values the core notes the last trace.
 local of_objects = setmetatable({}, {__mode = "k"})
 
--- Nothing is added to a longer trace. Characters.
+-- In characters; nothing is added to a longer trace.
 local LONGEST = 16000
 
 local trace = {}
 
---- An error as text, whatever it is, for debug.traceback(), which takes a zero byte for its end.
+--- Any error as text, for debug.traceback(), which stops at a zero byte.
 function trace.describe(err)
   local ok, text = pcall(tostring, err)
   if not ok or type(text) ~= "string" then

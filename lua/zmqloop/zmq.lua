@@ -1,6 +1,6 @@
 --- zmqloop.zmq: contexts, sockets, constants.
--- What PyZMQ's `zmq` is. Times are milliseconds, as in libzmq (poll, linger, rcvtimeo).
--- The world's failures return nil, "EADDRINUSE: address already in use (tcp://...)", "EADDRINUSE";
+-- The counterpart of PyZMQ's `zmq`. Times are in milliseconds, as in libzmq (poll, linger,
+-- rcvtimeo). Failures return nil, "EADDRINUSE: address already in use (tcp://...)", "EADDRINUSE";
 -- misuse raises.
 local core = require("zmqloop.core")
 local classes = require("zmqloop.class")
@@ -59,13 +59,13 @@ function Socket:subscribe(topic)
   return each(topic, function(item) return self:set("subscribe", item) end)
 end
 
---- Takes one subscription to the topic back, or to each of a list.
+--- Cancels one subscription to the topic, or to each of a list.
 function Socket:unsubscribe(topic)
   check_topics(self, "unsubscribe", topic)
   return each(topic, function(item) return self:set("unsubscribe", item) end)
 end
 
--- The default range, and what the values of options may be.
+-- The default range, and the allowed values of the options.
 local port_options = {
   min = {49152, 1, 65535}, max = {65535, 1, 65535}, tries = {100, 1, 65535},
 }
@@ -102,7 +102,7 @@ local function check_ports(options)
   return values.min, values.max, values.tries
 end
 
--- The system chooses. ipc and inproc would take the port for a part of a name.
+-- The system chooses. ipc and inproc would treat the port as part of the name.
 local function bind_to_any_port(socket, address)
   local transport = address:match("^(%w+)://")
   if transport == "ipc" or transport == "inproc" then
@@ -144,7 +144,7 @@ end
 
 -- ---- frames ----------------------------------------------------------------------------------
 
---- A part of a message as libzmq has it, to be made of a string: zmq.Frame("data").
+--- A part of a message in libzmq's memory, created from a string: zmq.Frame("data").
 -- Its methods are annotated in meta/frame.lua.
 zmq.Frame = setmetatable({new = core.new_frame}, {
   __index = core.Frame,
@@ -155,8 +155,8 @@ zmq.Frame = setmetatable({new = core.new_frame}, {
 
 local Context = core.Context
 
--- What is done after the options are set, in this order: what is set after a bind or connect does
--- not apply to it.
+-- Done after the options are set, in this order: options set after a bind or connect do not apply
+-- to it.
 local acts = {"subscribe", "join", "bind", "connect"}
 
 local is_act = {}
@@ -164,7 +164,7 @@ for _, name in ipairs(acts) do
   is_act[name] = true
 end
 
--- What `socket` takes: options, in the order of the table of options, and acts.
+-- What `socket` accepts: options, in the order of the table of options, and acts.
 local known, options_in_order = {}, {}
 for _, name in ipairs(core.socket_options) do
   if not is_act[name] and name ~= "unsubscribe" then
@@ -181,7 +181,7 @@ for _, name in ipairs(known) do
   is_known[name] = true
 end
 
--- Leaves the name of the option it is at in at[1].
+-- Stores the name of the current option in at[1].
 local function set_socket_options(socket, options, at)
   for _, option in ipairs(options_in_order) do
     if options[option] ~= nil then
@@ -245,7 +245,7 @@ local function with_options(who, object, options)
   check.bad(who.caller, who.argument, text)
 end
 
--- Sockets that libzmq has if it was built with its drafts.
+-- Socket types of libzmq's draft API.
 local drafts = {
   CHANNEL = true, CLIENT = true, DGRAM = true, DISH = true, GATHER = true, PEER = true,
   RADIO = true, SCATTER = true, SERVER = true,
@@ -289,7 +289,7 @@ local function type_number(socket_type)
   return socket_type
 end
 
---- Makes a socket of a type, zmq.REP or "REP".
+--- Creates a socket of a type, zmq.REP or "REP".
 -- Options is a table such as {linger=0, rcvhwm=10, subscribe={"a"}, bind="tcp://127.0.0.1:5555",
 -- connect={...}}: options are set before subscriptions, these before bind, bind before connect. An
 -- unknown name raises. A failure closes the socket and is returned.
@@ -323,7 +323,7 @@ local function new_context(class, options)
   return context, message, name
 end
 
--- What users call to make contexts: of a class derived from core.Context, or, with nil, of that.
+-- The constructor that users call: of a class derived from core.Context or, with nil, of that.
 local function new_constructor(class)
   local instance
 
@@ -333,15 +333,15 @@ local function new_constructor(class)
   end
 
   return setmetatable({
-    --- Makes a context with options such as {io_threads=2, linger=0}: libzmq's of contexts, and
-    -- those of sockets, which are what its sockets begin with if their type knows them. A light
-    -- userdata, from another context's handle(), is borrowed: sockets made in it are this state's,
-    -- which never terminates it. An unknown name raises. Returns nil, message, name if libzmq
-    -- refuses a value.
+    --- Creates a context with options such as {io_threads=2, linger=0}: libzmq's context options,
+    -- and socket options, which are the defaults of its sockets where their type has them. A light
+    -- userdata, from another context's handle(), is borrowed: its sockets belong to this state,
+    -- which never terminates the context. An unknown name raises. Returns nil, message, name if
+    -- libzmq refuses a value.
     new = new,
 
-    --- The context of this Lua state, made at the first call, and again after it was closed and in
-    -- a forked process.
+    --- The context of this Lua state, created by the first call, and anew after it was closed and
+    -- in a forked process.
     instance = function()
       if not instance or not core.context_usable(instance) then
         instance = assert(new_context(class))
@@ -359,8 +359,8 @@ end
 
 zmq.Context = new_constructor()
 
---- Makes a Context of another class: a table of methods, derived from core.Context. Its sockets are
--- of the class in its field `socket_class`, which is derived from core.Socket.
+--- Returns a Context constructor for a class derived from core.Context, a table of methods. Its
+-- sockets are of the class in its field `socket_class`, derived from core.Socket.
 zmq.Context.derive = new_constructor
 
 zmq.Socket = classes.extend(Socket, {monitor = "monitor", get_monitor_socket = "monitor"})

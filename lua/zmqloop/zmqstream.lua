@@ -9,13 +9,13 @@ local classes = require("zmqloop.class")
 local ZMQStream = core.ZMQStream
 ZMQStream.__index = ZMQStream
 
--- Where LuaJIT compiles, and has its foreign function interface.
+-- Present where LuaJIT compiles and has its FFI.
 local jit = rawget(_G, "jit")
 local compiled = jit and jit.status() and pcall(require, "ffi") and require("zmqloop.jit")
 
 -- ---- making ----------------------------------------------------------------------------------
 
--- A pointer of LuaJIT's ffi: what lzmq.ffi has for a handle.
+-- Is it a pointer of LuaJIT's ffi, as lzmq.ffi uses for handles?
 local function is_pointer(value)
   if type(value) ~= "cdata" then
     return false
@@ -55,7 +55,7 @@ local function handle_of(value, owner, depth)
   return nil
 end
 
--- lzmq calls this before it closes its socket. It must not keep the stream.
+-- lzmq calls this before it closes its socket. It must not keep the stream alive.
 local function release_before_close(stream, object)
   local on_close = method_of(object, "on_close")
   if on_close then
@@ -84,11 +84,11 @@ local function new_foreign(given, io_loop)
 end
 
 --- Puts a stream on a socket of zmqloop.zmq, in a loop, by default IOLoop.current().
--- It receives nothing until on_recv(). The fields `socket` and `io_loop` are the two. Returns nil,
--- message, name if libzmq refuses (ETERM).
--- The socket may be another library's: an object with handle() or lightuserdata() as lzmq's, which
--- the stream then owns, or a light userdata (LuaJIT: a pointer), which is to be closed by whoever
--- made it, after the stream. Other code may go on using such a socket in the same thread.
+-- It receives nothing until on_recv(). Both are in the fields `socket` and `io_loop`. Returns nil,
+-- message, name if libzmq refuses (ETERM). The socket may belong to another library: an object
+-- with handle() or lightuserdata(), such as lzmq's, which the stream then owns, or a light
+-- userdata (LuaJIT: a pointer), which its creator must close after the stream. Other code may keep
+-- using such a socket in the same thread.
 function ZMQStream.new(socket, io_loop)
   if socket == nil and type(io_loop) == "string" then -- nil, message, name of what has failed
     check.bad("ZMQStream", 1, ('zmq socket expected, got nil, "%s"'):format(io_loop))
@@ -113,7 +113,7 @@ setmetatable(ZMQStream, {
 
 -- ---- the socket's own methods, for the stream -------------------------------------------------
 
--- Raises if the self of a method is none: most likely '.' was written for ':'.
+-- Raises if self is not an object of the class: most likely '.' was written instead of ':'.
 local function check_self(self, method)
   if type(self) ~= "userdata" then
     core.bad_self(method, "ZMQStream", self)
@@ -135,8 +135,8 @@ end
 
 -- ---- sending what is no string ----------------------------------------------------------------
 
---- Sends a value as JSON text, by lua-cjson or else dkjson; without either it raises, and so does a
--- value that JSON cannot express. Options and results are those of send(). PyZMQ: `send_json`.
+--- Sends a value as JSON text, using lua-cjson or else dkjson. Raises if neither is installed, or
+-- if JSON cannot express the value. Options and results are those of send(). PyZMQ: `send_json`.
 function ZMQStream:send_json(value, options)
   check_self(self, "send_json")
   local encoded, text = pcall(require("zmqloop.json").encode, value)
@@ -156,10 +156,10 @@ end
 
 -- ---- draining --------------------------------------------------------------------------------
 
---- Refuses new messages (ESHUTDOWN), sends those queued, then closes the stream and its socket.
--- After `timeout` seconds (nil: no limit) it is closed with what is left, which the close callback
--- is told. It goes on receiving until then. Called inside the loop, in a callback, it returns true
--- at once; else it runs the loop until the stream is closed, or stop() is called, and returns how
+--- Refuses new messages (ESHUTDOWN), sends the queued ones, then closes the stream and its socket.
+-- After `timeout` seconds (nil: no limit) it is closed anyway; the close callback gets the number
+-- of unsent messages. Until then it still receives. In a callback of the loop it returns true at
+-- once; otherwise it runs the loop until the stream is closed or stop() is called, and returns how
 -- many messages libzmq did not take.
 function ZMQStream:drain(timeout)
   if not core.drain_stream(self, timeout) then

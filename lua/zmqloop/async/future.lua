@@ -1,4 +1,4 @@
---- zmqloop.async.future: results that come later.
+--- zmqloop.async.future: results that arrive later.
 -- Names of Tornado's and asyncio's Future. Callbacks and waiting tasks are always called by the
 -- loop, in its next iteration, never inside set_result() or await().
 --
@@ -22,7 +22,7 @@ local CANCELLED = "ECANCELED: cancelled"
 
 local Future = {}
 Future.__index = Future
-Future.future_class = Future -- by which is_future() knows one
+Future.future_class = Future -- is_future() checks for this
 Future.__name = "zmqloop.Future"
 
 -- ---- errors that nobody has looked at --------------------------------------------------------
@@ -40,8 +40,8 @@ local function handle(failure)
     failure.traceback)
 end
 
--- Reports a failure as the error of a callback: in the next iteration if the loop runs; at once if
--- it does not, since it may never run again.
+-- Reports a failure as the error of a callback: in the next iteration if the loop is running,
+-- otherwise at once, since it may never run again.
 local function report(failure)
   local loop = failure.loop
   if failure.seen then
@@ -83,7 +83,7 @@ local function look(self)
   end
 end
 
--- Raises if the self of a method is none: most likely '.' was written for ':'.
+-- Raises if self is not an object of the class: most likely '.' was written instead of ':'.
 local function check_self(self, class, method)
   if type(self) ~= "table" or not rawequal(self.future_class, Future) then
     core.bad_self(method, class, self)
@@ -100,10 +100,10 @@ function Future.new(loop)
     state = nil, -- "result", "error" or "cancelled" when done; nil: pending
     n = 0, -- how many results there are, in [1] to [n]; one error is in [1]
     callbacks = nil, -- what to call when it is done, in threes: see subscribe()
-    vacant = nil, -- how many of these have been taken back
+    vacant = nil, -- how many of these have been removed
     trace = nil, -- of its error: where it was raised and where each task awaited it
-    failure = nil, -- reports the error when collected, unless somebody looks at it
-    on_cancel = nil, -- called with the future by cancel(): to cancel what it stands for
+    failure = nil, -- reports the error when collected, unless the error was looked at
+    on_cancel = nil, -- called with the future by cancel(), to cancel the operation
   }, Future)
 end
 
@@ -120,8 +120,8 @@ local function notify(self, loop, fn, subscriber)
   end
 end
 
--- A hook may run between any two instructions: it sees the new state before the subscribers are
--- taken away, and one that has been called is crossed out before it is.
+-- A hook may run between any two instructions. So the new state is set before the subscribers are
+-- removed, and each subscriber is crossed out before it is called.
 local function finish(self, state)
   self.state = state
   local callbacks = self.callbacks
@@ -160,8 +160,8 @@ local function succeed(self, ...)
   finish(self, "result")
 end
 
---- Finishes it with these results, nils included. Returns true, or false if it has been cancelled.
--- Raises if it is done.
+--- Finishes it with these results, nils included.
+-- Returns true, or false if it was cancelled. Raises if it is done.
 function Future:set_result(...)
   check_self(self, "Future", "set_result")
   if not check_pending(self) then
@@ -196,7 +196,7 @@ local function fail(self, err, text)
   return true
 end
 
---- Finishes it with an error, any value but nil. Results as set_result(). If nobody looks at the
+--- Finishes it with an error, any value but nil. Results as set_result(). If nothing looks at the
 -- error, by result(), error() or await(), it is reported through the loop when the future is
 -- collected.
 function Future:set_error(err)
@@ -210,8 +210,8 @@ function Future:set_error(err)
   return fail(self, err, where and ("%s\nset by set_error() at %s"):format(text, where) or text)
 end
 
--- Cancels this one, which is pending. Or returns the future that it waits for, which the caller is
--- to cancel in its place; pushes more of them on the stack `pending`.
+-- Cancels this one, which is pending; or returns the future that it waits for, for the caller to
+-- cancel instead, and pushes any further ones on the stack `pending`.
 function Future:give_up()
   local on_cancel = self.on_cancel
   finish(self, "cancelled")
@@ -223,8 +223,9 @@ end
 -- Called when futures await each other in a circle, which cancel() would follow for ever.
 function Future.break_circle() end
 
---- Cancels it: CANCELLED is raised in what waits for it. Returns false if it was done.
--- Without recursion: a chain of awaits may be longer than calls can be nested.
+--- Cancels it: CANCELLED is raised in what waits for it.
+-- Returns false if it was done. Without recursion: a chain of awaits may be longer than calls can
+-- nest.
 function Future:cancel()
   check_self(self, "Future", "cancel")
   if self.state then
@@ -295,14 +296,14 @@ function Future:error()
   return nil
 end
 
---- A text: its error, the stack where that was raised and where each task awaited it; "" if it has
+--- A text: its error, the stack where it was raised, and where each task awaited it; "" if it has
 -- not failed.
 function Future:traceback()
   check_self(self, "Future", "traceback")
   return self.trace or ""
 end
 
---- Calls fn(future) in the iteration after it is done, also if it is done already.
+--- Calls fn(future) in the iteration after it is done, even if it is done already.
 function Future:add_done_callback(fn)
   check_self(self, "Future", "add_done_callback")
   core.check_callable("add_done_callback", 1, fn)
@@ -314,7 +315,7 @@ end
 -- unsubscribe(). If `loop` is false, fn is called at once inside the call that finishes the future,
 -- and must not call user code.
 function Future:subscribe(loop, fn, subscriber)
-  -- Allocated first: a finalizer that runs then may finish the future.
+  -- Allocated first: a finalizer that runs meanwhile may finish the future.
   local made = not self.callbacks and {} or nil
   if self.state then
     return notify(self, loop, fn, subscriber)
@@ -327,7 +328,7 @@ function Future:subscribe(loop, fn, subscriber)
     subscriber.place = last + 3
   end
   callbacks[last + 2] = fn
-  if self.state and callbacks[last + 2] then -- a hook has finished it, and has not seen this one
+  if self.state and callbacks[last + 2] then -- a hook has finished it without seeing this one
     callbacks[last + 2] = false
     notify(self, loop, fn, subscriber)
   end
@@ -352,8 +353,8 @@ local function compact(self)
   end
 end
 
--- Removes a subscription. Its place stays until half of all are vacant, so that each of thousands
--- costs the same.
+-- Removes a subscription. Its place stays until half of all places are vacant, so that the cost
+-- does not grow with their number.
 function Future:unsubscribe(subscriber)
   local callbacks, place = self.callbacks, subscriber.place
   if not callbacks or callbacks[place] ~= subscriber then

@@ -1,10 +1,10 @@
 --- zmqloop.async.locks: Event, Condition, Semaphore, BoundedSemaphore and Lock, for tasks.
--- Names and semantics of Tornado's locks. Who waits is served first in, first out, and what is
--- handed to it nobody else can take meanwhile. Timeouts are seconds; nil waits for ever, and 0 not
--- at all, which works outside of tasks too. What was not had in time is nil, "ETIMEDOUT: ...",
--- "ETIMEDOUT". A task whose time is over, or that is cancelled, takes nothing with it. What wakes
--- (set, notify, release) may be called from anywhere, and calls nobody: tasks run in the next
--- iteration of their loop.
+-- Names and semantics of Tornado's locks. Tasks are served first in, first out, and what was
+-- handed to one of them cannot be taken by another. Timeouts are in seconds; nil waits for ever,
+-- and 0 not at all, which works outside tasks too. A timeout returns nil, "ETIMEDOUT: ...",
+-- "ETIMEDOUT". A task that times out or is cancelled acquires nothing. The functions that wake
+-- tasks (set, notify, release) may be called from anywhere and call no code themselves: the tasks
+-- run in the next iteration of their loop.
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
 local classes = require("zmqloop.class")
@@ -14,7 +14,7 @@ local waiters = require("zmqloop.async.waiters")
 local misuse = core.misuse
 local Waiters, begin_wait, timed_out = waiters.Waiters, waiters.begin_wait, waiters.timed_out
 
--- Raises if the self of a method is none: most likely '.' was written for ':'.
+-- Raises if self is not an object of the class: most likely '.' was written instead of ':'.
 local function check_self(self, class, method)
   if type(self) ~= "table" or not self.line then
     core.bad_self(method, class, self)
@@ -29,10 +29,10 @@ end
 
 local Event = classes.new("Event")
 
---- Makes an event, which is not set.
+--- Creates an event, not set.
 function Event.new()
   local event = setmetatable({on = false}, Event)
-  event.line = Waiters.new(nil, event, event.is_set) -- empty while it is on
+  event.line = Waiters.new(nil, event, event.is_set) -- empty while the event is set
   return event
 end
 
@@ -42,14 +42,14 @@ function Event:is_set()
   return self.on
 end
 
---- Sets it and wakes all that wait; from now on nobody has to.
+--- Sets it and wakes all waiting tasks; from now on wait() returns at once.
 function Event:set()
   check_self(self, "Event", "set")
   self.on = true
   self.line:wake_all()
 end
 
---- Has tasks wait again. Those that were woken stay so.
+--- Makes wait() wait again. Tasks already woken stay awake.
 function Event:clear()
   check_self(self, "Event", "clear")
   self.on = false
@@ -73,12 +73,12 @@ end
 
 local Condition = classes.new("Condition")
 
--- Has there been a notification for nobody since the waiter called wait()?
+-- Has a notification found no waiter since this one called wait()?
 local function was_missed(self, waiter)
   return waiter.a ~= self.missed
 end
 
---- Makes a condition: where tasks wait until another one tells them that something has changed.
+--- Creates a condition: tasks wait until another one notifies them of a change.
 function Condition.new()
   local condition = setmetatable({missed = 0}, Condition) -- notifications that woke nobody
   condition.line = Waiters.new(nil, condition, was_missed)
@@ -96,8 +96,8 @@ function Condition:wait(timeout)
   return false, select(2, timed_out(timeout))
 end
 
---- Wakes the first n tasks that wait, by default one. If one of them is cancelled before it runs,
--- the next one is woken in its place.
+--- Wakes the first n waiting tasks, by default one. If one of them is cancelled before it runs, the
+-- next one is woken instead.
 function Condition:notify(n)
   check_self(self, "Condition", "notify")
   if n ~= nil and type(n) ~= "number" then
@@ -111,7 +111,7 @@ function Condition:notify(n)
   end
 end
 
---- Wakes all tasks that wait.
+--- Wakes all waiting tasks.
 function Condition:notify_all()
   check_self(self, "Condition", "notify_all")
   self.line:wake_all()
@@ -142,20 +142,20 @@ local function new_semaphore(class, value)
     check.number_expected(name_of(class), 1, "integer not below 0", value)
   end
   local semaphore = setmetatable({
-    free = value, -- how often it can be acquired at once; 0 while someone waits
-    most = nil, -- of a bounded one: what free may become
+    free = value, -- how often it can be acquired at once; 0 while a task waits
+    most = nil, -- of a bounded one: the maximum of `free`
     line = nil,
   }, class)
   semaphore.line = Waiters.new(nil, semaphore, take_free)
   return semaphore
 end
 
---- Makes a semaphore that can be acquired `value` times at once, by default once.
+--- Creates a semaphore that can be acquired `value` times at once, by default once.
 function Semaphore.new(value)
   return new_semaphore(Semaphore, value)
 end
 
--- acquire() for begin_wait()'s task, without waiting if that is nil: returns whether it was
+-- acquire() for the task from begin_wait(), without waiting if that is nil. Returns whether it was
 -- acquired.
 function Semaphore:take(waiting, timeout)
   return take_free(self) or waiting ~= nil and self.line:wait(waiting, timeout)
@@ -178,7 +178,7 @@ local function put_back(self)
   end
 end
 
---- Puts one back, acquired or not, and hands it to the first that waits.
+--- Adds one, acquired before or not, and hands it to the first waiting task.
 function Semaphore:release()
   check_self(self, "Semaphore", "release")
   if self.most and self.free >= self.most then
@@ -187,7 +187,7 @@ function Semaphore:release()
   put_back(self)
 end
 
--- Of what task.pcall() has returned.
+-- Releases it, given the results of task.pcall().
 local function release_and_return(self, ok, ...)
   put_back(self)
   if not ok then
@@ -196,8 +196,8 @@ local function release_and_return(self, ok, ...)
   return ...
 end
 
---- Acquires it, calls fn(...), which may wait, and releases it, also when fn raises. Returns what
--- fn has returned.
+--- Acquires it, calls fn(...), which may wait, and releases it, even if fn raises. Returns the
+-- results of fn.
 function Semaphore:with(fn, ...)
   check_self(self, "Semaphore", "with")
   core.check_callable("with", 1, fn)
@@ -218,7 +218,7 @@ end
 
 local BoundedSemaphore = classes.new("BoundedSemaphore", Semaphore)
 
---- As Semaphore.new(); release() raises when all `value` are there.
+--- Like Semaphore.new(), but release() raises if none was acquired.
 function BoundedSemaphore.new(value)
   local semaphore = new_semaphore(BoundedSemaphore, value)
   semaphore.most = semaphore.free
@@ -229,7 +229,7 @@ end
 
 local Lock = classes.new("Lock", Semaphore)
 
---- Makes a lock: a semaphore that one can hold. Whoever likes may release it, but only while it is
+--- Creates a lock: a semaphore with a value of 1. Any task may release it, but only while it is
 -- held.
 function Lock.new()
   local lock = new_semaphore(Lock, 1)

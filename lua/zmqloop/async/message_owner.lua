@@ -1,15 +1,16 @@
---- zmqloop.async.message_owner: which task owns a message that a green socket moves by parts.
--- Others wait until that message ends. Whether one has begun is the socket's state in C
--- (core.message_begun); its owner, as task.who_runs() returns it, is in the socket's fields
+--- zmqloop.async.message_owner: which task owns a message that a green socket moves in parts.
+-- Others wait until that message ends. Whether a message has begun is the socket's state in C
+-- (core.message_begun); its owner, as returned by task.who_runs(), is in the socket's fields
 -- `sender` and `receiver`. libzmq gets a message only with its last part, so an owner that ends
--- before leaves nothing behind that the next message could be joined to.
+-- early leaves nothing behind that would become part of the next message.
 local core = require("zmqloop.core")
 local task = require("zmqloop.async.task")
 
 local IOLoop = core.IOLoop
 local is_over, task_of = task.is_over, task.task_of
 
--- An owner that is no task cannot notify anyone when it ends: it is checked after so many seconds.
+-- An owner that is not a task cannot notify anyone when it ends: it is checked after this many
+-- seconds.
 local AGAIN_SECONDS = 0.005
 
 local function is_begun(socket, side)
@@ -28,8 +29,8 @@ local function release(socket)
   socket.held_up = false
 end
 
---- Frees the side of the socket, and lets those who were held up try again. Never raises, since
--- something was received or sent just before: if memory is short the next use does the rest.
+--- Frees the side of the socket, and lets tasks that were held up try again. Never raises, since
+-- something was received or sent just before: if memory is short, the next use does the rest.
 local function free(socket, side)
   socket[side] = false
   if socket.held_up then
@@ -37,8 +38,7 @@ local function free(socket, side)
   end
 end
 
---- To be called after a part was sent or received for `who`, who owns the side until the message
--- ends.
+--- Called after a part was sent or received for `who`, which owns the side until the message ends.
 local function note(socket, side, who)
   if is_begun(socket, side) then
     socket[side] = who
@@ -65,8 +65,8 @@ local function report(who, count)
 end
 
 -- The owner has ended in the middle of its message. If it returned, the rest of a received message
--- is for the next caller that asks for a part. It is dropped if the owner failed, or if the caller
--- wants a whole message, for which it would be taken.
+-- belongs to the next caller that asks for a part. The rest is dropped if the owner failed, or if
+-- the caller wants a whole message, for which it would be mistaken.
 local function inherit(socket, side, is_whole)
   local who = socket[side]
   if side == "sender" then
@@ -80,7 +80,7 @@ local function inherit(socket, side, is_whole)
   free(socket, side)
 end
 
---- Whether the side is owned, by another than the caller. is_whole: the caller wants to receive a
+--- Whether the side has an owner other than the caller. is_whole: the caller wants to receive a
 -- whole message.
 local function is_held(socket, side, is_whole)
   local who = socket[side]

@@ -1,7 +1,7 @@
---- zmqloop.async.queues: Queue, PriorityQueue and LifoQueue: tasks hand items to each other.
+--- zmqloop.async.queues: Queue, PriorityQueue and LifoQueue, to pass items between tasks.
 -- Names and semantics of Tornado's queues; timeouts, waiting and cancelling as in async.locks. An
--- item is in the queue when put() has returned, and out of it when get() has: one that is cancelled
--- or too late has put nothing in, and taken nothing out.
+-- item is in the queue once put() has returned, and out of it once get() has: a call that was
+-- cancelled or timed out has put nothing in and taken nothing out.
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
 local classes = require("zmqloop.class")
@@ -12,10 +12,10 @@ local misuse = core.misuse
 local Event, Semaphore = locks.Event, locks.Semaphore
 local begin_wait, timed_out = waiters.begin_wait, waiters.timed_out
 
--- ---- what keeps the items ----------------------------------------------------------------------
+-- ---- stores of items ----------------------------------------------------------------------
 
--- Each of these has push(item), which returns true, or false and the error of a comparison, and
--- then has taken nothing; and pop(), of one that is not empty, which returns true and the item, or
+-- Each of these has push(item), which returns true, or false and the error of a comparison, having
+-- changed nothing; and pop(), which must not be called when empty and returns true and the item, or
 -- false and an error.
 
 local Fifo = {}
@@ -26,7 +26,7 @@ function Fifo.new()
   return setmetatable({first = 1, last = 0}, Fifo)
 end
 
---- Puts the item behind the others.
+--- Appends the item.
 function Fifo:push(item)
   self.last = self.last + 1
   self[self.last] = item
@@ -67,9 +67,9 @@ function Lifo:pop()
   return true, item
 end
 
--- A binary heap; among equals the first that came is the first to go. A comparison may fail: so
--- all comparing is done before anything moves. It may also use the queue, or have a finalizer run
--- that does: then it was for nothing, and begins again.
+-- A binary heap; equal items leave in the order in which they came. A comparison may fail, so all
+-- comparisons are made before anything moves. It may also use the queue, directly or by a
+-- finalizer: then the result is discarded and the operation starts again.
 local Heap = {}
 Heap.__index = Heap
 
@@ -85,8 +85,8 @@ local function goes_before(self, a, b)
   return a.arrival < b.arrival and not self.before(b.item, a.item)
 end
 
--- What plan(self, ...) returns, once that was made of a heap that nobody has changed meanwhile; or
--- false and an error.
+-- The result of plan(self, ...), repeated until the heap has not changed meanwhile; or false and an
+-- error.
 local function plan_undisturbed(self, plan, ...)
   local ok, result, changes
   repeat
@@ -110,7 +110,7 @@ local function place_for(self, entry)
   return place
 end
 
---- Puts the item among the others.
+--- Adds the item.
 function Heap:push(item)
   local entry = {item = item, arrival = nil}
   local ok, place = plan_undisturbed(self, place_for, entry)
@@ -130,7 +130,8 @@ function Heap:push(item)
   return true
 end
 
--- The places from the top down along which entries move up when the last one has to move there.
+-- The places, from the top down, whose entries move up when the last entry takes the first one's
+-- place.
 local function path_down(self)
   local last, path, place = self[self.n], {1}, 1
   while 2 * place < self.n do
@@ -185,20 +186,20 @@ local function new_queue(class, store, maxsize)
   return setmetatable({
     maxsize = maxsize, -- 0: no limit
     store = store,
-    ready = Semaphore.new(0), -- items in the store that no get() is about to take
+    ready = Semaphore.new(0), -- items in the store that are not reserved for a get()
     room = maxsize > 0 and Semaphore.new(maxsize) or nil,
-    unfinished = 0, -- items put in for which task_done() was not called yet
+    unfinished = 0, -- items for which task_done() was not called yet
     finished = finished, -- set while there are none
   }, class)
 end
 
---- Makes a queue, first in, first out, for at most `maxsize` items; fractions are rounded up, and
--- nil or 0 is no limit.
+--- Creates a queue, first in, first out, for at most `maxsize` items. Fractions are rounded up; nil
+-- or 0: no limit.
 function Queue.new(maxsize)
   return new_queue(Queue, Fifo.new(), maxsize)
 end
 
--- Raises if the self of a method is none: most likely '.' was written for ':'.
+-- Raises if self is not an object of the class: most likely '.' was written instead of ':'.
 local function check_self(self, class, method)
   if type(self) ~= "table" or not self.store then
     core.bad_self(method, class, self)
@@ -209,7 +210,7 @@ local function is_less(a, b)
   return a < b
 end
 
--- Raises the error of a comparison; that of ours is told where the items were put in.
+-- Raises the error of a comparison; for the default comparison, at the line that put the item in.
 local function raise_unordered(self, err)
   if self.store.before == is_less then
     misuse(tostring(err):gsub("^.-:%d+: ", "") .. "; PriorityQueue(maxsize, before) orders others")
@@ -217,7 +218,7 @@ local function raise_unordered(self, err)
   error(err, 0)
 end
 
--- Into room that was had.
+-- Puts an item into room that was acquired.
 local function push(self, item)
   local ok, err = self.store:push(item)
   if not ok then
@@ -231,7 +232,7 @@ local function push(self, item)
   self.ready:release()
 end
 
--- An item that was had.
+-- Takes an item that was acquired.
 local function pop(self)
   local ok, item = self.store:pop()
   if not ok then
@@ -244,8 +245,8 @@ local function pop(self)
   return item
 end
 
---- Puts an item in, anything but nil; waits for room at most `timeout` seconds. Returns true, or
--- nil, message, "ETIMEDOUT".
+--- Puts an item in, anything but nil; waits for room for at most `timeout` seconds. Returns true,
+-- or nil, message, "ETIMEDOUT".
 function Queue:put(item, timeout)
   check_self(self, "Queue", "put")
   check.value("put", 1, item)
@@ -268,8 +269,8 @@ function Queue:put_nowait(item)
   return true
 end
 
---- Takes the next item out; waits for one at most `timeout` seconds. Returns it, or nil, message,
--- "ETIMEDOUT".
+--- Takes the next item out; waits for one for at most `timeout` seconds. Returns it, or nil,
+-- message, "ETIMEDOUT".
 function Queue:get(timeout)
   check_self(self, "Queue", "get")
   local task = begin_wait("get", 1, timeout)
@@ -298,7 +299,7 @@ function Queue:items()
   return next_item, self
 end
 
---- Tells that the work on an item that was taken out is done. Raises if there was none.
+--- Reports that the work on an item taken from the queue is done. Raises if there was none.
 function Queue:task_done()
   check_self(self, "Queue", "task_done")
   if self.unfinished == 0 then
@@ -344,9 +345,9 @@ end
 
 local PriorityQueue = classes.new("PriorityQueue", Queue)
 
---- A queue whose least item is taken out first, and of equal ones the first that came. before(a, b)
--- tells whether a is less than b, by default `a < b`; put() and get() raise its errors, and then
--- have done nothing.
+--- A queue whose least item is taken out first; equal items in the order in which they came.
+-- before(a, b) returns whether a is less than b, by default `a < b`; put() and get() raise its
+-- errors, having changed nothing.
 function PriorityQueue.new(maxsize, before)
   before = before or is_less
   core.check_callable("PriorityQueue", 2, before)

@@ -26,7 +26,7 @@ local function deliver(self, frames)
   stop_delivery(self)
 end
 
--- What a method is called with, if '.' was written for ':'.
+-- Raises if self is not a stream: most likely '.' was written instead of ':'.
 local function check_self(self, method)
   if type(self) ~= "userdata" then
     core.bad_self(method, "ZMQStream", self)
@@ -58,7 +58,7 @@ local function start_delivery(self)
   return true
 end
 
--- While a task waits in recv(), messages are for it.
+-- While a task waits in recv(), it gets the messages.
 for _, method in ipairs{"on_recv", "on_recv_stream", "stop_on_recv"} do
   local own = ZMQStream[method]
   ZMQStream[method] = function(self, ...)
@@ -107,16 +107,16 @@ local function is_reported(_, waiter)
   return waiter.a.report ~= nil
 end
 
--- The lines in which tasks wait for the stream; made for the first one.
+-- The lines of tasks that wait for the stream; created for the first one.
 local function waiting_of(self)
   local waiting = self.waiting_
   if not waiting then
     waiting = {
       receivers = Waiters.new(stop_delivery, self, nil, start_delivery),
       senders = Waiters.new(nil, self, is_room_told), -- for room in the queue
-      told = 0, -- how often there was room
-      kept = nil, -- a message that came after the tasks that waited for it had ended
-      unreported = Waiters.new(take_back, self, is_reported), -- for reports, in their order
+      told = 0, -- how often room was announced
+      kept = nil, -- a message that arrived after the tasks waiting for it had ended
+      unreported = Waiters.new(take_back, self, is_reported), -- for reports, in order
     }
     self.waiting_ = waiting
     core.on_stream_room(self, function()
@@ -157,12 +157,12 @@ local function take(self)
   return found
 end
 
---- Suspends the running task until a message comes, and returns its frames. Messages that no task
--- waits for stay in the socket; tasks are served first in, first out. After `timeout` seconds (nil:
--- no limit) returns nil, "ETIMEDOUT: ...", "ETIMEDOUT"; 0 only takes a message that is there. If
--- the stream is closed meanwhile returns nil, message, "ENOTSOCK"; if its context ends, "ETERM". A
--- cancelled task takes no message. A paused stream delivers none until resume(). Raises if the
--- stream has an on_recv() callback; on_recv() raises while a task waits here.
+--- Suspends the running task until a message arrives, and returns its frames. Messages that no task
+-- waits for stay in the socket; tasks are served first in, first out. After `timeout` seconds
+-- (nil: no limit) returns nil, "ETIMEDOUT: ...", "ETIMEDOUT"; with 0, takes a message only if one
+-- is there. If the stream is closed meanwhile returns nil, message, "ENOTSOCK"; if its context
+-- ends, "ETERM". A cancelled task takes no message. A paused stream delivers none until resume().
+-- Raises if the stream has an on_recv() callback; on_recv() raises while a task waits here.
 function ZMQStream:recv(timeout)
   check_seconds("recv", 1, timeout)
   check_no_callback(self)
@@ -197,7 +197,7 @@ function ZMQStream:messages()
   end
 end
 
--- The task gave up waiting for the report: takes the message back out of the queue.
+-- The task gave up waiting for the report: removes the message from the queue.
 take_back = function(self, waiter)
   local sending = waiter.a
   sending.taken_back = core.unsend(self, sending.token)
@@ -243,14 +243,14 @@ local function enqueue(self, task, message, timeout, sending)
   until false -- there was room meanwhile
 end
 
--- How many messages in a row are sent without waiting, before others have their turn.
+-- How many messages in a row are sent without waiting, before others get their turn.
 local at_once, AT_ONCE_MOST = 0, 128
 
---- Sends a message, a string, Frame or list of them, and suspends the running task until the socket
--- has taken it; returns true. Waits while the queue is full. After `timeout` seconds (nil: no
--- limit) returns nil, "ETIMEDOUT: ...", "ETIMEDOUT". Then the message was not and will not be sent,
--- nor if the task is cancelled before the socket took it. Other failures are those of send(),
--- on_send() and recv().
+--- Sends a message (a string, a Frame or a list of them) and suspends the running task until the
+-- socket has taken it; returns true. Waits while the queue is full. After `timeout` seconds (nil:
+-- no limit) returns nil, "ETIMEDOUT: ...", "ETIMEDOUT". Then the message was not sent and never
+-- will be; the same holds if the task is cancelled before the socket has taken it. Other failures
+-- are those of send(), on_send() and recv().
 function ZMQStream:send_wait(message, timeout)
   check_self(self, "send_wait")
   if type(message) ~= "string" and type(message) ~= "table" and type(message) ~= "userdata" then
@@ -262,8 +262,8 @@ function ZMQStream:send_wait(message, timeout)
   local sending = {
     token = nil, -- of the message in the queue
     taken_back = false,
-    told = nil, -- how often there had been room when it was refused
-    report = nil, -- if it came before the task waited for it
+    told = nil, -- how often room had been announced when it was refused
+    report = nil, -- if it arrived before the task waited for it
   }
   local sent, text, name = enqueue(self, task, message, timeout, sending)
   at_once = self:queued() == 0 and at_once + 1 or 0
@@ -275,7 +275,7 @@ function ZMQStream:send_wait(message, timeout)
       sent, text, name = unpack(sending.report, 1, 3)
     end
     if sent == false and not sending.taken_back then
-      sent = true -- it had left already
+      sent = true -- it had already left the queue
     end
   end
   if sent then
@@ -288,7 +288,7 @@ end
 
 --- Cancels the calls of on_recv's callback that are waiting: raises CANCELLED where each of them
 -- waits, as Task:cancel() does. Returns how many there are. When they have ended the stream calls
--- its present callback again. Does not cancel tasks in recv() and send_wait().
+-- its current callback again. Does not cancel tasks in recv() and send_wait().
 function ZMQStream:cancel()
   check_self(self, "cancel")
   local calls = tasks.calls_of(self)

@@ -34,8 +34,8 @@ Task.n = 0
 -- The task whose coroutine runs now.
 local current
 
--- Loop -> its tasks -> their numbers, in the order in which they were made. Weak: a task that
--- nothing can resume any more is garbage.
+-- Loop -> its tasks -> their numbers, in order of creation. Weak: a task that nothing can resume
+-- any more is garbage.
 local tasks_of, last_number = setmetatable({}, {__mode = "k"}), 0
 
 local function note_task(self)
@@ -50,16 +50,16 @@ end
 
 -- ---- coroutines -----------------------------------------------------------------------------
 
--- What a task's coroutine yields: it waits; it has returned and is free for another function; it
--- only tries whether it can yield.
+-- What a task's coroutine yields: it waits; it has returned and can run another function; it only
+-- tests whether it can yield.
 local WAITS, RETURNED, TRIES = {}, {}, compat.TRIES
 
 -- What it is resumed with. Anything else means that the user has resumed the coroutine. Compare all
--- of these by rawequal(): values of the user, such as errors, come along the same way, and their
--- __eq must not be called.
+-- of these by rawequal(): the user's values, such as errors, arrive the same way, and their __eq
+-- must not be called.
 local WOKEN, FAILED = {}, {}
 
--- Coroutines that have returned. Making one is most of what a short task costs.
+-- Coroutines that have returned, for reuse: creating one is most of the cost of a short task.
 local idle, idle_count, IDLE_MAX = {}, 0, 256
 
 local close = rawget(coroutine, "close") -- from 5.4 on
@@ -84,7 +84,7 @@ if close then
     end
     task.noted_trace = nil
     if not ok and current ~= task then
-      error((...), 0) -- for the user, who has resumed it in our place
+      error((...), 0) -- for the user's code, which has resumed it instead of us
     end
   end
 
@@ -109,7 +109,7 @@ local function take_coroutine()
     local co = idle[idle_count]
     idle[idle_count] = nil
     idle_count = idle_count - 1
-    if status(co) == "suspended" then -- else the user has resumed it
+    if status(co) == "suspended" then -- else the user's code has resumed it
       return co
     end
   end
@@ -128,7 +128,8 @@ local function without_position(text)
 end
 
 -- Is it CANCELLED? Code that catches the error and raises it again may have put positions before
--- it. Any other text that ends like it is another error, about the cancellation of something else.
+-- it. Any other text with that ending is a different error, about the cancellation of something
+-- else.
 local function is_cancelled(err)
   local text = type(err) == "string" and err:sub(-#CANCELLED) == CANCELLED and err
   while text and text ~= CANCELLED do
@@ -146,7 +147,7 @@ local function explain(err)
   return err
 end
 
--- A name for what runs in the task's coroutine, for traces.
+-- A name for the code in the task's coroutine, for traces.
 local function label(self)
   return ("%s of %s"):format(self.is_callback and "the callback" or "the task",
     core.source_of(self.fn) or "a function of C")
@@ -175,7 +176,7 @@ end
 -- last error, and the trace of the first, or nil if that was a cancellation.
 local function close_failed(self, err)
   err = explain(err)
-  -- Nobody needs the trace of a cancellation, unless a variable's own error takes its place.
+  -- The trace of a cancellation is not needed, unless an error of a variable replaces it.
   local text = (close or not is_cancelled(err)) and trace_of(self, err) or nil
   if close then
     local _, last = close(self.coroutine)
@@ -213,10 +214,11 @@ end
 -- ---- callbacks as tasks ------------------------------------------------------------------------
 --
 -- The loop calls its callbacks in coroutines too. A callback becomes a task when it first waits.
--- `call` is then the stream or handler that must be told when it has returned, since it does not
--- call it again before.
+-- `call` is then the stream or handler that must be notified when the callback has returned, since
+-- it does not call it again before.
 
--- The number of a call whose callback waits -> its task. Weak: what will wake a task keeps it.
+-- The number of a call whose callback waits -> its task. Weak: whatever will wake the task keeps it
+-- alive.
 local waiting_calls = setmetatable({}, {__mode = "v"})
 
 -- Coroutine -> the task that current_task() returned in the callback that it runs.
@@ -253,7 +255,7 @@ local function current_task()
   return task or current
 end
 
--- The tasks of that stream's calls that wait, oldest first.
+-- The tasks of the stream's waiting calls, oldest first.
 local function calls_of(stream)
   local list = {}
   for _, task in pairs(waiting_calls) do
@@ -266,7 +268,7 @@ local function calls_of(stream)
 end
 
 -- Loop -> function that is called with each callback that becomes a task: for zmqloop.testing,
--- which looks for what a test leaves open.
+-- which checks what a test leaves open.
 local watchers = setmetatable({}, {__mode = "k"})
 
 -- The callback of the task is about to wait.
@@ -284,7 +286,7 @@ end
 local function callback_stepped(self, ok, err)
   local co = self.coroutine
   if coroutine.status(co) ~= "dead" then
-    return -- it waits again, or the user is to resume it
+    return -- it waits again, or the user's code will resume it
   end
   waiting_calls[self.serial] = nil
   if ok then
@@ -328,7 +330,7 @@ end
 
 function step(self, ...)
   if self.state then
-    return -- it has ended otherwise
+    return -- it has already ended
   end
   local before, loop = current, self.loop
   current = self
@@ -350,12 +352,12 @@ end
 
 -- ---- waiting --------------------------------------------------------------------------------
 
--- A finalizer may wake tasks, hence any allocation may. So an operation that waits allocates first,
--- then checks whether it still has to wait, and then registers with what will wake the task.
+-- A finalizer may wake tasks, hence any allocation may. So an operation that waits first allocates,
+-- then checks whether it still has to wait, and then registers with whatever will wake the task.
 -- Between that and the yield the task may be woken too: see wake().
 --
 -- While a task waits, `undo` removes its registration; it is false if there is nothing to remove,
--- or if `awaits` says what.
+-- or if that is in `awaits`.
 
 local function stop_timer(task)
   if task.timer then
@@ -364,7 +366,7 @@ local function stop_timer(task)
   end
 end
 
--- Removes the registration of a task that waits: what was to wake it no longer will.
+-- Removes the registration of a waiting task, so that nothing wakes it any more.
 local function undo_wait(task)
   local awaited, undo = task.awaits, task.undo
   task.awaits, task.expired, task.undo = nil, nil, nil
@@ -378,7 +380,7 @@ end
 
 local is_alive, suspend
 
--- Returns or raises what the coroutine that waited was resumed with.
+-- Returns or raises the values with which the waiting coroutine was resumed.
 local function resumed(task, how, ...)
   if rawequal(how, WOKEN) then
     return ...
@@ -391,7 +393,7 @@ local function resumed(task, how, ...)
 end
 
 --- The running task, or callback of a loop, for functions that suspend it. Raises if there is none
--- or if it cannot be suspended here, and CANCELLED if it has been cancelled.
+-- or if it cannot be suspended here, and raises CANCELLED if it has been cancelled.
 local function task_to_suspend(method)
   local task = current
   if not task or running() ~= task.coroutine then
@@ -406,7 +408,7 @@ local function task_to_suspend(method)
     misuse(("%s: cannot wait here, %s"):format(method, why or obstacle()))
   elseif task.must_cancel then
     if task.is_callback and not task.has_left then
-      suspend(task, false) -- makes it a task, so that CANCELLED is no error of a callback
+      suspend(task, false) -- makes it a task, so that CANCELLED is not an error of a callback
     end
     task.must_cancel = nil
     error(CANCELLED, 0)
@@ -415,8 +417,8 @@ local function task_to_suspend(method)
 end
 
 --- Suspends the running task, which task_to_suspend() returned, until wake_with() or fail_with().
--- undo(task) must remove what would wake it; false if the task's `awaits` says it. Returns what
--- wake_with() was given.
+-- undo(task) must remove what would wake it; false if that is the task's `awaits`. Returns the
+-- arguments of wake_with().
 function suspend(task, undo)
   if task.is_callback and not task.has_left then
     leave_loop(task)
@@ -431,7 +433,7 @@ function suspend(task, undo)
   return resumed(task, yield(WAITS))
 end
 
--- The user has closed or resumed its coroutine.
+-- The user's code has closed or resumed its coroutine.
 local function end_closed(task)
   undo_wait(task)
   task.coroutine = nil
@@ -442,7 +444,7 @@ local function end_closed(task)
   end
 end
 
---- Whether the task that waits can still be woken; if not, it has ended.
+--- Whether the waiting task can still be woken; if not, it has ended.
 function is_alive(task)
   if task.coroutine and status(task.coroutine) ~= "dead" then
     return true
@@ -463,8 +465,8 @@ local function wake(task, how, ...)
   end
 end
 
---- Resumes a suspended task at once; from a callback of its loop. One that is only about to be
--- suspended is resumed in the next iteration.
+--- Resumes a suspended task at once; call it from a callback of its loop. A task that is only about
+-- to be suspended is resumed in the next iteration.
 local function wake_with(task, ...)
   wake(task, WOKEN, ...)
 end
@@ -498,8 +500,7 @@ local function awaited_is_done(task, awaited)
   end
 end
 
--- The wait has timed out. If the future is cancelled with it, the wait ends when that has cleaned
--- up.
+-- The wait has timed out. If this cancels the future, the wait ends when the future has cleaned up.
 local function expire(task, seconds, cancels)
   local awaited = task.awaits
   task.timer = nil
@@ -535,8 +536,8 @@ local function check_future_self(self, method)
 end
 
 --- Suspends the running task until the future is done; returns its results or raises its error.
--- After `timeout` seconds raises "ETIMEDOUT: ..."; the future goes on. Cancelling the task cancels
--- the future too. Only inside a task.
+-- After `timeout` seconds raises "ETIMEDOUT: ..."; the future stays pending. Cancelling the task
+-- cancels the future too. Only inside a task.
 function Future:await(timeout)
   check_future_self(self, "await")
   check_seconds("await", 1, timeout)
@@ -556,7 +557,7 @@ function IOLoop:spawn(fn, ...)
   end
   -- Further fields: undo, while it waits; awaits, the future it waits for, and place, its place in
   -- that future's subscriptions; timer, of its wait; expired, the seconds of a wait that has timed
-  -- out, while what it awaits ends; must_cancel: CANCELLED is still to be raised; is_due: it was
+  -- out, until the awaited future ends; must_cancel: CANCELLED must still be raised; is_due: it was
   -- woken before it was suspended.
   local task = setmetatable({
     loop = self,
@@ -574,7 +575,7 @@ function Task.set_result()
   misuse("set_result: the result of a task is what its function returns")
 end
 
---- The same; to end a task, cancel() it.
+--- The same; use cancel() to end a task.
 function Task.set_error()
   misuse("set_error: the error of a task is what its function raises; see cancel()")
 end
@@ -594,11 +595,11 @@ local function interrupt(self)
 end
 
 --- Raises CANCELLED where the task waits, or where it waits next. The task can catch it; if it does
--- not, it ends as cancelled(). What the task awaits is cancelled too; see shield(). Returns false
--- if the task had already ended.
+-- not, it ends as cancelled(). The future that it awaits is cancelled too; see shield(). Returns
+-- false if the task had already ended.
 Task.cancel = Future.cancel
 
--- Returns the awaited future, which the caller cancels in its place.
+-- Returns the awaited future, for the caller to cancel instead.
 function Task:give_up()
   local awaited = self.awaits
   if not self.coroutine then -- not yet begun
@@ -608,7 +609,7 @@ function Task:give_up()
       self.must_cancel = true -- instead of the timeout
     end
     return awaited
-  elseif awaited or self.undo == nil then -- about to wake, or at work
+  elseif awaited or self.undo == nil then -- about to wake, or running
     self.must_cancel = true
   else
     interrupt(self)
@@ -618,7 +619,7 @@ end
 Task.break_circle = interrupt
 
 --- The stack of its coroutine, with the line where it waits. Of a failed task: where its error was
--- raised and where each task awaited it. "" before it has begun and after it has ended otherwise.
+-- raised and where each task awaited it. "" before it has begun and after it has already ended.
 function Task:traceback()
   check_future_self(self, "traceback")
   return self.coroutine and make_traceback(self.coroutine) or self.trace or ""
@@ -636,7 +637,7 @@ local function end_sleep(task)
   wake_with(task)
 end
 
---- Suspends the running task for so many seconds; 0 lets the loop run once. Only inside a task.
+--- Suspends the running task for this many seconds; 0 lets the loop run once. Only inside a task.
 local function sleep(seconds)
   check.seconds("sleep", 1, seconds)
   local task = task_to_suspend("sleep")
@@ -645,7 +646,7 @@ local function sleep(seconds)
 end
 
 --- Whether there is a running task and it can wait here. For operations that succeed at once: a
--- task whose operations always do must wait from time to time, to let others run.
+-- task whose operations always do so must wait from time to time, to let others run.
 local function can_wait()
   local task = current
   return task and running() == task.coroutine and can_yield()
@@ -681,7 +682,7 @@ local function is_over(who)
   return not core.is_calling(who)
 end
 
---- Whether neither a task nor a loop is running: to wait, one has to run the loop.
+--- Whether neither a task nor a loop is running: then waiting means running the loop.
 local function is_outside()
   return not current and not core.running_loop()
 end
@@ -699,8 +700,8 @@ local function await_function(awaited, timeout)
   return await("await", awaited, timeout, false)
 end
 
---- Waits for the future at most so many seconds and returns its results; then cancels it, and
--- raises "ETIMEDOUT: ..." when it has ended. Only inside a task.
+--- Waits for the future for at most this many seconds and returns its results. On timeout cancels
+-- it, and raises "ETIMEDOUT: ..." when it has ended. Only inside a task.
 local function with_timeout(seconds, awaited)
   check.seconds("with_timeout", 1, seconds)
   check_future("with_timeout", 2, awaited)
@@ -709,7 +710,7 @@ end
 
 -- ---- shield() -----------------------------------------------------------------------------------
 
--- A future with the outcome of its `inner` one. It is subscribed there only while something waits
+-- A future with the outcome of its `inner` one. It subscribes to that only while something waits
 -- for it; at other times its methods copy the outcome when they are called.
 local Shield = setmetatable({}, {__index = Future})
 Shield.__index = Shield
@@ -731,7 +732,7 @@ local function inner_is_done(part, inner)
   take_over(part.outer, inner)
 end
 
--- These methods take over the outcome first, if there is one.
+-- These methods first copy the outcome, if there is one.
 for _, method in ipairs{
   "done", "cancelled", "result", "error", "cancel", "set_result", "set_error", "__tostring",
 } do
@@ -766,7 +767,7 @@ function Shield:unsubscribe(subscriber)
   end
 end
 
--- The inner one goes on.
+-- The inner one is left running.
 function Shield:give_up()
   future.finish(self, "cancelled")
   stop_listening(self)
@@ -778,8 +779,8 @@ local function shield(inner)
   local outer = setmetatable({
     loop = core.running_loop() or inner.loop,
     inner = inner,
-    part = {outer = nil, place = nil}, -- what is subscribed at the inner one
-    waiting = 0, -- how many are subscribed here
+    part = {outer = nil, place = nil}, -- the subscriber of the inner one
+    waiting = 0, -- how many subscribers there are here
   }, Shield)
   outer.part.outer = outer
   return outer
@@ -808,7 +809,7 @@ local function check_futures(method, futures)
   return list, keys
 end
 
--- What gather() awaits: it is done when all of the futures in `list` are. Cancelling it cancels
+-- The future that gather() awaits: it is done when all futures in `list` are. Cancelling it cancels
 -- them, and it is cancelled when they have ended.
 local Gathered = setmetatable({}, {__index = Future})
 Gathered.__index = Gathered
@@ -835,7 +836,7 @@ local function gathered(loop, list)
   return all
 end
 
--- The caller cancels the parts in its place.
+-- The caller cancels the parts instead.
 function Gathered:give_up(pending)
   self.is_given_up = true
   for i = #self.list, 1, -1 do
@@ -843,7 +844,7 @@ function Gathered:give_up(pending)
   end
 end
 
--- The waiting task is ended without it, because its loop is closed.
+-- The waiting task has been ended, because its loop is closed.
 function Gathered:unsubscribe(subscriber)
   Future.unsubscribe(self, subscriber)
   for i, item in ipairs(self.list) do
@@ -876,7 +877,7 @@ local function as_completed(futures)
   local list, keys = check_futures("as_completed", futures)
   task_to_suspend("as_completed")
   local done, parts, left = require("zmqloop.async.queues").Queue(), {}, #list
-  -- An iterator that is dropped early unsubscribes.
+  -- Unsubscribes when the iterator is dropped early.
   local guard = future.guard(function()
     for i, part in ipairs(parts) do
       list[i]:unsubscribe(part)
@@ -933,7 +934,7 @@ local function end_with_loop(task)
     fail_with(task, CANCELLED)
   else
     task.must_cancel = true
-    step(task) -- from its yield to where it waits next
+    step(task) -- from its yield to its next wait
   end
   if not task.state and task.coroutine and status(task.coroutine) == "suspended" then
     undo_wait(task)
@@ -945,8 +946,8 @@ local function end_with_loop(task)
   end
 end
 
---- Ends the tasks of a loop that is about to be closed, oldest first: raises CANCELLED in those
--- that wait. What they were woken with but have not received is given back.
+--- Ends the tasks of a loop that is about to be closed, oldest first: raises CANCELLED in the
+-- waiting ones. Anything they were woken with but have not received is given back.
 local function end_tasks(loop)
   local last = 0
   repeat

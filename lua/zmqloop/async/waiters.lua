@@ -1,8 +1,8 @@
---- zmqloop.async.waiters: tasks that wait in a line for something, first in first out.
+--- zmqloop.async.waiters: tasks queued in a line, first in first out.
 -- For async.locks, and for tasks that wait for sockets and streams. A waiter leaves the line when
--- it is woken or served, when it times out, or when its task is cancelled. A woken one runs in the
--- next iteration; if it is cancelled before that, what it was woken with is given back. A served
--- one runs at once.
+-- it is woken or served, when it times out, or when its task is cancelled. A woken waiter runs in
+-- the next iteration; if it is cancelled before that, what it was woken with is given back. A
+-- served one runs at once.
 local core = require("zmqloop.core")
 local task = require("zmqloop.async.task")
 
@@ -15,7 +15,7 @@ local pcall, status = pcall, coroutine.status
 local Waiters = {}
 Waiters.__index = Waiters
 
---- An empty line. It calls these functions of its owner, which must not wait; each may be nil:
+--- An empty line. It calls these functions, which must not wait; each may be nil:
 --   on_left(owner, waiter)  a waiter has given up: it timed out or was cancelled
 --   look(owner, waiter)     a waiter is about to join: returns true if it need not, because what it
 --                           wants has come meanwhile and has been taken for it
@@ -108,13 +108,14 @@ end
 -- In the iteration after wake().
 local function deliver(waiter)
   local waiting = waiter.task
-  if waiting.waiter == waiter and is_alive(waiting) then -- else it has given back what it got
+  if waiting.waiter == waiter and is_alive(waiting) then -- else it has given back what it was woken
+                                                         -- with
     wake_with(waiting, true)
   end
 end
 
--- A task has one waiter at a time. A served waiter is reused by its task; a woken one may still be
--- queued for deliver(). If a woken one is cancelled, give_back(owner) is called.
+-- A task has one waiter at a time. A served waiter is reused by its task; a woken one is not, since
+-- it may still be queued for deliver(). If a woken one is cancelled, give_back(owner) is called.
 local function take_waiter(waiting)
   local waiter = waiting.spare_waiter
   if waiter then
@@ -126,11 +127,11 @@ local function take_waiter(waiting)
     attempt = nil,
     a = nil,
     b = nil,
-    line = nil, -- where it is in line
+    line = nil, -- the line it is in
     before = nil,
     after = nil,
     timer = nil, -- ends the wait
-  } -- and after wake(): give_back, owner; at most eight are set, so the table keeps its size
+  } -- and after wake(): give_back, owner; at most eight fields are set, so the table keeps its size
 end
 
 -- Keeps a waiter that has left the line, for the next wait of its task.
@@ -159,9 +160,9 @@ local function begin_line(line, waiter)
   return result, message, name
 end
 
---- Suspends the running task, which begin_wait() returned. Returns true when it is woken, what it
--- is served with, or false after so many seconds (nil: no limit). `attempt` and its arguments are
--- for the code that serves it.
+--- Suspends the running task, from begin_wait(). Returns true when it is woken, the arguments of
+-- serve(), or false after this many seconds (nil: no limit). `attempt` and its arguments are for
+-- the code that serves it.
 function Waiters:wait(waiting, seconds, attempt, a, b)
   local waiter = take_waiter(waiting)
   waiter.attempt, waiter.a, waiter.b = attempt, a, b
@@ -185,8 +186,8 @@ function Waiters:wait(waiting, seconds, attempt, a, b)
   return woken(waiting, suspend(waiting, cancel))
 end
 
---- The first one that can be woken, or nil. Those of closed loops leave the line, and those whose
--- coroutine the user has closed.
+--- The first waiter that can be woken, or nil. Waiters of closed loops leave the line, and those
+-- whose coroutine the user has closed.
 function Waiters:head()
   while self.first do
     local waiter = self.first
@@ -202,7 +203,8 @@ function Waiters:head()
   return nil
 end
 
---- Resumes the first one, which is there, with these results; from a callback of its loop.
+--- Resumes the first waiter, which must exist, with these results; call it from a callback of its
+--- loop.
 function Waiters:serve(...)
   local waiter = self.first
   leave(waiter)
@@ -217,7 +219,7 @@ function Waiters:fail(err)
   fail_with(waiter.task, err)
 end
 
---- Wakes the first one; returns whether there was one. give_back(owner) is called if it is
+--- Wakes the first waiter; returns whether there was one. give_back(owner) is called if it is
 -- cancelled before it runs.
 function Waiters:wake(give_back, owner)
   local waiter = self:head()
@@ -237,7 +239,7 @@ function Waiters:wake(give_back, owner)
   return true
 end
 
---- Wakes all that wait now.
+--- Wakes all present waiters.
 function Waiters:wake_all()
   while self:wake() do end -- luacheck: ignore 542
 end

@@ -1,9 +1,9 @@
 --- zmqloop.async.watch: tasks that wait until sockets and descriptors are ready.
--- A watch is the handler of an object on a loop; it exists while a task waits for the object. Tasks
--- that want to receive or send are queued. The operation is attempted for the first task of a
--- queue, which is resumed only with a result: one that gives up waiting has taken nothing. A task
--- that has begun to send a message part by part has a queue of its own; the others are held up
--- until the message ends.
+-- A watch is the handler of an object on a loop; it exists while a task waits for the object.
+-- Tasks that want to receive or send are queued. The operation is attempted for the first task of
+-- a line, which is resumed only with a result: a task that stops waiting has taken nothing. A task
+-- that has begun to send a message in parts has a line of its own; the others are held up until
+-- the message ends.
 local core = require("zmqloop.core")
 local owner = require("zmqloop.async.message_owner")
 local waiters = require("zmqloop.async.waiters")
@@ -14,7 +14,7 @@ local POLLIN, POLLOUT = core.constants.POLLIN, core.constants.POLLOUT
 local EVENTS = {POLLIN, POLLOUT, core.constants.POLLERR, core.constants.POLLPRI}
 local ENOTSOCK = core.constants.ENOTSOCK
 
--- How many of a queue are served in a turn.
+-- How many waiters of a line are served in a turn.
 local BATCH = 64
 
 -- A ROUTER is writable even if it cannot reach the peer. Seconds until the next attempt.
@@ -39,7 +39,7 @@ local function give_up_end(self)
   self:update()
 end
 
--- Queue -> the side of the socket that its tasks wait for.
+-- Line -> the side of the socket that its tasks wait for.
 local SIDES = {readers = "receiver", writers = "sender", enders = "sender"}
 
 --- The watch of a socket or descriptor on a loop.
@@ -54,10 +54,10 @@ function Watch.of(loop, object)
     watch = setmetatable({
       loop = loop,
       object = object,
-      polls = {}, -- that include it, in order
-      events = nil, -- for which it is registered; nil: it is not
+      polls = {}, -- polls that include it, in order
+      events = nil, -- registered with the loop; nil: not registered
       stall = nil, -- timer, while sending is not attempted
-      held = {}, -- queue -> true: another task is in the middle of a message
+      held = {}, -- line -> true: another task is in the middle of a message
       is_closed = false,
     }, Watch)
     watch.readers = Waiters.new(update, watch, nil, want)
@@ -70,7 +70,7 @@ end
 
 -- ---- registration ----------------------------------------------------------------------------
 
--- Which events are waited for, or nil if none.
+-- The events that tasks wait for, or nil if none.
 local function wanted(self)
   local readers, writers, enders = self.readers.first, self.writers.first, self.enders.first
   local reads = readers and not self.held.readers
@@ -137,7 +137,7 @@ local function unregister(self)
   end
 end
 
---- Has the loop watch for what is waited for. Returns true, or nil, message, name.
+--- Makes the loop watch for the events that tasks wait for. Returns true, or nil, message, name.
 function Watch:update()
   local events = wanted(self)
   if events == self.events or self.is_closed and events then
@@ -155,7 +155,7 @@ end
 
 -- ---- serving ---------------------------------------------------------------------------------
 
--- The name that an attempt fails with while another task is in the middle of a message.
+-- An attempt fails with this name while another task is in the middle of a message.
 local HELD = "HELD"
 
 local function hold(self, line_name)
@@ -163,13 +163,13 @@ local function hold(self, line_name)
   owner.wait_for(self.object, SIDES[line_name], self)
 end
 
---- Lets those who were held up try again.
+--- Lets tasks that were held up try again.
 function Watch:go_on()
   self.held = {}
   self:update()
 end
 
--- Serves those in the queue now, not those who join it meanwhile. Returns whether it stalls: not
+-- Serves the tasks now in the line, not those that join meanwhile. Returns whether it stalls: not
 -- even the first one could be served.
 local function serve_line(self, line_name)
   local line = self[line_name]
@@ -212,7 +212,7 @@ local function end_stall(self)
   self:update()
 end
 
---- What the handler does, given READ, WRITE, their sum, or ERROR or more.
+--- The handler, given READ, WRITE, their sum, or bits of ERROR.
 function Watch:serve(events)
   if events ~= WRITE and not self.held.readers then
     serve_line(self, "readers")
@@ -228,12 +228,12 @@ function Watch:serve(events)
     serve_polls(self)
   elseif events == READ and self.events == READ and self.readers.first
     and not self.held.readers then
-    return -- the ordinary case: as before
+    return -- the ordinary case: unchanged
   end
   self:update()
 end
 
--- Adds the event that the first one of a queue wants to those that the loop watches for.
+-- Called when the first task joins a line: makes the loop watch for its event too.
 function want(self, line)
   local now, events = self.events, line == self.readers and READ or WRITE
   if not now then
@@ -245,9 +245,9 @@ function want(self, line)
   return true
 end
 
---- Suspends the running task in a queue, "readers", "writers" or "enders", until
--- attempt(object, a, b) returns anything but EAGAIN, and returns that; after so many seconds
--- (nil: no limit) false. If the attempt fails with HELD it waits for the end of another's message.
+--- Suspends the running task in a line, "readers", "writers" or "enders", until attempt(object, a,
+-- b) returns anything but EAGAIN, and returns that; or false after this many seconds (nil: no
+-- limit). If the attempt fails with HELD it waits for the end of another task's message.
 function Watch:wait(task, line_name, seconds, attempt, a, b)
   return self[line_name]:wait(task, seconds, attempt, a, b)
 end
@@ -278,7 +278,7 @@ function Poll:serve(...)
   end
 end
 
---- Ends the wait if there is something.
+--- Ends the wait if the attempt has a result.
 function Poll:attempt()
   local waiter = self.line.first
   if not waiter then
@@ -322,13 +322,13 @@ local function join(poll)
   return false, true
 end
 
---- Suspends the running task until attempt(a, b), which is called when something happens to one of
--- the objects, returns anything but EAGAIN; returns that, or after so many seconds (nil: no limit)
--- false. `objects` is a list of {object, events}, events as for zmq.Poller.
+--- Suspends the running task until attempt(a, b), which is called when one of the objects becomes
+-- ready, returns anything but EAGAIN; returns that, or false after this many seconds (nil: no
+-- limit). `objects` is a list of {object, events}, with events as for zmq.Poller.
 local function poll(task, objects, seconds, attempt, a, b)
   local self = setmetatable({events = {}}, Poll) -- watch -> events
   self.line = Waiters.new(leave, self)
-  local watches = {} -- one descriptor may be there several times: as a file, and as a number
+  local watches = {} -- one descriptor may be listed several times: as a file and as a number
   for _, entry in ipairs(objects) do
     local object = entry[1]
     local watch = watches[object] or Watch.of(task.loop, object)

@@ -1,11 +1,11 @@
---- zmqloop.integrate.attachment: what all modules that attach a loop to another one share.
+--- zmqloop.integrate.attachment: shared by the modules that attach a loop to another one.
 -- An attachment ends with detach(), or when the loop is closed or stopped. If a callback of the
 -- other loop runs the loop itself, by start(), run() or run_sync(), stop() ends that run instead.
 local Attachment = {}
 Attachment.__index = Attachment
 Attachment.__name = "zmqloop.Attachment"
 
--- A method that counts itself in `runs`, while it runs.
+-- Wraps a method so that it is counted in `runs` while it runs.
 local function counted(self, method)
   local function finish(ok, ...)
     self.runs = self.runs - 1
@@ -32,8 +32,8 @@ function Attachment.new(loop, release)
     fd = fd,
     release = release,
     attached = true,
-    runs = 0, -- how many start() and run() are under way, in callbacks of the other loop
-    own = {}, -- the loop's own methods, which are replaced meanwhile
+    runs = 0, -- how many start() and run() are in progress, in callbacks of the other loop
+    own = {}, -- the loop's own methods, which are replaced while attached
   }, Attachment)
   local own = self.own
   for _, method in ipairs{"start", "run", "stop", "close"} do
@@ -66,7 +66,7 @@ end
 
 Attachment.__close = Attachment.detach
 
---- Runs one iteration of the loop, unless it is running or closed. For the other loop, when the
+--- Runs one iteration of the loop, unless it is running or closed. The other loop calls it when the
 -- descriptor is readable or the loop's timeout is over. Raises as step() does.
 function Attachment:serve()
   if self.loop:closed() then

@@ -3,10 +3,10 @@
 --   local attached = require("zmqloop.integrate.cqueues").attach(loop, cq)
 --   cq:loop()
 --
--- While it is attached a coroutine of the controller serves the loop, and cq:loop() does not end by
--- itself; loop:stop(), loop:close() and attached:detach() end that. Errors in callbacks of the loop
--- go where its errors go; those that on_error("raise") raises come out of cq:step() and cq:loop(),
--- and the loop is served on.
+-- While it is attached a coroutine of the controller serves the loop, and cq:loop() does not
+-- return by itself; loop:stop(), loop:close() and attached:detach() end that. Errors in callbacks
+-- of the loop are handled as usual; those that on_error("raise") raises come out of cq:step() and
+-- cq:loop(), and the loop stays attached.
 local Attachment = require("zmqloop.integrate.attachment")
 
 local integrate = {}
@@ -23,12 +23,12 @@ local function serve(attachment, cq, pollable)
   end
 end
 
---- Has the controller cq serve the loop. Returns an object with detach(); or nil, message, name:
+--- Makes the controller cq serve the loop. Returns an object with detach(); or nil, message, name:
 -- ENOTSUP for the poll backend, which has no descriptor, ECHILD in a forked process, EMFILE,
 -- ENFILE.
 function integrate.attach(loop, cq)
   local attachment, message, name = Attachment.new(loop, function(self)
-    cq:cancel(self.fd) -- wakes serve(), and forgets the descriptor
+    cq:cancel(self.fd) -- wakes serve(), and drops the descriptor
   end)
   if not attachment then
     return nil, message, name

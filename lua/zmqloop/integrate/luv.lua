@@ -1,16 +1,16 @@
---- zmqloop.integrate.luv: a loop inside libuv's, as luv and Neovim have it.
+--- zmqloop.integrate.luv: a loop inside libuv's, for luv and Neovim.
 --
 --   local attached = require("zmqloop.integrate.luv").attach(loop)
 --   uv.run()
 --
--- While it is attached uv.run() serves the loop, and does not end by itself; loop:stop(),
--- loop:close() and attached:detach() end that. Errors in callbacks of the loop go where its errors
--- go; those that on_error("raise") raises are luv's.
+-- While it is attached uv.run() serves the loop, and does not return by itself; loop:stop(),
+-- loop:close() and attached:detach() end that. Errors in callbacks of the loop are handled as
+-- usual; those that on_error("raise") raises are passed to luv.
 local Attachment = require("zmqloop.integrate.attachment")
 
 local luv = {}
 
--- Has the timer end the wait that is about to begin, at the loop's next deadline.
+-- Sets the timer to end the wait that is about to begin at the loop's next deadline.
 local function set_timer(attachment, timer, serve)
   if attachment.loop:closed() then
     attachment:detach()
@@ -24,8 +24,8 @@ local function set_timer(attachment, timer, serve)
   end
 end
 
---- Has libuv's loop, that of `uv`, by default require("luv"), serve this one; in Neovim uv is
--- vim.uv or vim.loop. Returns an object with detach(); or nil, message, name: ENOTSUP for the poll
+--- Makes the libuv loop of `uv`, by default require("luv"), serve this one; in Neovim uv is vim.uv
+-- or vim.loop. Returns an object with detach(); or nil, message, name: ENOTSUP for the poll
 -- backend, which has no descriptor, ECHILD in a forked process, EMFILE, ENFILE.
 function luv.attach(loop, uv)
   uv = uv or require("luv")

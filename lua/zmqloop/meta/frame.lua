@@ -1,22 +1,22 @@
 ---@meta
 
--- What C defines of frames, `zmq.Frame`, and of trackers.
+-- Frames (`zmq.Frame`) and trackers, which are written in C.
 
----A part of a message as libzmq has it. Its bytes become a Lua string only when
----asked for, and sending it shares them. It comes from `zmq.Frame(data)`, from
----`on_recv` and from a socket's `recv` with copy=false. `#frame` is the number of
----its bytes, `tostring(frame)` the same as `data`.
+---A part of a message in libzmq's memory. Its bytes become a Lua string only on
+---request, and sending it shares them. Frames come from `zmq.Frame(data)`, from
+---`on_recv` and from a socket's `recv` with copy=false. `#frame` is its size in
+---bytes, `tostring(frame)` the same as `data`.
 ---
----A frame that nobody holds is collected as soon as a string of its size would be;
----one that was closed lets go of its bytes at once, and everything but `close` and
----`closed` then raises "frame is closed". After PyZMQ's Frame.
+---An unreferenced frame is collected as soon as a string of its size would be;
+---closing one releases its bytes at once, and everything but `close` and `closed`
+---then raises "frame is closed". After PyZMQ's Frame.
 ---@class zmqloop.Frame
 local Frame = {}
 
 ---@return string bytes a copy
 function Frame:data() end
 
----A part of the bytes, by the rules of `string.sub`, without a copy of the rest.
+---Part of the bytes, by the rules of `string.sub`, without copying the rest.
 ---@param i integer the first place, from 1; negative: from the end
 ---@param j? integer the last place; -1, the end, is the default
 ---@return string bytes
@@ -31,7 +31,7 @@ function Frame:pointer() end
 ---@return boolean
 function Frame:more() end
 
----What libzmq knows about a received frame. PyZMQ: `Frame.get`.
+---A property of a received frame. PyZMQ: `Frame.get`.
 ---@param property string|integer "User-Id", "Peer-Address", "Socket-Type", a header of the peer's
 --- metadata, or a constant such as zmq.MORE
 ---@return string|integer|nil value nil: it has none
@@ -52,23 +52,23 @@ function Frame:routing_id(id) end
 ---@return string? name ENOTSUP: libzmq was built without drafts; EINVAL: too long
 function Frame:group(name) end
 
----Lets go of the bytes now. Messages that share them keep them. Closing twice is
+---Releases the bytes now. Messages that share them keep them. Closing twice is
 ---silent.
 function Frame:close() end
 
 ---@return boolean
 function Frame:closed() end
 
----Tells when libzmq has let go of a message that was sent with `track = true`: it
----was written to the network, or its receiver in this process is done with it, or
----it was dropped. After PyZMQ's MessageTracker.
+---Shows when libzmq has released a message sent with `track = true`: it was
+---written to the network, its receiver in this process has released it, or it was
+---dropped. After PyZMQ's MessageTracker.
 ---@class zmqloop.Tracker
 local Tracker = {}
 
 ---@return boolean
 function Tracker:done() end
 
----Waits until it is done. The loop stands still meanwhile.
+---Waits until it is done. Blocks the loop meanwhile.
 ---@param seconds? number nil: for ever
 ---@return true? done nil on failure
 ---@return string? message

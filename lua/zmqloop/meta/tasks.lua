@@ -1,7 +1,8 @@
 ---@meta
 
--- Functions for tasks and callbacks, and methods that Lua adds to the classes of C. Each is also
--- described where it is defined: async/*.lua, trace.lua and ioloop.lua.
+-- Functions for tasks and callbacks, and methods that Lua adds to classes written
+-- in C. Each is also described where it is defined: async/*.lua, trace.lua and
+-- ioloop.lua.
 
 local zmqloop = {}
 
@@ -13,17 +14,17 @@ local Future = {}
 ---@return string traceback "" unless it has failed
 function Future:traceback() end
 
----@class zmqloop.Task: zmqloop.Future what `loop:spawn()` returns, or a callback that waits
+---@class zmqloop.Task: zmqloop.Future returned by `loop:spawn()`; also a callback that waits
 local Task = {}
 
----Raises CANCELLED where the task waits, or where it waits next. Cancels what it awaits
----too. The task can catch the error.
+---Raises CANCELLED where the task waits, or where it waits next. Cancels the
+---future it awaits too. The task can catch the error.
 ---@return boolean cancelled false if it had already ended
 function Task:cancel() end
 
----The stack of a task that waits, with the line where it does; of a failed one, as
+---The stack of a waiting task, with the line where it waits; for a failed one, as
 ---`Future:traceback()`.
----@return string traceback "" before it has begun and after it has ended otherwise
+---@return string traceback "" before it has begun and after it has already ended
 function Task:traceback() end
 
 ---The running task. In a callback of a loop: the task that the callback becomes if it
@@ -61,8 +62,8 @@ function zmqloop.preload() end
 
 local IOLoop = {} ---@type zmqloop.IOLoop
 
----As `start()`, but also returns when nothing is left to wait for: no callback, timeout or
----handler, and no stream that receives or sends.
+---Like `start()`, but also returns when nothing is left to wait for: no callback,
+---timeout or handler, and no stream that receives or sends.
 ---@return true
 ---@return integer tasks that have not ended: nothing on this loop will wake them
 function IOLoop:run() end
@@ -74,7 +75,7 @@ local ZMQStream = {} ---@type zmqloop.ZMQStream
 ---@return integer cancelled how many calls
 function ZMQStream:cancel() end
 
----@class zmqloop.Attachment what `attach()` of the modules in `zmqloop.integrate` returns
+---@class zmqloop.Attachment returned by `attach()` of the modules in `zmqloop.integrate`
 local Attachment = {}
 
 ---Ends the attachment. So do `stop()` and `close()` of the attached loop.

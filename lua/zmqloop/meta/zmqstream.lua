@@ -1,32 +1,32 @@
 ---@meta
 
--- What C defines of `zmqloop.zmqstream`. What is written in Lua is documented in
--- zmqstream.lua.
+-- The part of `zmqloop.zmqstream` written in C. The part written in Lua is
+-- documented in zmqstream.lua.
 --
 -- On a closed stream everything but `close`, `closed`, `receiving`, `sending` and
 -- `queued` raises "stream is closed". All may be called inside callbacks.
 
----A ZeroMQ socket on a loop: receives whole messages and hands them to a
+---A ZeroMQ socket on a loop: receives whole messages and passes them to a
 ---callback, and sends without ever blocking. After PyZMQ's ZMQStream.
 ---@class zmqloop.ZMQStream
----@field socket zmqloop.Socket|table|userdata the socket it was made with
----@field io_loop zmqloop.IOLoop the loop it was made with
+---@field socket zmqloop.Socket|table|userdata the socket it was created with
+---@field io_loop zmqloop.IOLoop the loop it was created with
 local ZMQStream = {}
 
 ---`fn(frames)` is called with each message, a list of strings; nil pauses, and
----what arrives waits in the socket, in order. Raises without an argument. Warns once
----on stderr if the socket only sends. Replaces on_recv_stream. An error in fn loses
+---messages wait in the socket, in order. Raises without an argument. Warns once on
+---stderr if the socket only sends. Replaces on_recv_stream. An error in fn loses
 ---no message and leaves the stream as it is. fn may wait, for example in
----`zmqloop.sleep`: then the next message is delivered when it has returned, even if
----another fn has been set meanwhile; see cancel(). PyZMQ: `ZMQStream.on_recv`,
+---`zmqloop.sleep`: then the next message is delivered when it has returned, even
+---if another fn has been set meanwhile; see cancel(). PyZMQ: `ZMQStream.on_recv`,
 ---without that back-pressure.
 ---@param fn zmqloop.Callable|nil
 ---@param options? boolean|{copy?: boolean, unpack?: boolean, concurrency?: integer} copy=false, or
 --- false alone: Frames in place of strings; unpack: `fn(frame1, frame2, ...)` without a table;
---- concurrency: how many calls that wait there may be, 1 by default; so many messages are in work
+--- concurrency: how many calls may be waiting at once, 1 by default
 function ZMQStream:on_recv(fn, options) end
 
----As `on_recv`, with `fn(stream, frames)`: one function for many streams.
+---Like `on_recv`, with `fn(stream, frames)`: one function for many streams.
 ---@param fn zmqloop.Callable|nil
 ---@param options? boolean|{copy?: boolean, unpack?: boolean, concurrency?: integer}
 function ZMQStream:on_recv_stream(fn, options) end
@@ -38,7 +38,7 @@ function ZMQStream:stop_on_recv() end
 ---socket, whose high-water mark then holds back the sender.
 function ZMQStream:pause() end
 
----Goes on receiving where `pause()` stopped. Nothing was lost.
+---Resumes receiving where `pause()` stopped. Nothing is lost.
 function ZMQStream:resume() end
 
 ---`fn(frames, status, message, name)` is called from the loop, never inside
@@ -48,21 +48,21 @@ function ZMQStream:resume() end
 ---@param fn zmqloop.Callable|nil
 function ZMQStream:on_send(fn) end
 
----As `on_send`, with `fn(stream, frames, status, message, name)`.
+---Like `on_send`, with `fn(stream, frames, status, message, name)`.
 ---@param fn zmqloop.Callable|nil
 function ZMQStream:on_send_stream(fn) end
 
 ---The same as `on_send(nil)`.
 function ZMQStream:stop_on_send() end
 
----`fn()` is called from the loop when there is room in the queue again: once
----after `send` has refused a message with EAGAIN, when the queue has fallen to
----half of its limits. nil ends it.
+---`fn()` is called from the loop when there is room in the queue again: once after
+---`send` has refused a message with EAGAIN, when the queue has fallen to half of
+---its limits. nil unsets it.
 ---@param fn zmqloop.Callable|nil
 function ZMQStream:on_drain(fn) end
 
----`fn(message, name)` is called with what nobody else is told: once when the
----context was terminated (ETERM) or the socket closed by other code (ENOTSOCK,
+---`fn(message, name)` is called with failures that nothing else reports: once when
+---the context was terminated (ETERM) or the socket closed by other code (ENOTSOCK,
 ---after which the stream is closed), and for each queued message that libzmq
 ---refused, if neither on_send nor a callback of its own is set. Without fn such a
 ---message is an error of a callback, with the stream in place of the callback.
@@ -73,28 +73,30 @@ function ZMQStream:on_error(fn) end
 function ZMQStream:stop_on_err() end
 
 ---`fn(unsent)` is called inside `close()`, with the number of messages that were
----not sent; its errors are handled as those of other callbacks. nil ends it. If a
----close callback closes another stream of the loop, that stream's callback is called
----when the first has returned.
+---not sent; its errors are handled as those of other callbacks. nil unsets it. If
+---a close callback closes another stream of the loop, that stream's callback is
+---called when the first has returned.
 ---@param fn zmqloop.Callable|nil
 function ZMQStream:set_close_callback(fn) end
 
 ---@class zmqloop.SendOptions
----@field callback? zmqloop.Callable as of on_send, called for this message only, before on_send
----@field track? boolean the answer is a tracker, which tells when libzmq has let go of the message
+---@field callback? zmqloop.Callable like on_send's, called for this message only, before on_send
+---@field track? boolean returns a tracker, which shows when libzmq has released the message
 ---@field routing_id? integer the peer of a SERVER socket: 1 to 2^32 - 1
 ---@field group? string of a RADIO socket
 ---@field early? boolean on a REP without a request to answer: queue it, for the next request
----@field copy? boolean accepted for PyZMQ's sake: Frames share their bytes, strings are copied
----@field flags? integer zmq.DONTWAIT, for PyZMQ's sake; zmq.SNDMORE raises, see `send_multipart`
+---@field copy? boolean accepted for compatibility with PyZMQ: Frames share their bytes, strings
+--- are copied
+---@field flags? integer zmq.DONTWAIT, for compatibility with PyZMQ; zmq.SNDMORE raises, see
+--- `send_multipart`
 
----Sends a message of one frame: now, if nothing is queued before it and the
----socket can take it, else from the loop as soon as the socket can, in order.
----Never blocks, never drops. Anything but a string or a Frame raises. A refused
----message is neither sent nor queued; EAGAIN, ESHUTDOWN and EFSM come from the
----stream, the others from libzmq. A REQ may send before it has its reply: the
----message waits for that. A REP that has no request to answer, or has answered
----it, gets EFSM, because the next client would get this message.
+---Sends a message of one frame: now, if nothing is queued before it and the socket
+---can take it, else from the loop as soon as the socket can, in order. Never
+---blocks, never drops. Anything but a string or a Frame raises. A refused message
+---is neither sent nor queued; EAGAIN, ESHUTDOWN and EFSM come from the stream, the
+---others from libzmq. A REQ may send before it has its reply: the message waits
+---for that. A REP without a request to answer, or that has already answered, gets
+---EFSM, because the next client would receive this message.
 ---@param data string|zmqloop.Frame
 ---@param options? zmqloop.SendOptions|zmqloop.Callable a callable is the callback
 ---@return true|zmqloop.Tracker|nil accepted
@@ -112,9 +114,9 @@ function ZMQStream:send(data, options) end
 ---@return string? name
 function ZMQStream:send_string(text, options) end
 
----As `send`, for a message of several frames, which is sent whole or not at all.
----All frames are checked before anything is sent; what is done to the list
----afterwards changes nothing.
+---Like `send`, for a message of several frames, which is sent whole or not at all.
+---All frames are checked before anything is sent; later changes to the list have
+---no effect.
 ---@param frames (string|zmqloop.Frame)[] at least one
 ---@param options? zmqloop.SendOptions|zmqloop.Callable
 ---@return true|zmqloop.Tracker|nil accepted
@@ -124,35 +126,36 @@ function ZMQStream:send_multipart(frames, options) end
 
 ---Delivers what can be received and sends what is queued, without waiting and
 ---without the loop; replies that callbacks queue meanwhile are sent too. If there
----is no receive callback when it begins, messages are read and thrown away; while
----paused they stay where they are. Inside a flush of the same stream it only sends.
----Raises if loops and flushes are nested in each other's callbacks more than about 50
----deep. PyZMQ: `ZMQStream.flush`, with an exact limit.
+---is no receive callback when it begins, messages are read and discarded; while
+---paused they stay where they are. Inside a flush of the same stream it only
+---sends. Raises if loops and flushes are nested in each other's callbacks more
+---than about 50 deep. PyZMQ: `ZMQStream.flush`, with an exact limit.
 ---@param events? integer zmq.POLLIN, zmq.POLLOUT or their sum, which is the default
 ---@param limit? integer messages at most; nil: no limit, 0: none
 ---@return integer handled how many messages were received or sent
 function ZMQStream:flush(events, limit) end
 
----How many messages it receives in one turn before others have theirs.
+---How many messages it receives in one turn before others get theirs.
 ---@param messages integer 1 to 65535
 function ZMQStream:set_batch(messages) end
 
----In each iteration streams of a higher priority are served before others, every
+---In each iteration streams of a higher priority are served before others, each
 ---one once, so that none starves. Those of the same priority take turns.
----@param priority integer -1000000 to 1000000; 0 is the default, and that of everything else
+---@param priority integer -1000000 to 1000000; 0 is the default, and the priority of everything
+--- else
 function ZMQStream:set_priority(priority) end
 
----How much may wait in the queue. A message beyond that is refused: `send`
----returns nil, "EAGAIN: ...", "EAGAIN", and `on_drain` tells when to go on. What
----is queued already stays; a message of more bytes than the limit may wait alone.
+---Limits of the queue. A message beyond them is refused: `send` returns nil,
+---"EAGAIN: ...", "EAGAIN", and `on_drain` is called when there is room. Messages
+---already queued stay; a message of more bytes than the limit may wait alone.
 ---@param messages integer|nil 0 or nil: no limit, which is the default
 ---@param bytes? integer of all their frames; 0 or nil: no limit
 function ZMQStream:set_send_hwm(messages, bytes) end
 
----Hands libzmq what it will take of the queue, closes stream and socket, and
+---Gives libzmq as much of the queue as it takes, closes stream and socket, and
 ---calls the close callback. No callback of the stream runs afterwards. Closing
 ---twice is silent.
----@param linger? integer milliseconds that libzmq goes on sending, -1 for ever; nil: the socket's
+---@param linger? integer milliseconds for which libzmq still sends, -1 for ever; nil: the socket's
 --- option
 ---@return integer unsent how many messages libzmq did not take
 function ZMQStream:close(linger) end
