@@ -108,6 +108,32 @@ static int poll_readable(void *zmq) {
   return zmq_poll(&item, 1, -1);
 }
 
+/* A turn that ended before its batch leaves nothing behind. */
+static void test_stream_receives_only_in_its_callback(void) {
+  inbox in;
+  zmq_msg_t *frames;
+  zl_frame frame;
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  join_sockets(INPROC, pull, push);
+  zl_stream *stream = new_receiver(pull, &in);
+  send_text(push, "a", 0);
+  CHECK_INT(step(), 1);
+  send_text(push, "b", 0);
+  CHECK_INT(poll_readable(pull), 1);
+  zl_stream_touch(stream);
+  CHECK_INT(zl_stream_peek(stream, &frames), 0);
+  CHECK(frames == NULL);
+  CHECK_INT(zl_stream_take(stream, &frame), 0);
+  CHECK_INT(step(), 1);
+  CHECK(!strcmp(in.text, "a;b;"));
+  zl_stream_close(stream);
+  close_socket(pull);
+  close_socket(push);
+  end();
+}
+
 /* A ROUTER that is asked whether it is readable reads the first frame. */
 static void test_stream_receives_ahead_of_a_disconnect(void) {
   static const char address[] = "inproc://ahead";
@@ -620,6 +646,7 @@ static const zl_test tests[] = {
     TEST(test_stream_receives_in_batches),
     TEST(test_stream_leaves_what_is_not_taken),
     TEST(test_stream_holds_what_is_not_popped),
+    TEST(test_stream_receives_only_in_its_callback),
     TEST(test_stream_receives_ahead_of_a_disconnect),
     TEST(test_stream_receives_multipart_inproc),
     TEST(test_stream_receives_multipart_ipc),
