@@ -9,8 +9,8 @@
 /* Makes the descriptor readable until the next step. */
 void zl__host_tell(zl_loop *loop);
 
-/* Call this after each run or step, if there is a host. With work left it is
- * told at once. */
+/* Call this after each run or step, if there is a host, which is told at once
+ * if work remains. */
 void zl__host_step_ended(zl_loop *loop, bool work_left);
 
 /* Call this when something was queued outside a step, or a timer due before all

@@ -12,7 +12,7 @@
 typedef struct zl__ready {
   zl__link dirty;    /* to be served in the next dispatch */
   zl__link turn;     /* to be served in this dispatch */
-  zl__watch *served; /* now; NULL: none is */
+  zl__watch *served; /* being served; NULL: none */
   int prioritized;   /* open watches with another priority than 0 */
 } zl__ready;
 
@@ -31,8 +31,8 @@ void zl__ready_take(zl__ready *ready);
  * if there is none. */
 bool zl__ready_serve_next(zl__ready *ready);
 
-/* The watch has been checked for all that made it dirty. What else is to be
- * done for it its turn knows: outside of that the watch stays on its list. */
+/* The watch has been checked for everything that made it dirty. During its turn
+ * this takes it off its list; outside a turn it stays there. */
 static inline void zl__ready_checked(zl__ready *ready, zl__watch *watch) {
   if (zl__linked(&watch->ready) && ready->served == watch) {
     zl__unlink(&watch->ready);

@@ -4,8 +4,8 @@
  * In a turn sending comes after receiving: a receive may consume the signal
  * meant for sending, and the send that follows sees what it announced.
  *
- * A stream is open, draining (nothing more is accepted, the rest goes on) or
- * closed; apart from that its socket may be dead.
+ * A stream is open, draining (it accepts no more messages, everything else
+ * continues) or closed; in each state its socket may be dead.
  */
 #include <errno.h>
 #include <limits.h>

@@ -41,7 +41,7 @@ struct zl_stream {
   size_t most_messages; /* in the queue; 0: no limit */
   size_t most_bytes;
   bool refused;   /* refused a message; on_room is pending */
-  bool draining;  /* nothing more is accepted */
+  bool draining;  /* accepts no more messages */
   bool early;     /* a REP may queue messages without a request to answer */
   bool starved;   /* reports used up the budget of the last turn */
   int batch;      /* messages per turn */
@@ -49,7 +49,7 @@ struct zl_stream {
   bool whole;     /* frames hold a whole message */
   bool unseen;    /* it was received ahead and is not yet delivered */
   bool looked_at; /* the callback is between peek and pop */
-  bool large;     /* one of the frames is large */
+  bool large;     /* one of the frames is large large */
   int size;       /* of the last frame, as returned by zmq_msg_recv() */
   int count;      /* frames received so far */
   int spent;      /* frames of messages already delivered in this turn */
@@ -84,11 +84,11 @@ void zl__stream_fail(zl_stream *stream, int rc);
 
 bool zl__stream_has_reports(const zl_stream *stream);
 
-/* Puts the message at the end of the queue: unsent, or as a report. */
+/* Appends the message to the queue, as unsent or as a report. */
 void zl__stream_push(zl_stream *stream, zl__message *message, bool unsent);
 
-/* Calls on_sent for those that have left; for a batch of them at most, since
- * on_sent may send and so make new reports. */
+/* Calls on_sent for messages that have left; at most a batch, since on_sent may
+ * send and so cause new reports. */
 void zl__stream_report_sent(zl_stream *stream);
 
 /* Draining ends exactly once: when all is sent and reported, when the socket
@@ -101,11 +101,11 @@ void zl__stream_die(zl_stream *stream, int rc);
 
 /* ---- stream_receive.c ---------------------------------------------------- */
 
-/* Makes room for more frames; all there is room for are initialized. Returns 0
- * or -ENOMEM. */
+/* Makes room for more frames; all frames of the array are initialized. Returns
+ * 0 or -ENOMEM. */
 int zl__stream_add_frames(zl_stream *stream);
 
-/* Calls on_recv once, for a batch of messages at most. */
+/* Calls on_recv once, for at most a batch of messages. */
 void zl__stream_receive_turn(zl_stream *stream);
 
 /* In the turn of a flush: receives up to `limit` messages, for on_recv or, with
@@ -118,13 +118,14 @@ int zl__stream_flush_received(zl_stream *stream, int limit, bool discards);
 /* Calls on_room if a message was refused and there is room again. */
 void zl__stream_tell_room(zl_stream *stream);
 
-/* Sends what is queued, as much as belongs in a turn. */
+/* Sends queued messages, at most as many as one turn allows. */
 void zl__stream_send_queued(zl_stream *stream);
 
 /* Sends up to `limit` queued messages. Returns how many. */
 int zl__stream_flush_queued(zl_stream *stream, int limit);
 
-/* Before a close. Returns how many messages could not be sent. */
+/* Sends what it can before a close. Returns how many messages could not be
+ * sent. */
 size_t zl__stream_send_last(zl_stream *stream);
 
 /* ---- stream.c ------------------------------------------------------------ */

@@ -1,11 +1,11 @@
 /* stream_receive.c - receiving whole messages.
  * SPDX-License-Identifier: MIT
  *
- * A turn calls the receive callback once; it takes messages by zl_stream_peek()
- * and zl_stream_pop(), or zl_stream_take(). The loop, not the callback, knows
- * when the turn is over. A message that was peeked at and not popped is held
- * and comes back in the next turn, so an error between the two loses nothing.
- * The receive that ends in EAGAIN is the full check of socket.c.
+ * A turn calls the receive callback once, which takes messages by
+ * zl_stream_peek() and zl_stream_pop(), or zl_stream_take(). The core, not the
+ * callback, decides when the turn is over. A message that was peeked at but not
+ * popped is held and returns in the next turn, so an error between the two
+ * loses nothing. The receive that ends in EAGAIN is the full check of socket.c.
  */
 #include <errno.h>
 #include <limits.h>

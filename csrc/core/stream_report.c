@@ -1,4 +1,4 @@
-/* stream_report.c - what a stream tells: reports, errors, its end.
+/* stream_report.c - what a stream reports: sent messages, errors, its end.
  * SPDX-License-Identifier: MIT
  */
 #include "loop.h"

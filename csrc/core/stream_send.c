@@ -110,7 +110,7 @@ static int copy_frames(zmq_msg_t *copies, const zl_frame *frames,
   return 0;
 }
 
-/* One attempt, which consumes the copies. */
+/* Makes one attempt, which consumes the copies. */
 static inline int send_all(zl_socket *socket, const zl_frame *frames,
                            size_t count, zmq_msg_t *copies, size_t copied) {
   size_t next = 0;
@@ -436,8 +436,8 @@ static inline bool try_once(zl_stream *stream, const zl_frame *frames,
                           try_frames(stream, frames, count) == 0;
 }
 
-/* The fast path: nothing is queued and no report is wanted. What fails here is
- * tried again on the general path, which handles the failure. */
+/* The fast path: nothing is queued and no report is wanted. Failures are
+ * retried on the general path, which handles them. */
 static inline bool send_at_once(zl_stream *stream, const zl_frame *frames,
                                 size_t count) {
   bool may_send = !zl__stream_over(stream) && !stream->draining &&

@@ -15,8 +15,9 @@ typedef struct zl__watch {
   /* On ready.dirty: to be served in the next dispatch. On ready.turn: in this
    * one. Membership is the state. */
   zl__link ready;
-  /* Serves the watch once, which may close itself. It comes off its list
-   * before: what makes it dirty meanwhile puts it on the next one. */
+  /* Serves the watch once, which may close itself. It is taken off its list
+   * first, so anything that makes it dirty meanwhile puts it on the next
+   * one. */
   void (*serve)(struct zl__watch *watch);
   /* Handles the poller's report: marks the watch dirty if the report
    * matters. */

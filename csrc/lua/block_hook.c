@@ -1,11 +1,11 @@
-/* block_hook.c - the hook that says where a loop blocks.
+/* block_hook.c - the hook that reports where a loop blocks.
  * SPDX-License-Identifier: MIT
  *
- * The core calls zlua_on_blocked() in the handler of a signal, where Lua can
- * only be given a hook, as interpreters do for Ctrl-C. It runs at the next
- * instruction, or at the end of the C function that Lua is in, says how long
- * the loop has blocked and where, and calls the user's action; an error of that
- * is raised in what blocks.
+ * The core calls zlua_on_blocked() in a signal handler, where nothing can be
+ * done in Lua but to set a hook, as interpreters do for Ctrl-C. The hook runs
+ * at the next instruction, or at the end of the current C function. It reports
+ * how long the loop has been blocked and where, and calls the user's action; an
+ * error of the action is raised in the blocking code.
  *
  * A hook belongs to a coroutine (in LuaJIT, to all of them), so loop->runs
  * holds the running one: the one that has entered the core, or one that is

@@ -1,4 +1,4 @@
-/* block_hook.h - the hook that says where a loop blocks.
+/* block_hook.h - the hook that reports where a loop blocks.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_BLOCK_HOOK_H

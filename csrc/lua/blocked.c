@@ -1,4 +1,4 @@
-/* blocked.c - for zmqloop.blocked: what a loop does when it blocks.
+/* blocked.c - C functions of zmqloop.blocked.
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>

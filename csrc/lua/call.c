@@ -1,8 +1,8 @@
 /* call.c - calls from the core into Lua.
  * SPDX-License-Identifier: MIT
  *
- * No Lua error crosses a frame of the core: each call is the resume of a
- * coroutine, and what it needs lies ready in slots on the stack (slot.h).
+ * No Lua error crosses a frame of the core: each call resumes a coroutine, and
+ * the values it needs are kept in slots on the stack (slot.h).
  *
  * Runners. The coroutine of a call, a runner, is reused for the next call
  * unless it yields or fails. A callback may yield: its runner then belongs to

@@ -1,4 +1,4 @@
-/* calls.c - the calls of cores into Lua that are under way.
+/* calls.c - the calls from cores into Lua that are in progress.
  * SPDX-License-Identifier: MIT
  */
 #include "calls.h"
@@ -8,7 +8,7 @@
 #include "open.h"
 #include "zmqloop.h"
 
-/* The key in the registry of the calls of this state. */
+/* Registry key of the calls of this state. */
 static const char calls_key;
 
 /* [-0, +0] the calls of this state. */
@@ -70,7 +70,7 @@ static int is_calling(lua_State *L) {
   return 1;
 }
 
-/* [-0, +0] makes the calls of the state. Module table on the top. */
+/* [-0, +0] creates the calls of the state. Module table on the top. */
 void zlua_open_calls(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"calling_loop", calling_loop},

@@ -1,4 +1,4 @@
-/* calls.h - the calls of cores into Lua that are under way.
+/* calls.h - the calls from cores into Lua that are in progress.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_CALLS_H

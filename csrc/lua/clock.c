@@ -1,4 +1,4 @@
-/* clock.c - a loop's clock that is the user's.
+/* clock.c - a user's clock for a loop.
  * SPDX-License-Identifier: MIT
  */
 #include "clock.h"

@@ -1,4 +1,4 @@
-/* clock.h - the time of a loop, perhaps by a clock of the user's.
+/* clock.h - the time of a loop, which may have a user's clock.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_CLOCK_H

@@ -1,4 +1,4 @@
-/* context.c - contexts as sockets see them.
+/* context.c - contexts, as used by sockets.
  * SPDX-License-Identifier: MIT
  */
 #include "context.h"

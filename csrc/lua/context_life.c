@@ -1,4 +1,4 @@
-/* context_life.c - class Context: made, terminated, collected.
+/* context_life.c - class Context: creation, termination, collection.
  * SPDX-License-Identifier: MIT
  *
  * A socket keeps its context alive: a context is collected after the last of
@@ -24,8 +24,8 @@
 #include "socket.h"
 #include "socket_close.h"
 
-/* [-0, +0] the tables of the context at index. The sockets are weak values: the
- * context does not keep them alive. */
+/* [-0, +0] creates the tables of the context at index. The sockets are weak
+ * values: the context does not keep them alive. */
 static void fill_uservalue(lua_State *L, int index) {
   zlua_getuservalue(L, index);
   lua_newtable(L);

@@ -1,4 +1,4 @@
-/* ending.c - the end of a Lua state, and mistakes that it shows.
+/* ending.c - the end of a Lua state, and warnings of mistakes.
  * SPDX-License-Identifier: MIT
  *
  * Lua finalizes newer objects first. So the newest loop has a sentinel

@@ -1,4 +1,4 @@
-/* ending.h - the end of a Lua state, and mistakes that it shows.
+/* ending.h - the end of a Lua state, and warnings of mistakes.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_ENDING_H

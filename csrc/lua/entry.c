@@ -1,9 +1,9 @@
 /* entry.c - entering and leaving the core.
  * SPDX-License-Identifier: MIT
  *
- * An entry lays out the slots, on the stack of the C function that enters the
- * core. While the core is entered nothing may raise across it: what is to be
- * raised is kept, the core is made to return, and zlua_leave() raises it.
+ * An entry pushes the slots on the stack of the C function that enters the
+ * core. No error may be raised across the core: it is kept, the core returns,
+ * and zlua_leave() raises it.
  */
 #include "entry.h"
 

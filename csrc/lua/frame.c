@@ -1,9 +1,10 @@
-/* frame.c - class Frame: a message of libzmq in Lua's hands.
+/* frame.c - class Frame: a libzmq message as a Lua object.
  * SPDX-License-Identifier: MIT
  *
- * The bytes are libzmq's, in memory of their own or shared with other messages,
- * and become a Lua string only when asked for. They are never Lua's memory:
- * libzmq may still need them, in its own threads, after the Lua state is gone.
+ * The bytes belong to libzmq, in memory of their own or shared with other
+ * messages, and become a Lua string only on request. They are never in Lua's
+ * memory: libzmq may still need them, in its own threads, after the Lua state
+ * is gone.
  *
  * The collector does not see these bytes: to it a frame is a few words. So the
  * bytes that frames hold are counted, and above a threshold the collector is

@@ -1,4 +1,4 @@
-/* handle.c - the handles of a loop, and what it keeps alive.
+/* handle.c - the handles of a loop, and which of them it keeps alive.
  * SPDX-License-Identifier: MIT
  */
 #include "handle.h"
@@ -43,7 +43,7 @@ enum {
 
 /* [-0, +0] removes the free places from the table. A new key, for which the
  * hash part has no room beside [0], then makes Lua resize the table. Lua 5.5
- * counts the array part again only for a key that could be in it. */
+ * recounts the array part only for a key that could be in it. */
 static void shrink_active(lua_State *L, zlua_loop *loop, int active_index) {
   loop->free_anchor = 0;
   loop->last_anchor = 0;

@@ -1,4 +1,4 @@
-/* hook.c - occasions for hooks, which handlers of signals set.
+/* hook.c - lets hooks set by signal handlers run.
  * SPDX-License-Identifier: MIT
  */
 #include "hook.h"
@@ -13,7 +13,7 @@ void zlua_become_running(lua_State *L) {
   }
 }
 
-/* A function to call for the sake of the call. */
+/* A function that does nothing, called only to let hooks run. */
 int zlua_nothing(lua_State *L) {
   (void)L;
   return 0;

@@ -1,4 +1,4 @@
-/* hook.h - occasions for hooks, which handlers of signals set.
+/* hook.h - lets hooks set by signal handlers run.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_HOOK_H

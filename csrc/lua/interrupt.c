@@ -12,7 +12,7 @@
 
 #include "loop.h"
 
-/* Has SIGINT a handler, as interpreters install? */
+/* Does SIGINT have a handler, such as the interpreters'? */
 bool zlua_sigint_has_handler(void) {
   struct sigaction action;
   return sigaction(SIGINT, NULL, &action) == 0 &&

@@ -1,4 +1,4 @@
-/* interrupt.h - was the loop interrupted by Ctrl-C?.
+/* interrupt.h - was the loop interrupted by Ctrl-C?
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_INTERRUPT_H

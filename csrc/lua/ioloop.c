@@ -20,7 +20,7 @@
 #include "stream.h"
 #include "zmqloop.h"
 
-/* The key in the registry of the running loop. */
+/* Registry key of the running loop. */
 static const char running_key;
 
 static zlua_loop *check_self(lua_State *L, const char *method) {

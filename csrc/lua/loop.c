@@ -1,4 +1,4 @@
-/* loop.c - loops as other files see them.
+/* loop.c - loops, as used by other files.
  * SPDX-License-Identifier: MIT
  */
 #include "loop.h"
@@ -11,8 +11,8 @@
 const zlua_class zlua_class_loop = {.name = "IOLoop",
                                     .size = sizeof(zlua_loop)};
 
-/* The key in the registry of the table that finds the table of active handles
- * by the loop's serial number. Its values are weak; [0] is the last number. */
+/* Registry key of the table serial number -> the loop's table of active
+ * handles. Its values are weak; [0] is the last number. */
 static const char actives_key;
 
 /* The open loop at index, which is the argument, or self (argument 0). */

@@ -1,4 +1,4 @@
-/* proxy.c - messages from one socket to another, and back, until told to end.
+/* proxy.c - passes messages between two sockets until told to stop.
  * SPDX-License-Identifier: MIT
  *
  * Like zmq_proxy_steerable(), but it always waits for the control socket too,

@@ -1,9 +1,9 @@
-/* report.c - errors of callbacks, on their way to the user.
+/* report.c - reports errors of callbacks to the user.
  * SPDX-License-Identifier: MIT
  *
- * An error goes to the loop's handle_callback_exception() or to what on_error()
- * was given. Where that is "raise", or fails itself, the core is made to return
- * and the method that entered it raises the error.
+ * An error is passed to the loop's handle_callback_exception() or to the
+ * function given to on_error(). If that was "raise", or the handler itself
+ * fails, the core returns and the method that entered it raises the error.
  */
 #include "report.h"
 
@@ -20,7 +20,7 @@
 #include "trace.h"
 #include "zmqloop.h"
 
-/* The keys in the registry of make_traceback() and note_trace(). */
+/* Registry keys of make_traceback() and note_trace(). */
 static const char traceback_key;
 static const char note_trace_key;
 

@@ -1,4 +1,4 @@
-/* report.h - errors of callbacks, on their way to the user.
+/* report.h - reports errors of callbacks to the user.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_REPORT_H

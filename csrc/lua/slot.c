@@ -1,11 +1,11 @@
-/* slot.c - the functions that calls from the core begin with.
+/* slot.c - the C functions in which calls from the core begin.
  * SPDX-License-Identifier: MIT
  *
- * Each class registers what its slots do. A slot's function asks `next` for the
- * user's function and its arguments, and calls that.
+ * Each class registers the functions of its slots. A slot's C function gets the
+ * user's function and its arguments from `next`, and calls it.
  *
- * Before 5.2 and in LuaJIT nothing yields across a C function. There `next`
- * only says what is to be called, and a Lua function calls it.
+ * Before 5.2 and in LuaJIT nothing can yield across a C function. There `next`
+ * only returns what is to be called, and a Lua function calls it.
  */
 #include "slot.h"
 
@@ -19,8 +19,8 @@
 #include "open.h"
 #include "zmqloop.h"
 
-/* The keys in the registry of the functions of the slots, and of what they
- * call: slot -> zlua_slot_call. */
+/* Registry keys of two tables: slot -> its C function, and slot ->
+ * zlua_slot_call. */
 static const char functions_key;
 static const char calls_key;
 
@@ -175,7 +175,7 @@ static void push_function(lua_State *L, const zlua_slot_call *it) {
 
 /* ---- registering --------------------------------------------------------- */
 
-/* [-1, +0] the slot has the value at the top. */
+/* [-1, +0] puts the value at the top into the slot. */
 static void fill_slot(lua_State *L, zlua_slot slot) {
   zlua_push_slots(L);
   lua_insert(L, -2);
@@ -183,13 +183,13 @@ static void fill_slot(lua_State *L, zlua_slot slot) {
   lua_pop(L, 1);
 }
 
-/* [-0, +0] the slot has a C function. */
+/* [-0, +0] puts a C function into the slot. */
 void zlua_slot_set(lua_State *L, zlua_slot slot, lua_CFunction function) {
   lua_pushcfunction(L, function);
   fill_slot(L, slot);
 }
 
-/* [-0, +0] the slot calls what `it`, which stays, says. */
+/* [-0, +0] makes the slot call as described by `it`, which must stay valid. */
 void zlua_slot_register(lua_State *L, const zlua_slot_call *it) {
   push_function(L, it);
   fill_slot(L, it->slot);

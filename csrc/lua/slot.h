@@ -38,8 +38,9 @@ typedef enum zlua_slot {
  * above. Returns the number of values, or 0 at the end. */
 typedef int (*zlua_next_fn)(lua_State *L, void *handle);
 
-/* What a slot calls. `class` is that of objects that wait for a call which has
- * yielded: suspend pushes the object, resume has it at 1. NULL: none waits. */
+/* What a slot calls. `class`: of the objects that wait while a call has
+ * yielded; suspend pushes the object, resume gets it at 1. NULL: nothing
+ * waits. */
 typedef struct zlua_slot_call {
   zlua_slot slot;
   zlua_next_fn next;

@@ -1,4 +1,4 @@
-/* socket.c - sockets as other files see them.
+/* socket.c - sockets, as used by other files.
  * SPDX-License-Identifier: MIT
  *
  * If the socket has a stream or a handler, every operation notifies it: the
@@ -94,7 +94,7 @@ void zlua_push_context(lua_State *L, int index) {
   lua_remove(L, -2);
 }
 
-/* The socket is one of the context's from now on. */
+/* Adds the socket to the context's list. */
 void zlua_socket_link(zlua_socket *socket, zlua_context *context) {
   context->home->guests += context->home == context ? 0 : 1;
   socket->context = context;
@@ -106,7 +106,7 @@ void zlua_socket_link(zlua_socket *socket, zlua_context *context) {
   context->sockets = socket;
 }
 
-/* And no longer. */
+/* Removes it again. */
 void zlua_socket_unlink(zlua_socket *socket) {
   zlua_context *home = socket->context->home;
   home->guests -= home == socket->context ? 0 : 1;

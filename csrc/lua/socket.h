@@ -21,19 +21,19 @@ enum {
   ZLUA_SOCKET_CONTEXT = 1,
   ZLUA_SOCKET_USER,
   ZLUA_SOCKET_MONITOR,
-  ZLUA_SOCKET_ON_CLOSED /* of zmqloop's own: fn(socket) after a close */
+  ZLUA_SOCKET_ON_CLOSED /* internal: fn(socket), called after a close */
 };
 
 /* The default linger of sockets created here, and the maximum when they are
  * collected, so that no exit takes longer. */
 enum { ZLUA_LINGER_MS = 1000 };
 
-/* What the stream or handler that is on a socket does for it. */
+/* Functions of the stream or handler that uses a socket. */
 typedef struct zlua_socket_user {
   void (*used)(const zlua_socket *socket);
   void (*touch)(const zlua_socket *socket);
   void (*detach)(zlua_socket *socket); /* without Lua */
-  /* It is at index; a stream closes its socket too. */
+  /* Closes the one at index; a stream closes its socket too. */
   void (*close)(lua_State *L, int index, const int *linger);
   /* Before a disconnect; NULL: it holds no messages. */
   int (*receive_ahead)(const zlua_socket *socket);

@@ -1,9 +1,9 @@
-/* socket_close.c - the ways in which a socket ends.
+/* socket_close.c - the three ways to close a socket.
  * SPDX-License-Identifier: MIT
  *
- * zlua_socket_close() closes a socket for its user, with what is on it.
- * zlua_socket_shut() closes it when nothing is on it any more.
- * zlua_socket_drop() does so without Lua, for finalizers.
+ * zlua_socket_close() closes a socket for its user, with its stream or handler.
+ * zlua_socket_shut() closes one that has neither any more. zlua_socket_drop()
+ * does so without Lua, for finalizers.
  */
 #include "socket_close.h"
 

@@ -1,4 +1,4 @@
-/* socket_close.h - the ways in which a socket ends.
+/* socket_close.h - the three ways to close a socket.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_SOCKET_CLOSE_H

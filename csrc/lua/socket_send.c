@@ -17,7 +17,7 @@
 #include "tracker.h"
 #include "wait.h"
 
-/* [-0, +n] a number of flags or a table of options at 3 */
+/* [-0, +n] reads a number of flags or a table of options at 3 */
 static zlua_send_options check_send_options(lua_State *L, const char *method) {
   static const char *const names[] = {"flags",      "copy",  "track",
                                       "routing_id", "group", NULL};

@@ -96,7 +96,8 @@ void zlua_stream_detach(zlua_handle *handle) {
 void zlua_stream_leave_loop(zlua_handle *handle) {
   zlua_socket *socket = ((zlua_stream *)handle)->socket;
   zlua_stream_detach(handle);
-  if (socket && socket->of_loop) { /* a monitor's, which nobody else has */
+  if (socket && socket->of_loop) { /* a monitor's, which only this stream
+                                    * uses */
     zlua_socket_shut(socket, NULL);
   }
 }

@@ -40,7 +40,7 @@ typedef struct zlua_stream {
   int concurrency; /* how many of them may exist while it still receives */
   bool draining;
   bool awaited;  /* the loop is to stop when the stream is closed */
-  bool kept;     /* kept alive by the loop, exactly while it is active */
+  bool kept;     /* kept kept alive by the loop, exactly while it is active */
   size_t unsent; /* how many messages were unsent at its close */
   zlua_outbox outbox;
 } zlua_stream;

@@ -1,8 +1,8 @@
 /* stream_jit.c - class ZMQStream: what LuaJIT's compiled code calls.
  * SPDX-License-Identifier: MIT
  *
- * A call from C into Lua is interpreted, and so is one of a lua_CFunction. In
- * LuaJIT the loop over the messages of a turn, and sending, are therefore
+ * Calls from C into Lua are interpreted, and so are calls of a lua_CFunction.
+ * In LuaJIT the loop over the messages of a turn, and sending, are therefore
  * written in Lua (lua/zmqloop/jit.lua), which calls the functions here through
  * the FFI. They must not enter Lua: they have no lua_State, and compiled code
  * keeps its state in registers. So where a user's clock would be called, the

@@ -102,7 +102,7 @@ function Test.new(class, options)
   local test = setmetatable({
     options = options or {},
     open = {}, -- the objects given to keep()
-    tasks = {}, -- tasks of the loop that have not failed
+    tasks = {}, -- tasks tasks of the loop that have not failed
     failures = setmetatable({}, {__mode = "v"}), -- failed futures of the loop
     failed_count = 0, -- how many there have been
     expected = {}, -- what expect_log() expects

@@ -619,7 +619,8 @@ end
 Task.break_circle = interrupt
 
 --- The stack of its coroutine, with the line where it waits. Of a failed task: where its error was
--- raised and where each task awaited it. "" before it has begun and after it has already ended.
+-- raised and where each task awaited it. "" before it has begun, and after it has ended without an
+-- error.
 function Task:traceback()
   check_future_self(self, "traceback")
   return self.coroutine and make_traceback(self.coroutine) or self.trace or ""

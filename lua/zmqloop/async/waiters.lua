@@ -108,8 +108,7 @@ end
 -- In the iteration after wake().
 local function deliver(waiter)
   local waiting = waiter.task
-  if waiting.waiter == waiter and is_alive(waiting) then -- else it has given back what it was woken
-                                                         -- with
+  if waiting.waiter == waiter and is_alive(waiting) then -- else it gave it back
     wake_with(waiting, true)
   end
 end

@@ -24,7 +24,7 @@ function Task:cancel() end
 
 ---The stack of a waiting task, with the line where it waits; for a failed one, as
 ---`Future:traceback()`.
----@return string traceback "" before it has begun and after it has already ended
+---@return string traceback "" before it has begun, and after it has ended without an error
 function Task:traceback() end
 
 ---The running task. In a callback of a loop: the task that the callback becomes if it
