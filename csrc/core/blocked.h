@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "zmqloop.h"
+#include "zmqloop_blocked.h"
 
 typedef struct zl__watchdog zl__watchdog;
 

@@ -11,6 +11,7 @@
 #include "host.h"
 #include "hot.h"
 #include "loop.h"
+#include "zmqloop_batch.h"
 
 enum { FIRST_CAPACITY = 16, KEPT_CAPACITY = 256 };
 

@@ -20,6 +20,8 @@
 #include "loop.h"
 #include "timer.h"
 #include "wait.h"
+#include "zmqloop_batch.h"
+#include "zmqloop_blocked.h"
 
 /* Debug builds verify every invariant in every iteration. */
 #ifndef ZL_DEBUG

@@ -23,6 +23,7 @@
 
 #include "loop.h"
 #include "socket.h"
+#include "zmqloop_batch.h"
 
 enum { INTERRUPTS_BEFORE_FORK_CHECK = 100 };
 

@@ -13,6 +13,7 @@
 #include "hot.h"
 #include "loop.h"
 #include "stream.h"
+#include "zmqloop_batch.h"
 
 enum { FIRST_FRAMES = 4, KEPT_FRAMES = 64 };
 

@@ -6,6 +6,7 @@
 #include "host.h"
 #include "loop.h"
 #include "timer.h"
+#include "zmqloop_batch.h"
 
 /* A timer allocated by zl_timer_new(). */
 typedef struct boxed_timer {

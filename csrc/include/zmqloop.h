@@ -18,6 +18,9 @@
  *            the loop that calls it.
  * Sockets    belong to the caller: the loop watches and uses a zmq socket, but
  *            never closes it.
+ *
+ * Besides, zmqloop_blocked.h reports loops that do not reach their wait, and
+ * zmqloop_batch.h has what a binding to another language needs for speed.
  */
 #ifndef ZMQLOOP_H
 #define ZMQLOOP_H
@@ -257,13 +260,6 @@ typedef void (*zl_callback_fn)(zl_loop *loop, void *arg);
  * Callbacks still pending when the loop is closed are dropped. */
 ZL_API int zl_loop_add_callback(zl_loop *loop, zl_callback_fn fn, void *arg);
 
-/* As zl_timer_next(): takes the next callback of this iteration, if it is fn.
- * Returns 1 with *arg set, or 0. Only from inside fn, in a call by the loop. */
-ZL_API int zl_loop_next_callback(zl_loop *loop, zl_callback_fn fn, void **arg);
-
-/* In a callback or timer: nonzero when it is the last one of this iteration. */
-ZL_API int zl_loop_is_last(const zl_loop *loop);
-
 /* Like zl_loop_add_callback(), from any thread: first in first out per
  * thread, one wake-up for many. If the loop is closed first, drop(arg) is
  * called on its thread instead of fn; drop may be NULL. The loop must outlive
@@ -296,39 +292,6 @@ ZL_API int zl_loop_fd(zl_loop *loop);
 /* How long the host may wait for zl_loop_fd() before the next step: 0 when it
  * should step at once, ZL_FOREVER when no timer is pending. */
 ZL_API int64_t zl_loop_timeout_ns(zl_loop *loop);
-
-/* ---- blocked loops ------------------------------------------------------ */
-
-/* Called on the loop's thread in a signal handler, wherever the thread is
- * blocked: it may call async-signal-safe functions only, and must not use the
- * loop. */
-typedef void (*zl_blocked_fn)(zl_loop *loop, void *arg);
-
-/* Calls fn when the loop runs longer than threshold_ns without reaching its
- * wait: once per stretch of work, which begins with a run or step or at the end
- * of a wait. 0 turns it off; fn may be NULL then. Time is CLOCK_MONOTONIC,
- * whatever the loop's clock, and is checked four times per threshold, at most
- * once per millisecond.
- *
- * A separate thread, with all signals blocked, checks and sends the loop's
- * thread `signum` (0: a realtime signal). The signal has a handler, with
- * SA_RESTART, until no loop is watched with it any more, and is unblocked in
- * the calling thread. No other code may use it meanwhile. It interrupts calls
- * that are never restarted, such as sleep.
- *
- * Returns 0, -EINVAL (a negative threshold, no fn, a signal that cannot be
- * caught), -ENOMEM, -EAGAIN (no thread could be created, or 64 loops of the
- * process are watched already) or -ECHILD (in a forked child, which has no such
- * thread); on failure the former setting stays. */
-ZL_API int zl_loop_watch_blocking(zl_loop *loop, int64_t threshold_ns,
-                                  int signum, zl_blocked_fn fn, void *arg);
-
-/* The signal in use, or 0 if the loop is not watched. */
-ZL_API int zl_loop_blocking_signal(const zl_loop *loop);
-
-/* Begins a new stretch of work, as if the loop had reached its wait: for
- * callbacks that are known to run long. From a callback only. */
-ZL_API void zl_loop_not_blocked(zl_loop *loop);
 
 /* ---- timers ------------------------------------------------------------- */
 
@@ -373,14 +336,6 @@ ZL_API int zl_timer_start(zl_timer *timer, int64_t delay_ns, int64_t period_ns);
 
 /* zl_timer_start() with the period of the last start. */
 ZL_API int zl_timer_again(zl_timer *timer, int64_t delay_ns);
-
-/* For a callback that serves several timers in one call, such as a binding for
- * which each entry into its language is expensive: takes the next timer that is
- * due in this iteration, if fn is its callback. The caller handles it as fn
- * would. *missed is as for fn. Returns NULL when there is none, or when the
- * step's budget is used up or zl_loop_break() was called: fn will be called for
- * it. Only from inside fn, in a call by the loop. */
-ZL_API zl_timer *zl_timer_next(zl_loop *loop, zl_timer_fn fn, uint64_t *missed);
 
 /* Puts the timer to rest; it can be started again. */
 ZL_API void zl_timer_cancel(zl_timer *timer);
@@ -492,12 +447,6 @@ ZL_API void zl_socket_used(zl_socket *watch);
  * connect, zmq_setsockopt, a reply sent by REP, a reply received by REQ. */
 ZL_API void zl_socket_touch(zl_socket *watch);
 
-/* Whether the zmq socket keeps only one message (ZMQ_CONFLATE). Its messages
- * must have one frame: libzmq aborts the process when the rest of a longer one
- * is received. Streams refuse such messages; code that uses the socket directly
- * must do so itself. */
-ZL_API int zl_socket_conflates(void *zmq_socket);
-
 /* Closes the watch; call it before zmq_close(). NULL is allowed. */
 ZL_API void zl_socket_close(zl_socket *watch);
 
@@ -562,21 +511,6 @@ ZL_API int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames);
 
 /* Releases the message that peek returned, which counts as delivered. */
 ZL_API void zl_stream_pop(zl_stream *stream);
-
-/* Returned by zl_stream_take(): read this message with zl_stream_peek(). */
-#define ZL_PEEK 2
-
-/* Peek and pop in one for the usual case, a message of one frame that is not
- * large. Returns 1, with *frame pointing to its bytes, which stay valid until
- * the next message is received or the callback returns; ZL_PEEK for other
- * messages; else what peek returns. Only inside the receive callback. */
-ZL_API int zl_stream_take(zl_stream *stream, zl_frame *frame);
-
-/* Undoes zl_stream_take(): the message counts as not delivered, and peek or
- * take returns it again. Only inside the receive callback, and before
- * anything else is received, by zl_stream_flush() or
- * zl_stream_receive_ahead() as well. */
-ZL_API void zl_stream_put_back(zl_stream *stream);
 
 /* To be called before zmq_disconnect() on the socket of a ROUTER, REP, SUB or
  * XSUB: libzmq may have read the first frame of a message already, and aborts

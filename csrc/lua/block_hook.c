@@ -22,6 +22,7 @@
 #include "trace.h"
 #include "wait.h"
 #include "zmqloop.h"
+#include "zmqloop_blocked.h"
 
 /* A hook that runs later than this had to wait for code that does not run
  * hooks. */

@@ -11,7 +11,7 @@
 #include "object.h"
 #include "open.h"
 #include "signal.h"
-#include "zmqloop.h"
+#include "zmqloop_blocked.h"
 
 /* [-0, +1] pushes the action of the loop at 1, and replaces it by the value at
  * index. */

@@ -19,6 +19,7 @@
 #include "report.h"
 #include "slot.h"
 #include "zmqloop.h"
+#include "zmqloop_batch.h"
 
 enum { PACKED_COUNT = 1, PACKED_CALLBACK, PACKED_ARGUMENTS };
 

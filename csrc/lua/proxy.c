@@ -15,7 +15,7 @@
 #include "open.h"
 #include "socket.h"
 #include "wait.h"
-#include "zmqloop.h"
+#include "zmqloop_batch.h"
 
 enum { BATCH = 100 }; /* messages of one direction before the other's turn */
 

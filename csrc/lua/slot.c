@@ -17,7 +17,7 @@
 #include "loop.h"
 #include "object.h"
 #include "open.h"
-#include "zmqloop.h"
+#include "zmqloop_batch.h"
 
 /* Registry keys of two tables: slot -> its C function, and slot ->
  * zlua_slot_call. */

@@ -16,7 +16,7 @@
 #include "context.h"
 #include "message.h"
 #include "object.h"
-#include "zmqloop.h"
+#include "zmqloop_batch.h"
 
 const zlua_class zlua_class_socket = {.name = "socket",
                                       .size = sizeof(zlua_socket)};

@@ -19,6 +19,7 @@
 #include "slot.h"
 #include "stream.h"
 #include "zmqloop.h"
+#include "zmqloop_batch.h"
 
 /* ---- receiving ---------------------------------------------------------- */
 

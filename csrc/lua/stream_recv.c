@@ -25,6 +25,7 @@
 #include "slot.h"
 #include "stream.h"
 #include "zmqloop.h"
+#include "zmqloop_batch.h"
 
 /* [-0, +1 or +count] pushes the strings, as a list or one by one. */
 static void push_strings(lua_State *L, zmq_msg_t *frames, int count,

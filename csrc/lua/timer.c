@@ -28,6 +28,7 @@
 #include "report.h"
 #include "slot.h"
 #include "zmqloop.h"
+#include "zmqloop_batch.h"
 
 typedef struct zlua_timer {
   const zlua_class *class;

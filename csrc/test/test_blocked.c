@@ -17,6 +17,7 @@
 #include "support/alloc.h"
 #include "support/clock.h"
 #include "test.h"
+#include "zmqloop_blocked.h"
 
 #define THRESHOLD (20 * MILLISECONDS)
 

@@ -12,6 +12,7 @@
 #include "support/alloc.h"
 #include "support/clock.h"
 #include "test.h"
+#include "zmqloop_batch.h"
 
 static char calls[256];
 static int called;

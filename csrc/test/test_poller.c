@@ -21,6 +21,7 @@
 #include "support/alloc.h"
 #include "support/clock.h"
 #include "test.h"
+#include "zmqloop_blocked.h"
 
 static zl_loop *loop_of(int backend) {
   zl_config config = {.size = sizeof config, .backend = backend};

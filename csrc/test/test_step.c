@@ -410,7 +410,20 @@ static void test_step_is_ended_by_a_wake(void) {
   close_loop(loop);
 }
 
+static void test_loop_has_the_data_of_its_configuration(void) {
+  int data = 0;
+  const zl_config config = {.size = sizeof config, .data = &data};
+  zl_loop *made = NULL;
+  CHECK_INT(zl_loop_new(&config, &made), 0);
+  CHECK(zl_loop_data(made) == &data);
+  CHECK_INT(zl_loop_close(made), 0);
+  CHECK_INT(zl_loop_new(NULL, &made), 0);
+  CHECK(zl_loop_data(made) == NULL);
+  CHECK_INT(zl_loop_close(made), 0);
+}
+
 static const zl_test tests[] = {
+    TEST(test_loop_has_the_data_of_its_configuration),
     TEST(test_step_budget_cuts_and_resumes),
     TEST(test_step_rest_is_done_by_run),
     TEST(test_step_after_a_break_does_what_is_due),

@@ -14,6 +14,7 @@
 #include "support/alloc.h"
 #include "support/streams.h"
 #include "test.h"
+#include "zmqloop_batch.h"
 
 static int sends_to_fail;
 

@@ -9,6 +9,7 @@
 #include "support/alloc.h"
 #include "support/clock.h"
 #include "test.h"
+#include "zmqloop_batch.h"
 
 enum { MAX_CALLS = 64 };
 

@@ -1,0 +1,61 @@
+/* zmqloop_batch.h - serving many calls of the loop in one.
+ * SPDX-License-Identifier: MIT
+ *
+ * For a binding that has a price to pay for each entry into its language: in
+ * one call it takes the timers, callbacks and messages that come next. The
+ * rules of zmqloop.h hold; unlike what is there, this may change with any
+ * version, so it is for code that is compiled together with the library.
+ */
+#ifndef ZMQLOOP_BATCH_H
+#define ZMQLOOP_BATCH_H
+
+#include "zmqloop.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- callbacks and timers ------------------------------------------------ */
+
+/* Takes the next timer that is due in this iteration, if fn is its callback.
+ * The caller handles it as fn would. *missed is as for fn. Returns NULL when
+ * there is none, or when the step's budget is used up or zl_loop_break() was
+ * called: fn will be called for it. Only from inside fn, in a call by the loop.
+ */
+ZL_API zl_timer *zl_timer_next(zl_loop *loop, zl_timer_fn fn, uint64_t *missed);
+
+/* As zl_timer_next(): takes the next callback of this iteration, if it is fn.
+ * Returns 1 with *arg set, or 0. Only from inside fn, in a call by the loop. */
+ZL_API int zl_loop_next_callback(zl_loop *loop, zl_callback_fn fn, void **arg);
+
+/* In a callback or timer: nonzero when it is the last one of this iteration. */
+ZL_API int zl_loop_is_last(const zl_loop *loop);
+
+/* ---- messages ------------------------------------------------------------ */
+
+/* Returned by zl_stream_take(): read this message with zl_stream_peek(). */
+#define ZL_PEEK 2
+
+/* Peek and pop in one for the usual case, a message of one frame that is not
+ * large. Returns 1, with *frame pointing to its bytes, which stay valid until
+ * the next message is received or the callback returns; ZL_PEEK for other
+ * messages; else what peek returns. Only inside the receive callback. */
+ZL_API int zl_stream_take(zl_stream *stream, zl_frame *frame);
+
+/* Undoes zl_stream_take(): the message counts as not delivered, and peek or
+ * take returns it again. Only inside the receive callback, and before
+ * anything else is received, by zl_stream_flush() or
+ * zl_stream_receive_ahead() as well. */
+ZL_API void zl_stream_put_back(zl_stream *stream);
+
+/* Whether the zmq socket keeps only one message (ZMQ_CONFLATE). Its messages
+ * must have one frame: libzmq aborts the process when the rest of a longer one
+ * is received. Streams refuse such messages; code that uses the socket directly
+ * must do so itself. */
+ZL_API int zl_socket_conflates(void *zmq_socket);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ZMQLOOP_BATCH_H */
