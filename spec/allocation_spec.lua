@@ -1,5 +1,5 @@
--- What small messages cost in memory that is not Lua's: nothing, once all is under way. All that
--- the thread asks malloc() for is counted, libzmq's requests too.
+-- Small messages cost no memory outside Lua's once everything is running. All malloc() requests of
+-- the thread are counted, libzmq's too.
 local helper = require("spec.helper")
 local test = helper.test
 

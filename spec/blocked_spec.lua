@@ -1,4 +1,4 @@
--- Loops that do not come to their wait: set_blocking_signal_threshold(),
+-- Loops that do not reach their wait: set_blocking_signal_threshold(),
 -- set_blocking_log_threshold(), log_stack().
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")

@@ -1,5 +1,5 @@
--- Loops with another clock than the system's, and with them what time does to
--- periodic callbacks. Numbers in brackets: see behaviours_spec.lua.
+-- Loops with a clock other than the system's, and how time affects periodic callbacks. Numbers in
+-- brackets: see behaviours_spec.lua.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local IOLoop, PeriodicCallback = zmqloop.IOLoop, zmqloop.PeriodicCallback

@@ -1,5 +1,5 @@
--- How hard the garbage collector works, in any version of Lua. Apart from the helper, for the
--- programs that specs start: in a small heap a collection comes to its end sooner.
+-- How hard the garbage collector works, in any version of Lua. Separate from the helper, for
+-- programs that specs start: in a small heap a collection ends sooner.
 local collector = {}
 
 --- A step multiplier with which each step is a whole collection, up to 5.3 that of a small heap.

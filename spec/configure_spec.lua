@@ -1,5 +1,5 @@
--- Which class IOLoop() makes objects of, and what derived classes may do.
--- Numbers in brackets: see behaviours_spec.lua.
+-- The class of the objects that IOLoop() creates, and what derived classes may do. Numbers in
+-- brackets: see behaviours_spec.lua.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local IOLoop = zmqloop.IOLoop

@@ -2,7 +2,7 @@
 -- order, or was reported as unsent, or was with libzmq when its receiver was killed or closed.
 --
 -- Environment: ZMQLOOP_CONSERVATION_SECONDS, for each backend; with it the counts are printed.
--- ZMQLOOP_SEED: the seed, which a failure tells.
+-- ZMQLOOP_SEED: the seed, which a failure prints.
 local helper = require("spec.helper")
 local Ledger = require("spec.conservation.ledger")
 local Link = require("spec.conservation.link")

@@ -1,5 +1,5 @@
--- What exists is documented, and what is documented exists. What C defines is
--- annotated in lua/zmqloop/meta, what Lua defines where it is written.
+-- Everything that exists is documented, and everything documented exists. C functions are annotated
+-- in lua/zmqloop/meta, Lua functions where they are defined.
 local core = require("zmqloop.core")
 local zmqloop = require("zmqloop")
 

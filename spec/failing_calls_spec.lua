@@ -1,6 +1,6 @@
--- Calls of the system and of libzmq that fail: each of those the loop makes, at each place it makes
--- it, with each error it may have. What was accepted is not lost, nothing is silent, nothing spins,
--- and a loop that cannot go on says so from start(): spec/programs/failing_calls.lua.
+-- Failing calls of the system and of libzmq: each one that the loop makes, at each place, with each
+-- error it may have. Nothing accepted is lost, nothing is silent, nothing spins, and a loop that
+-- cannot continue raises from start(): spec/programs/failing_calls.lua.
 local helper = require("spec.helper")
 local test = helper.test
 

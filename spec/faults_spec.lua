@@ -1,6 +1,5 @@
--- What goes wrong around a program: signals, contexts and peers that die, the
--- end of the program itself, forks, descriptors and memory that run out, very
--- many timers.
+-- Faults around a program: signals, contexts and peers that die, the end of the program itself,
+-- forks, descriptors and memory that run out, very many timers.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local zmq = require("zmqloop.zmq")

@@ -1,4 +1,4 @@
--- Futures: results that come later.
+-- Futures: results that arrive later.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

@@ -1,4 +1,4 @@
--- zmqloop.green: sockets on which only the task waits that calls them.
+-- zmqloop.green: sockets whose calls suspend only the calling task.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local green = require("zmqloop.green")

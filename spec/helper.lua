@@ -1,7 +1,6 @@
--- What every spec shares, over zmqloop.testing: sockets that are bound and
--- connected, callbacks that are counted and chased by the collector, a watchdog,
--- and child processes that end by themselves. Loaded once by busted before any
--- spec; specs get it with require("spec.helper").
+-- Shared by all specs, on top of zmqloop.testing: bound and connected sockets, callbacks that are
+-- counted and followed by a collection, a watchdog, and child processes that end by themselves.
+-- Loaded once by busted before any spec; specs get it with require("spec.helper").
 --
 -- The body of a test is a task, as in zmqloop.testing; or, to test the loop's own
 -- methods, it runs the loop itself:

@@ -1,5 +1,5 @@
--- zmqloop.integrate: a loop inside that of luv, and of cqueues, as the system has
--- them. What both have to do is written once, for a host with
+-- zmqloop.integrate: a loop inside that of luv and of cqueues, as installed. What both must do is
+-- written once, for a host with
 --
 --   attach(loop)        what the module's attach() returns
 --   after(seconds, fn)  calls fn once, by a timer of the other loop

@@ -1,5 +1,5 @@
--- Mistakes as users make them, and what they are told: at their own line, what was wrong, what was
--- got, and what to do. Each program is the file user.lua.
+-- Mistakes that users make, and the errors they get: at their own line, what was wrong, what was
+-- passed, and what to do. Each program is the file user.lua.
 local helper = require("spec.helper")
 local test = helper.test
 local zmqloop = require("zmqloop")

@@ -1,6 +1,5 @@
--- Random programs, run by the loop and by a model of it that is a page of plain
--- Lua: both have to make the same calls in the same order. The model follows
--- "One iteration" in docs/readiness.md.
+-- Random programs, run by the loop and by a model of it that is a page of plain Lua: both must make
+-- the same calls in the same order. The model follows "One iteration" in docs/readiness.md.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

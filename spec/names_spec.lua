@@ -1,5 +1,5 @@
--- Who comes from PyZMQ finds the names of its page eventloop.ioloop, as it was
--- when PyZMQ brought its own loop (13 and 14), under zmqloop.ioloop.
+-- Users of PyZMQ find the names of its page eventloop.ioloop, as it was when PyZMQ had its own loop
+-- (13 and 14), under zmqloop.ioloop.
 local helper = require("spec.helper")
 local ioloop = require("zmqloop.ioloop")
 local IOLoop = ioloop.IOLoop

@@ -1,5 +1,5 @@
--- ZMQPoller, for those who ask instead of being called.
--- Numbers in brackets: see behaviours_spec.lua.
+-- ZMQPoller, for programs that poll instead of using callbacks. Numbers in brackets: see
+-- behaviours_spec.lua.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local ZMQPoller, READ, WRITE = zmqloop.ZMQPoller, zmqloop.IOLoop.READ, zmqloop.IOLoop.WRITE

@@ -1,4 +1,4 @@
--- The rockspec lists by hand what CMake finds by itself.
+-- The rockspec lists the files that CMake finds itself.
 describe("the rockspec", function()
   local rockspec = {}
   local chunk

@@ -1,10 +1,10 @@
--- Random programs that cross everything with everything: each act in each kind of callback,
--- callbacks inside of callbacks, with signals, forks, cancellations, finalizers and short memory.
--- Nothing may crash, hang, be lost, be told twice, or be left behind. See spec/seams/: contexts.lua
--- is where acts are done, acts.lua what is done, oracle.lua what has to hold.
+-- Random programs that combine everything with everything: each act in each kind of callback,
+-- callbacks inside callbacks, with signals, forks, cancellations, finalizers and short memory.
+-- Nothing may crash, hang, be lost, be reported twice, or be left behind. See spec/seams/:
+-- contexts.lua has the callbacks, acts.lua the acts, oracle.lua the rules.
 --
--- Environment: ZMQLOOP_SEAMS_SECONDS, how long, for each backend; with it the coverage is told.
--- ZMQLOOP_SEED: runs the one program of that seed, which a failure tells.
+-- Environment: ZMQLOOP_SEAMS_SECONDS, how long, for each backend; if set, the coverage is printed.
+-- ZMQLOOP_SEED: runs the one program of that seed, which a failure prints.
 local helper = require("spec.helper")
 local test = helper.test
 

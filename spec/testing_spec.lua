@@ -1,5 +1,5 @@
--- zmqloop.testing: what makes a test fail, and what is closed after it. The tests
--- that are tested run inside those of this file.
+-- zmqloop.testing: what makes a test fail, and what is closed after it. The tests under test run
+-- inside those of this file.
 local core = require("zmqloop.core")
 local helper = require("spec.helper")
 local testing = require("zmqloop.testing")

@@ -1,5 +1,4 @@
--- Callbacks of a loop may wait: the loop goes on meanwhile. Times are those of a
--- virtual clock.
+-- Callbacks of a loop may wait: the loop continues meanwhile. Times are those of a virtual clock.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

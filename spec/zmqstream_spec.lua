@@ -176,7 +176,7 @@ describe("ZMQStream", function()
       assert.has_error(function() pull:on_recv(noop, {unpcak = true}) end)
     end))
 
-    -- There are roads for few and for many frames, and for small and large ones.
+    -- There are paths for few and for many frames, and for small and large ones.
     it("gets messages of any shape, as lists and unpacked", test(function(t)
       local sizes, sent, shape = {0, 1, 29, 30, 1024, 1025, 70000}, {}, 0
       for round = 1, 8 do

@@ -1,14 +1,14 @@
 /* The Lua module failcall: makes calls fail that the module under test makes to
  * the system and to libzmq. SPDX-License-Identifier: MIT
  *
- * It has to stand before them, so the process is started with it in LD_PRELOAD;
- * require("failcall") then finds the same library again. Only calls made from
- * core.so count and fail: those of libzmq, of the interpreter and of the C
- * library go through.
+ * It must come before the real functions, so the process is started with it in
+ * LD_PRELOAD; require("failcall") then finds the same library again. Only calls
+ * made from core.so count and fail: those of libzmq, of the interpreter and of
+ * the C library go through.
  *
- * A call that fails is not made, but for close(), which frees the descriptor
- * whatever it answers. A socket that has answered ETERM or ENOTSOCK is dead: it
- * goes on answering so, as a real one does.
+ * A failing call is not made, except close(), which frees the descriptor
+ * whatever it returns. A socket that has returned ETERM or ENOTSOCK is dead,
+ * and keeps returning that, as a real one does.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -70,7 +70,7 @@ static bool fails(const char *name, const void *return_address) {
   return true;
 }
 
-/* ---- what stands before the calls ---------------------------------------- */
+/* ---- calls that are replaced ---------------------------------------- */
 
 #define CALLER __builtin_return_address(0)
 
@@ -197,7 +197,7 @@ EXPORT int zmq_msg_recv(zmq_msg_t *message, void *socket, int flags) {
   return __extension__ NEXT(zmq_msg_recv)(message, socket, flags);
 }
 
-/* What is asked for the loop has names of its own: each happens often. */
+/* Options that the loop reads have names of their own: each is read often. */
 static const char *name_of_option(int option) {
   switch (option) {
   case ZMQ_EVENTS: return "zmq_getsockopt EVENTS";

@@ -3,9 +3,10 @@
  *
  * Only requests that make a block larger are counted and may fail: freeing and
  * shrinking never do, which Lua relies on. The allocator is wrapped at the
- * first use and stays wrapped: what has copied it from lua_getallocf() goes on
- * calling it. For the same reason the module never leaves the process, not even
- * in lua_close(), which frees its memory after it has unloaded the modules.
+ * first use and stays wrapped: code that has copied it from lua_getallocf()
+ * keeps calling it. For the same reason the module never leaves the process,
+ * not even in lua_close(), which frees its memory after it has unloaded the
+ * modules.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

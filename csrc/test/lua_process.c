@@ -55,7 +55,7 @@ static int process_kill(lua_State *L) {
   return 0;
 }
 
-/* dispose(number, "default" | "ignore" | "count"): what becomes of the signal.
+/* dispose(number, "default" | "ignore" | "count"): sets what the signal does.
  */
 static int process_dispose(lua_State *L) {
   static const char *const names[] = {"default", "ignore", "count", NULL};

@@ -20,11 +20,11 @@ _Noreturn void test_fail(const char *file, int line, const char *what);
 void test_check_int(const char *file, int line, const char *what, long long got,
                     long long wanted);
 
-/* Ends the program with an error if it still runs after so many seconds. The
+/* Ends the program with an error if it still runs after this many seconds. The
  * runner sets 60 for each test; 0 lifts the limit. Uses SIGALRM. */
 void test_watchdog(unsigned seconds);
 
-/* The name of the test that runs. */
+/* The name of the running test. */
 const char *test_name(void);
 
 #define TEST(fn)                                                               \

@@ -1,8 +1,9 @@
-/* test_blocked.c - a loop that does not come to its wait.
+/* test_blocked.c - a loop that does not reach its wait.
  * SPDX-License-Identifier: MIT
  *
- * The callbacks here work until they have been told of, so that no test depends
- * on how fast the machine is; nothing is checked that a stall could change.
+ * The callbacks here work until they have been reported, so that no test
+ * depends on the speed of the machine; nothing is checked that a stall could
+ * change.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +22,7 @@
 
 #define THRESHOLD (20 * MILLISECONDS)
 
-/* Time enough for what is bound to come. */
+/* Time enough for anything that must happen. */
 #define LONG_TIME (20 * SECONDS)
 
 typedef struct guard {
@@ -62,7 +63,7 @@ static void work_for(int64_t time_ns) {
   }
 }
 
-/* Works until it has been told of so often. */
+/* Works until it has been reported this often. */
 static void work_until_told(const guard *it, int calls) {
   int64_t end = now_ns() + LONG_TIME;
   while (it->calls < calls && now_ns() < end) {
@@ -70,7 +71,7 @@ static void work_until_told(const guard *it, int calls) {
   CHECK_INT(it->calls, calls);
 }
 
-/* Works until it is told of once more. */
+/* Works until it is reported once more. */
 static void on_work(zl_loop *loop, void *arg) {
   guard *it = arg;
   (void)loop;
@@ -130,7 +131,7 @@ static void test_blocked_step_is_told(void) {
   close_loop(loop);
 }
 
-/* Told of, and then at work for three thresholds more. */
+/* Is reported, then works for three more thresholds. */
 static void on_work_on(zl_loop *loop, void *arg) {
   on_work(loop, arg);
   work_for(3 * THRESHOLD);
@@ -187,7 +188,7 @@ static void on_timer_count(zl_timer *timer, uint64_t missed, void *arg) {
   ++*(int *)arg;
 }
 
-/* Several thresholds, all of them in the wait or outside of the loop. */
+/* Several thresholds, all of them in the wait or outside the loop. */
 static void test_blocked_waiting_is_no_work(void) {
   zl_loop *loop = new_loop();
   guard it = new_guard();
@@ -254,7 +255,7 @@ static void test_blocked_ended_watch_tells_nothing(void) {
   close_loop(loop);
 }
 
-/* A signal that nobody has asked for, as one that comes late. */
+/* A stray signal, such as one that arrives late. */
 static void on_stray_signal(zl_loop *loop, void *arg) {
   const guard *it = arg;
   CHECK_INT(raise(zl_loop_blocking_signal(loop)), 0);
@@ -345,7 +346,8 @@ static void *run_on_thread(void *arg) {
   return NULL;
 }
 
-/* Each is told on its own thread, though hosts block signals in theirs. */
+/* Each is notified on its own thread, although hosts block signals in
+ * theirs. */
 static void test_blocked_loops_on_two_threads(void) {
   enum { THREADS = 2 };
   pthread_t threads[THREADS];
@@ -425,8 +427,8 @@ static void on_work_and_unwatch(zl_loop *loop, void *arg) {
   unwatch(loop);
 }
 
-/* The watch ends about when the signal is sent: if it came later it would meet
- * the default disposition, which ends the process. */
+/* The watch ends at about the time the signal is sent: if the signal arrived
+ * later it would meet the default disposition, which ends the process. */
 static void test_blocked_end_of_a_watch_meets_its_signal(void) {
   zl_loop *loop = new_loop();
   race now = {.it = new_guard()};
@@ -457,7 +459,8 @@ static void on_block_signal_and_work(zl_loop *loop, void *arg) {
   ((guard *)arg)->worked++;
 }
 
-/* The same for sure: the signal is held back until the watch has ended. */
+/* The same, deterministically: the signal is held back until the watch has
+ * ended. */
 static void test_blocked_pending_signal_ends_with_its_watch(void) {
   zl_loop *loop = new_loop();
   guard it = new_guard();

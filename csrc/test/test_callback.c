@@ -447,7 +447,7 @@ static void test_callback_descriptors_close_on_exec(void) {
   }
 }
 
-/* However many descriptors are left, the loop has them or gives them back. */
+/* However many descriptors are left, the loop keeps them or gives them back. */
 static void test_callback_no_descriptors_left(void) {
   struct rlimit old;
   zl_loop *loop = NULL;
@@ -506,7 +506,7 @@ static void check_alive(const zl_loop *loop, bool alive) {
   CHECK_INT(zl_loop_alive(loop), alive);
 }
 
-/* Whoever wakes up again after the loop was found to be idle. */
+/* Handles that become active again after the loop was found idle. */
 static void test_callback_alive_follows_the_handles(void) {
   int ends[2];
   zl_fd *fd;

@@ -262,9 +262,9 @@ static void test_fd_removes_itself(void) {
   close_loop(loop);
 }
 
-/* The number of a descriptor that was closed behind the loop's back comes to
- * life again: the new watch gets the events, and the end of the old one leaves
- * it alone. Only epoll can tell them apart. */
+/* The number of a descriptor that was closed behind the loop's back is reused:
+ * the new watch gets the events, and closing the old one does not affect it.
+ * Only epoll can tell them apart. */
 static void test_fd_number_used_again_behind_the_loops_back(void) {
   zl_loop *loop = backend_loop();
   int ends[2];
@@ -292,9 +292,8 @@ static void test_fd_number_used_again_behind_the_loops_back(void) {
   close_loop(loop);
 }
 
-/* A duplicate keeps the old registration alive, which nobody can remove any
- * more; what it reports is for nobody, whoever has the place in the table now.
- */
+/* A duplicate keeps the old registration alive, which cannot be removed any
+ * more; its reports are ignored, even if its slot has been reused. */
 static void test_fd_closed_with_a_duplicate_open(void) {
   zl_loop *loop = backend_loop();
   int ends[2];
@@ -417,7 +416,7 @@ static void test_fd_closed_before_its_watch(void) {
   close_loop(loop);
 }
 
-/* Many watches come and go: slots are used again. */
+/* Many watches are opened and closed: slots are reused. */
 static void test_fd_many_watches(void) {
   enum { MANY = 100, ROUNDS = 5 };
   zl_loop *loop = backend_loop();

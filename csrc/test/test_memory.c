@@ -1,11 +1,10 @@
 /* test_memory.c - out of memory at each request for it.
  * SPDX-License-Identifier: MIT
  *
- * One scenario uses all there is. It is repeated with the first, the second,
- * ... request for memory refused, until none is: either that one only, and the
- * call is made again; or all from there on, until the scenario has been gone
- * through, when there is memory again. Whatever was accepted must happen, and
- * nothing may leak.
+ * One scenario uses everything. It is repeated with the first, the second, ...
+ * request for memory refused, until none is: either that one only, and the call
+ * is repeated; or all from there on, until the end of the scenario, when there
+ * is memory again. Whatever was accepted must happen, and nothing may leak.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -58,7 +57,7 @@ static bool done(world *w, int rc) {
   return false;
 }
 
-/* Makes the call, once more if it was refused and that is the rule. */
+/* Makes the call, and repeats it once if it was refused and `again` is set. */
 #define TRY(call) (done(w, call) || (w->again && (CHECK_INT(call, 0), true)))
 
 static void on_callback(zl_loop *loop, void *arg) {
@@ -333,7 +332,7 @@ static void on_period(zl_timer *timer, uint64_t missed, void *arg) {
 }
 
 /* A timer that is about to be called has left the heap; one that is started
- * meanwhile must not take the place which it needs for its next period. */
+ * meanwhile must not take the place it needs for its next period. */
 static void periodic_in_a_heap_of(int others) {
   int64_t now = 0;
   world this_world;
@@ -405,7 +404,7 @@ static void test_memory_receiving_needs_none(void) {
   end_context(context);
 }
 
-/* Queued and reported ones are used again. */
+/* Queued and reported messages are reused. */
 static void test_memory_queueing_needs_none(void) {
   world this_world;
   world *w = &this_world;

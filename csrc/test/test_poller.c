@@ -1,4 +1,4 @@
-/* test_poller.c - what the system refuses is told, and nothing spins.
+/* test_poller.c - what the system refuses is reported, and nothing spins.
  * SPDX-License-Identifier: MIT
  *
  * epoll_ctl() and pthread_kill() are replaced, to fail or to take long.
@@ -56,8 +56,8 @@ static uint64_t iterations(const zl_loop *loop) {
 
 /* ---- errors of the wait ------------------------------------------------- */
 
-/* As a library does that makes a daemon of the process. Returns what a run and
- * a step say then. */
+/* As a library does that turns the process into a daemon. Checks the results of
+ * a run and a step. */
 static void check_deaf(zl_loop *loop, int error) {
   CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), error);
   CHECK_INT(zl_loop_step(loop, ZL_FOREVER, NULL), error);
@@ -136,7 +136,7 @@ static void test_poller_too_many_descriptors_are_told(void) {
 
 /* ---- errors of watching ------------------------------------------------- */
 
-static int control_error; /* what epoll_ctl() fails with; 0: as the system */
+static int control_error; /* the error of epoll_ctl(); 0: call the system's */
 
 #ifdef __GLIBC__
 int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event) {
@@ -309,7 +309,7 @@ static void on_blocked(zl_loop *loop, void *arg) {
   (void)arg;
 }
 
-/* The child has no watchdog that would come to the end of sending. */
+/* The child has no watchdog thread that would finish sending. */
 static void on_fork_while_sending(zl_loop *loop, void *arg) {
   (void)arg;
   while (!atomic_load(&sends)) {

@@ -28,7 +28,7 @@ typedef struct poster {
   zl_loop *loop;
   pthread_t thread;
   int received;
-  int *done; /* posters that have been heard to the end */
+  int *done; /* posters whose posts have all arrived */
 } poster;
 
 typedef struct numbered {
@@ -56,7 +56,7 @@ static void *post_many(void *arg) {
     CHECK(n);
     *n = (numbered){p, i};
     CHECK_INT(zl_loop_post(p->loop, on_numbered, n, free), 0);
-    if (i % 1000 == 0) { /* now and then the loop gets to sleep */
+    if (i % 1000 == 0) { /* lets the loop sleep now and then */
       rest(100000);
     }
   }
@@ -168,7 +168,7 @@ static void *post_late(void *arg) {
   return NULL;
 }
 
-/* [9] None is lost, and none is an error, though nobody listens any more. */
+/* [9] None is lost, and none is an error, although the loop is ending. */
 static void test_post_while_the_loop_ends(void) {
   late_poster p = {.loop = new_loop()};
   pthread_t thread;
@@ -270,8 +270,8 @@ static struct sigaction handle_signal(zl_loop *loop,
   return old;
 }
 
-/* Sends until told that it is enough: a signal that comes while the loop does
- * not wait interrupts nothing. */
+/* Sends until told to stop: a signal that arrives while the loop does not wait
+ * interrupts nothing. */
 typedef struct sender {
   pthread_t to;
   pthread_t thread;
@@ -328,7 +328,7 @@ static void on_timer_stop(zl_timer *timer, uint64_t missed, void *arg) {
   zl_loop_stop(arg);
 }
 
-/* Without an interrupt callback signals are nothing to the loop: deadlines are
+/* Without an interrupt callback signals do not affect the loop: deadlines are
  * kept. */
 static void test_post_signals_do_not_disturb_a_wait(void) {
   static const int backends[] = {ZL_BACKEND_DEFAULT, ZL_BACKEND_POLL};

@@ -4,14 +4,14 @@
  * Subjects are sockets of every type and transport, watched by one loop, with
  * small buffers; two threads operate their peers at random. The loop's
  * callbacks and a timer send and receive on subjects other than their own,
- * which takes signals away, and report it as the header demands.
+ * which consumes signals, and report it as the header requires.
  *
  * In each round the peers are stopped and the loop runs until it has nothing to
  * do and blocks. Then an oracle asks libzmq about each subject: one that is
- * ready for what its watch asked for has been missed.
+ * ready for an event that its watch requested has been missed.
  *
- * The controls leave out what the header demands and must be caught missing
- * something, else the test would prove nothing.
+ * The controls leave out what the header requires, and must be caught missing
+ * something, or the test would prove nothing.
  *
  * ZL_STRESS_SECONDS, or an argument such as seconds=10, sets how long each mode
  * runs; other arguments choose modes by name.
@@ -221,8 +221,8 @@ static void park_peers(bool park) {
 
 /* ---- operations on subjects --------------------------------------------- */
 
-/* What the header demands after a call on a watched socket. silent: the call
- * has changed the state without any signal. */
+/* Does what the header requires after a call on a watched socket. silent: the
+ * call has changed the state without a signal. */
 static void tell(subject *s, bool silent) {
   if (world.mode.untold || world.mode.flags & ZL_FOREIGN) {
     return;
@@ -421,8 +421,8 @@ static int interest(const subject *s) {
   return ZMQ_POLLIN | (s->quota > 0 ? ZMQ_POLLOUT : 0);
 }
 
-/* Is a signal under way for the socket, that the loop has not seen or does not
- * heed? Does not take it away. */
+/* Is a signal pending for the socket that the loop has not seen or ignores?
+ * Does not consume it. */
 static bool signalled(const subject *s) {
   struct pollfd fd = {.events = POLLIN};
   size_t size = sizeof fd.fd;
@@ -439,9 +439,9 @@ static bool signal_pending(void) {
   return false;
 }
 
-/* Runs the loop until it has nothing to do. One that leaves a signal alone for
- * good comes to rest too, and the oracle finds it. Returns whether there is no
- * signal. */
+/* Runs the loop until it has nothing to do. A loop that ignores a signal for
+ * good comes to rest too, and the oracle finds that. Returns whether there is
+ * no signal. */
 static bool come_to_rest(void) {
   int idle = 0;
   for (int tries = 0; tries < 50 && (idle < IDLE_STEPS || signal_pending());
@@ -465,11 +465,11 @@ static int64_t real_time(void) {
 
 /* ---- the oracle's witness -----------------------------------------------
  *
- * On a busy machine libzmq's thread may get the processor when the oracle comes
- * back from one of its own system calls, and deliver what has been under way
- * since before the silence. The oracle's question then takes away the signal
- * with which it came: it is late, not missed. So all descriptors are also in a
- * set of the oracle's own, which reports each signal though it was taken away.
+ * On a busy machine libzmq's thread may get the processor when the oracle
+ * returns from one of its own system calls, and deliver what was on its way
+ * before the silence. The oracle's check then consumes the signal that came
+ * with it: late, not missed. So all descriptors are also in a set of the
+ * oracle's own, which reports each signal even if it was consumed.
  */
 
 #ifdef __linux__
@@ -486,7 +486,7 @@ static void call_witness(void) {
   }
 }
 
-/* Has a signal come to the subject since the last call? */
+/* Has the subject had a signal since the last call? */
 static bool has_come(int number) {
   struct epoll_event events[SUBJECTS];
   int count;
@@ -516,8 +516,8 @@ static void dismiss_witness(void) {
 }
 #endif
 
-/* What the socket is ready for. What arrives while the oracle asks is no
- * answer: it comes with a signal after the silence, or in a long moment. */
+/* What the socket is ready for. Messages that arrive during the check do not
+ * count: they come with a signal after the silence, or in a long moment. */
 static int ready_at_rest(int i, bool silence) {
   subject *s = &world.subjects[i];
   int64_t start = real_time();

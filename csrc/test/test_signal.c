@@ -110,7 +110,7 @@ static void test_signal_is_delivered_once_with_the_count(void) {
   close_loop(loop);
 }
 
-/* What woke one wait does not cut the next one short. */
+/* What woke one wait does not end the next one. */
 static void test_signal_ends_one_wait_only(void) {
   static const int backends[] = {ZL_BACKEND_DEFAULT, ZL_BACKEND_POLL};
   for (int b = 0; b < 2; b++) {
@@ -201,7 +201,7 @@ static void test_signal_pending_at_the_close_is_not_delivered(void) {
   zl_signal_close(NULL);
   CHECK_INT(zl_loop_step(loop, 0, NULL), 0);
   CHECK_INT(n.calls, 0);
-  /* The one that is called first closes the other one, in hand already. */
+  /* The one called first closes the other one, which is already collected. */
   watch = watch_signal(loop, SIGUSR1, &n);
   zl_signal *second = watch_signal(loop, SIGUSR1, &other);
   n.closes = second;
@@ -221,7 +221,7 @@ static void test_signal_step_with_a_budget_goes_on_where_it_was(void) {
   }
   CHECK_INT(raise(SIGUSR1), 0);
   CHECK(zl_loop_step(loop, 0, &one) == (1 | ZL_STEP_MORE));
-  /* It comes again: those that have not been called are told of both. */
+  /* It arrives again: watches not yet called get a count of both. */
   CHECK_INT(raise(SIGUSR1), 0);
   CHECK(zl_loop_step(loop, 0, &one) == (1 | ZL_STEP_MORE));
   CHECK(zl_loop_step(loop, 0, &one) == (1 | ZL_STEP_MORE));
@@ -330,7 +330,8 @@ static void test_signal_handler_keeps_errno(void) {
 
 static struct sigaction covered;
 
-/* A handler installed over the loop's, which passes the signal on to it. */
+/* A handler installed in place of the loop's, which passes the signal on to
+ * it. */
 static void on_top(int number, siginfo_t *info, void *context) {
   former_calls++;
   covered.sa_sigaction(number, info, context);
@@ -433,8 +434,8 @@ static void test_signal_counts_under_a_storm(void) {
   close_loop(b.loop);
 }
 
-/* Watches come and go, and with them their memory and loops, while handlers
- * run in other threads. */
+/* Watches are opened and closed, and with them their memory and loops, while
+ * handlers run in other threads. */
 static void test_signal_watches_come_and_go_in_a_storm(void) {
   pthread_t threads[RAISERS];
   note notes[3];
@@ -470,7 +471,7 @@ static void *run_loop(void *arg) {
   return NULL;
 }
 
-/* behaviours.md test 8: the loop runs in another thread than the handler. */
+/* The loop runs in another thread than the handler. */
 static void test_signal_handler_stops_a_loop_of_another_thread(void) {
   for (int i = 0; i < 50; i++) {
     zl_loop *loop = new_loop();
@@ -554,7 +555,8 @@ static void test_signal_of_a_child_is_not_the_parents(void) {
 }
 
 /* At the fork other threads are in the handler, which has long lists to walk,
- * and are changing the table: the child, which lacks them, waits for nobody. */
+ * and are changing the table: the child, which lacks those threads, waits for
+ * none of them. */
 enum { WATCHES = 500, FORK_ROUNDS = 5, FORKS = 5 };
 
 static void *watch_many(void *arg) {

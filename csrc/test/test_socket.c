@@ -17,7 +17,7 @@ typedef struct seen {
   void *socket;
   int calls;
   int events;  /* of the last call */
-  int receive; /* the callback takes so many frames */
+  int receive; /* the callback takes this many frames */
   zl_socket **closes;
 } seen;
 
@@ -138,8 +138,8 @@ static void test_socket_reports_what_was_asked_for(void) {
   end();
 }
 
-/* A send on the watched socket processes the command that told of a message,
- * and with it takes the signal away. */
+/* A send on the watched socket processes the command that announced a message,
+ * and so consumes the signal. */
 static void swallow(int backend, unsigned config, unsigned flags) {
   seen s;
   begin(backend, config);
@@ -249,7 +249,7 @@ static void on_reply_time(zl_timer *timer, uint64_t missed, void *arg) {
   f->replies++;
 }
 
-/* Foreign code replies from a timer and tells nobody. */
+/* Foreign code replies from a timer without reporting it. */
 static void test_socket_foreign_rep_replies_from_a_timer(void) {
   enum { CLIENTS = 3 };
   seen s;

@@ -74,8 +74,8 @@ static void on_callback_break(zl_loop *loop, void *arg) {
   zl_loop_break(loop);
 }
 
-/* What an error has left is not much: the step that resumes goes on to what is
- * due since. */
+/* An error leaves little work: the step that resumes continues with what has
+ * become due since. */
 static void test_step_after_a_break_does_what_is_due(void) {
   virtual_clock clock = {0};
   zl_loop *loop = virtual_loop(&clock);
@@ -121,7 +121,7 @@ static void on_recv_count(zl_stream *stream, void *arg) {
   }
 }
 
-/* Level semantics: nobody ever receives. */
+/* Level-triggered: the socket is never read. */
 static void on_socket_count(zl_socket *watch, int events, void *arg) {
   (void)watch;
   CHECK_INT(events, ZL_READ);
@@ -251,7 +251,7 @@ static void test_step_time_budget(void) {
   close_loop(loop);
 }
 
-/* To wait is not to use up. */
+/* Waiting does not use up the budget. */
 static void test_step_time_budget_begins_after_the_wait(void) {
   zl_loop *loop = new_loop();
   zl_timer *timer;
@@ -356,7 +356,7 @@ static void test_step_after_a_stop_fills_its_batch(void) {
 typedef struct giving_clock {
   zl_loop *loop;
   int phase;    /* in which it does */
-  int readings; /* up to the one that gives work */
+  int readings; /* up to the one that queues work */
   int calls;
 } giving_clock;
 
@@ -388,7 +388,7 @@ static void test_step_does_not_wait_for_what_its_clock_gives(void) {
   step_with_giving_clock(2, &budget);
 }
 
-/* For a host, which would wait so long. */
+/* For a host, which would wait that long. */
 static void test_step_timeout_knows_what_its_clock_gives(void) {
   giving_clock clock = {.phase = ZL__PHASE_COLLECT, .readings = 1};
   zl_config config = {

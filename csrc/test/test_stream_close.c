@@ -21,7 +21,7 @@ static void test_stream_close_counts_the_unsent(void) {
     CHECK_INT(send_one(stream, "a", 0), ZL_QUEUED);
   }
   CHECK_INT(zl_stream_close(stream), 3);
-  /* What libzmq will take is handed to it. */
+  /* libzmq gets as much as it takes. */
   stream = new_stream(push);
   for (int i = 0; i < 3; i++) {
     CHECK_INT(send_one(stream, "b", (uint64_t)i), ZL_QUEUED);
@@ -69,7 +69,7 @@ static void on_recv_and_close(zl_stream *stream, void *arg) {
   CHECK(stream == c->self);
   if (c->peek_first) {
     if (zl_stream_peek(stream, &frames) == 0) {
-      return; /* looked at, and nothing there */
+      return; /* asked, and nothing was there */
     }
     zl_stream_pop(stream);
   }
@@ -190,7 +190,7 @@ static void test_stream_refuses_what_it_cannot_watch(void) {
 
 /* ---- fork --------------------------------------------------------------- */
 
-/* Not CHECK: a failure must not go on with the other tests in the child. */
+/* Not CHECK: after a failure the child must not run the other tests. */
 static int in_child(zl_stream *stream, zl_stream *queued, zl_fd *watch) {
   if (zl_loop_run(loop, ZL_RUN_FOREVER) != -ECHILD) {
     return 1;

@@ -10,7 +10,7 @@
 #include "support/streams.h"
 #include "test.h"
 
-/* Bytes that must not be copied: libzmq tells when it has let go of them. */
+/* Bytes that must not be copied: libzmq reports when it has released them. */
 typedef struct payload {
   char bytes[64];
   atomic_int freed;
@@ -130,7 +130,7 @@ static void test_messages_are_reported_in_order(void) {
   end();
 }
 
-/* On failure they are as they were. */
+/* On failure they are unchanged. */
 static void test_messages_that_are_refused_stay_the_callers(void) {
   zmq_msg_t frames[2];
   payload p;

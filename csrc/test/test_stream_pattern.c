@@ -39,7 +39,7 @@ static void on_reply_time(zl_timer *timer, uint64_t missed, void *arg) {
   CHECK_INT(send_one(r->stream, "reply", 0), 0);
 }
 
-/* All requests are there before the first is answered: nothing signals the
+/* All requests have arrived before the first is answered: nothing signals the
  * second. */
 static void serve_clients(transport kind, int later) {
   char endpoint[128];

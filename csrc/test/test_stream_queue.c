@@ -10,8 +10,8 @@
 
 /* ---- limits ------------------------------------------------------------- */
 
-/* A PUSH that nobody reads from, on tiny marks: `*taken` messages are with
- * libzmq, what follows is queued. */
+/* A PUSH without a reader and with tiny high-water marks: libzmq has `*taken`
+ * messages, later ones are queued. */
 static zl_stream *new_full_push(void **push, void **pull, int *taken) {
   *push = new_socket(context, ZMQ_PUSH);
   *pull = new_socket(context, ZMQ_PULL);
@@ -51,7 +51,7 @@ static void test_stream_full_queue_refuses(void) {
   CHECK_INT(send_one(stream, "m", 0), -EAGAIN);
   CHECK_INT(zl_stream_may_send(stream, 0), -EAGAIN);
   CHECK_INT(zl_stream_queued(stream), 3);
-  /* A lower limit takes nothing away, a higher one lets in. */
+  /* A lower limit drops nothing, a higher one makes room. */
   zl_stream_set_limits(stream, 1, 0);
   CHECK_INT(zl_stream_queued(stream), 3);
   CHECK_INT(send_one(stream, "m", 0), -EAGAIN);
@@ -75,7 +75,8 @@ static void test_stream_full_of_bytes_refuses(void) {
   CHECK_INT(send_one(stream, "", 0), -EAGAIN);
   CHECK_INT(zl_stream_queued(stream), 3);
   close_pair(stream, push, pull);
-  /* Into an empty queue any message goes: it could never leave else. */
+  /* An empty queue takes a message of any size: otherwise it could never be
+   * sent. */
   push = new_socket(context, ZMQ_PUSH);
   stream = new_stream(push);
   zl_stream_set_limits(stream, 5, 1);
@@ -117,7 +118,7 @@ static void test_stream_tells_of_room_once_after_a_refusal(void) {
       CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
     }
   }
-  /* Without a refusal nobody is told, */
+  /* Without a refusal on_room is not called, */
   while (zl_stream_queued(stream) > 0) {
     CHECK_INT(recv_text(pull, text, sizeof text), 1);
     (void)step();
@@ -281,7 +282,7 @@ static void test_stream_terminated_in_a_flush_ends_the_next_run(void) {
   CHECK_INT(zmq_ctx_shutdown(context), 0);
   CHECK_INT(zl_stream_flush(stream, ZL_READ, -1), 0);
   CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -ETERM);
-  /* Told once: the run after that is an ordinary one. */
+  /* Returned once: the next run is an ordinary one. */
   start_timer(on_nothing, 1 * MILLISECONDS);
   CHECK_INT(zl_loop_run(loop, ZL_RUN_ALIVE), 0);
   zl_stream_close(stream);
@@ -347,7 +348,7 @@ static void test_stream_priority_orders_a_turn(void) {
   end();
 }
 
-/* Reports that always make another one. */
+/* Reports that always cause another one. */
 typedef struct chain {
   int sent;
   int received;
@@ -396,8 +397,8 @@ static void test_stream_reports_do_not_starve_receiving(void) {
 
 /* ---- taking back -------------------------------------------------------- */
 
-/* Of the queued messages with tokens 1 to `count`, takes back some: bit i of
- * `mask` is that of token i + 1. The others arrive, and are reported. */
+/* Cancels some of the queued messages with tokens 1 to `count`: bit i of `mask`
+ * stands for token i + 1. The others arrive, and are reported. */
 static void take_back(int count, unsigned mask) {
   void *push;
   void *pull;

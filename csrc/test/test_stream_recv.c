@@ -37,7 +37,7 @@ static void test_stream_receives_in_batches(void) {
   end();
 }
 
-/* A callback that takes less than there is is called again. */
+/* A callback that leaves messages is called again. */
 static void test_stream_leaves_what_is_not_taken(void) {
   inbox in;
   begin();
@@ -134,7 +134,7 @@ static void test_stream_receives_only_in_its_callback(void) {
   end();
 }
 
-/* A ROUTER that is asked whether it is readable reads the first frame. */
+/* Asked whether it is readable, a ROUTER reads the first frame. */
 static void test_stream_receives_ahead_of_a_disconnect(void) {
   static const char address[] = "inproc://ahead";
   inbox in;
@@ -217,7 +217,7 @@ static void pending_messages(transport kind) {
   for (int i = 0; i < 3; i++) {
     send_text(push, "m", 0);
   }
-  rest(); /* the signal for them has been sent, and nobody has looked */
+  rest(); /* the signal for them was sent and not yet seen */
   zl_stream *stream = new_receiver(pull, &in);
   run_until(&in.messages, 3);
   zl_stream_close(stream);
@@ -254,7 +254,7 @@ static void test_stream_bound_after_connect_and_send(void) {
   end();
 }
 
-/* A receive made by other code, which takes a signal away. */
+/* A receive made by other code, which consumes a signal. */
 static void test_stream_socket_used_directly(void) {
   inbox in;
   char text[16];
@@ -403,7 +403,7 @@ static void test_stream_busy_ones_alternate(void) {
     CHECK_INT(in[0].messages, k);
     CHECK_INT(in[1].messages, k);
   }
-  /* Under a budget of one batch each has its turn. */
+  /* With a budget of one batch each gets its turn. */
   zl_budget budget = {.events = BATCH};
   for (int i = 0; i < 2; i++) {
     in[i].messages = 0;
@@ -452,7 +452,7 @@ static void on_tick(zl_timer *timer, uint64_t missed, void *arg) {
   ++*(int *)arg;
 }
 
-/* Messages without end, and a quiet stream and a timer beside them. */
+/* An endless stream of messages, with a quiet stream and a timer beside it. */
 static void test_stream_storm_starves_nobody(void) {
   enum { TICKS = 20 };
   int quiet = 0;
@@ -527,7 +527,7 @@ static void test_stream_flush_receives_exactly(void) {
   CHECK_INT(zl_stream_flush(stream, ZL_READ, 4), 4);
   CHECK_INT(zl_stream_flush(stream, ZL_READ, -1), 6);
   CHECK_INT(in.messages, 110);
-  /* Nothing is left behind that the loop would not find. */
+  /* Nothing is left that the loop would not find. */
   send_text(push, "m", 0);
   run_until(&in.messages, 111);
   zl_stream_close(stream);
@@ -623,7 +623,7 @@ static void test_stream_flush_sends_exactly(void) {
   end();
 }
 
-/* What the callbacks send in reply goes out as well. */
+/* Replies sent by the callbacks are flushed too. */
 static void test_stream_flush_sends_the_replies(void) {
   int echoed = 0;
   char text[8];

@@ -2,7 +2,7 @@
  * calls of bindings: take, put_back, socket_closed, conflates.
  * SPDX-License-Identifier: MIT
  *
- * zmq_send() and zmq_msg_send() are replaced, to fail for want of memory.
+ * zmq_send() and zmq_msg_send() are replaced, to fail with ENOMEM.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -100,7 +100,7 @@ static void begin_seeing(void) {
   deepest = 0;
 }
 
-/* Looks at a message, flushes, and only then lets go of it. */
+/* Peeks at a message, flushes, and only then pops it. */
 static void on_recv_flush_inside(zl_stream *stream, void *arg) {
   zmq_msg_t *frames;
   enter();
@@ -127,7 +127,7 @@ static void test_stream_flush_between_peek_and_pop_gives_nothing_twice(void) {
   end_pair();
 }
 
-/* Takes one, looks at the next and leaves it; the outer one flushes at the
+/* Takes one, peeks at the next and leaves it; the outer call flushes at the
  * first. */
 static void on_recv_flush_at_1(zl_stream *stream, void *arg) {
   zmq_msg_t *frames;
@@ -186,7 +186,7 @@ static void test_stream_flush_in_a_flush_does_not_receive(void) {
   while (strlen(seen) < 180) {
     (void)step();
   }
-  CHECK_INT(deepest, 2); /* the turn's, and that of its flush */
+  CHECK_INT(deepest, 2); /* the turn's call, and that of its flush */
   for (size_t i = 0; i < 180; i++) {
     CHECK_INT(seen[i], '1' + (int)(i % 9));
   }
@@ -216,7 +216,7 @@ static void test_stream_refused_queue_is_no_stack_of_callbacks(void) {
   set_option(router, ZMQ_ROUTER_MANDATORY, 1);
   zl_stream *stream = new_stream(router);
   zl_stream_on_error(stream, on_refused_flush, NULL);
-  sends_to_fail = 2; /* the first attempt, and the one after a look */
+  sends_to_fail = 2; /* the first attempt, and the one after a check */
   CHECK_INT(zl_stream_send(stream, frames, 2, 7), ZL_QUEUED);
   sends_to_fail = 0;
   for (int i = 0; i < COUNT; i++) {

@@ -32,7 +32,7 @@ static void test_stream_sends_at_once(void) {
   }
 }
 
-/* Nobody is there yet; later there is, and takes less than is queued. */
+/* There is no peer yet; later there is one, which takes less than is queued. */
 static void send_without_a_peer(transport kind, int parts) {
   enum { MESSAGES = 3000 };
   sequence s = {0, parts};
@@ -78,7 +78,7 @@ static void test_stream_queues_without_a_peer_tcp(void) {
   send_without_a_peer(TCP, 3);
 }
 
-/* The peer comes by itself, without a touch. */
+/* The peer connects by itself, without a touch. */
 static void test_stream_queue_leaves_when_a_peer_connects(void) {
   char endpoint[128];
   size_t size = sizeof endpoint;
@@ -105,7 +105,7 @@ static void test_stream_queue_leaves_when_a_peer_connects(void) {
   end();
 }
 
-/* A queue of any length is sent in turns, so that the rest has its own. */
+/* A queue of any length is sent in several turns, so that others get theirs. */
 static void test_stream_long_queue_does_not_hold_up_the_loop(void) {
   enum { MESSAGES = 20000 };
   sequence s = {0, 1};
@@ -137,7 +137,7 @@ static void test_stream_long_queue_does_not_hold_up_the_loop(void) {
   end();
 }
 
-/* Receiving uses up the budget of each step, and the queue leaves all the
+/* Receiving uses up the budget of each step, but the queue is sent all the
  * same. */
 static void test_stream_sends_under_a_budget_of_one(void) {
   enum { MESSAGES = 50 };
@@ -193,7 +193,7 @@ static void test_stream_tells_when_the_queue_is_empty(void) {
   zl_stream *receiver = new_stream(pull);
   zl_stream_on_recv(receiver, sequence_recv, &s);
   run_until(&s.next, 10);
-  /* What never waited is no news. */
+  /* Messages that were never queued cause no call of on_empty. */
   CHECK_INT(send_number(sender, 1, 10, 0), 0);
   run_until(&s.next, 11);
   CHECK_INT(drained, 1);
@@ -323,7 +323,7 @@ static void test_stream_refused_messages(void) {
   end();
 }
 
-/* A type that never receives goes on sending. */
+/* A type that never receives still sends. */
 static void test_stream_receive_on_a_type_that_cannot(void) {
   inbox in;
   reports r;

@@ -1,4 +1,4 @@
-/* test_stream_term.c - the end of the context, and waits that are waits.
+/* test_stream_term.c - the end of the context, and waits that do not spin.
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
@@ -54,7 +54,7 @@ static void terminated(int backend) {
   join_sockets(TCP, sockets[0], peer);
   send_text(peer, "m", 0);
   run_until(&in[0].messages, 1);
-  zl_stream_on_recv(streams[1], NULL, NULL); /* paused: is told all the same */
+  zl_stream_on_recv(streams[1], NULL, NULL); /* paused: notified all the same */
   CHECK_INT(send_one(streams[2], "unsendable", 3), ZL_QUEUED);
   sockets[DOOMED] = new_socket(context, ZMQ_SUB);
   CHECK_INT(zl_socket_new(loop, sockets[DOOMED], ZL_READ, 0, on_socket_error,
@@ -72,8 +72,8 @@ static void terminated(int backend) {
   CHECK_INT(watched, 1);
   CHECK(send_one(streams[2], "late", 0) < 0);
   CHECK_INT(zl_stream_queued(streams[2]), 1);
-  /* Dead ones do not keep a run alive, and a wait is a wait, though libzmq
-   * still signals what arrives. */
+  /* Dead streams do not keep a run alive, and a wait does not spin, although
+   * libzmq still signals new messages. */
   send_text(peer, "m", 0);
   rest();
   start_timer(on_nothing, 30 * MILLISECONDS);
@@ -134,8 +134,7 @@ static void on_recv_only(zl_stream *stream, void *arg) {
   }
 }
 
-/* In this state a receive fails without looking whether the context is there.
- */
+/* In this state a receive fails without checking the context. */
 static void test_stream_context_terminated_while_rep_owes_a_reply(void) {
   int requests = 0;
   reports r;
@@ -159,7 +158,8 @@ static void test_stream_context_terminated_while_rep_owes_a_reply(void) {
   end();
 }
 
-/* What libzmq took before the end was sent, and is reported before it. */
+/* Messages that libzmq took before the end were sent, and are reported
+ * first. */
 static void test_stream_context_terminated_with_reports_pending(void) {
   enum { SENT = 5 };
   reports r;
@@ -219,8 +219,8 @@ static void test_stream_closed_when_a_thread_terminates_the_context(void) {
 
 /* ---- no spinning -------------------------------------------------------- */
 
-/* How often the loop looks at the clock in so long a wait. A wait that is one
- * takes a few looks, a loop that spins thousands. */
+/* How often the loop reads the clock during a long wait: a few times if it
+ * waits, thousands if it spins. */
 static int looks_in_a_wait(int *reads) {
   start_timer(on_nothing, 30 * MILLISECONDS);
   CHECK(zl_loop_step(loop, 0, NULL) >= 0);
@@ -231,7 +231,7 @@ static int looks_in_a_wait(int *reads) {
   return *reads;
 }
 
-/* Readable, which it does not want to know, and not writable, which it does. */
+/* Readable, which does not matter to it, and not writable, which does. */
 static void paused_and_queued(int backend, int type, int peer_type) {
   int reads = 0;
   inbox in;
@@ -272,7 +272,7 @@ static void test_stream_paused_with_a_queue_does_not_spin(void) {
   paused_and_queued(ZL_BACKEND_POLL, ZMQ_DEALER, ZMQ_DEALER);
 }
 
-/* One that is left with messages nobody wants, in every backend. */
+/* A stream whose messages are not wanted, with every backend. */
 static void paused_and_readable(int backend, unsigned flags) {
   int reads = 0;
   begin_counting(backend, flags, &reads);
@@ -295,7 +295,7 @@ static void test_stream_paused_with_messages_does_not_spin(void) {
   paused_and_readable(ZL_BACKEND_POLL, 0);
 }
 
-/* Each connection sends the socket commands that are no messages. */
+/* Each connection sends the socket commands that are not messages. */
 static void come_and_go(int backend) {
   enum { VISITORS = 10 };
   int reads = 0;

@@ -292,7 +292,7 @@ static void test_timer_moved_later_and_earlier(void) {
 }
 
 /* A restart gives a timer a later place among those of its deadline, in the
- * heap as well, though its entry there stays for the time being. */
+ * heap as well, although its entry there stays for now. */
 static void test_timer_moved_later_does_not_disturb_its_equals(void) {
   virtual_clock clock = {0};
   zl_loop *loop = virtual_loop(&clock);
@@ -329,7 +329,7 @@ static void test_timer_of_a_far_deadline_does_not_overflow(void) {
   CHECK_CALLS(INT64_MAX / 2, "b");
   zl_stats stats;
   zl_loop_stats(loop, &stats);
-  CHECK_INT(stats.lateness_ns, ZL_FOREVER); /* as much as a number holds */
+  CHECK_INT(stats.lateness_ns, ZL_FOREVER); /* the largest number */
   close_loop(loop);
 }
 
@@ -413,7 +413,7 @@ static void test_timer_a_hundred_thousand(void) {
   close_loop(loop);
 }
 
-/* What has been called last: the next one may not be before it. */
+/* The last one called: the next one must not precede it. */
 static struct {
   int64_t deadline[CROWD];
   int last;
@@ -459,7 +459,7 @@ static void check_crowd(int pattern, int count, int later) {
     int64_t first = crowded.deadline[i] - (later ? i % 5 : 0);
     CHECK_INT(zl_timer_start_at(crowd[i], first, 0), 0);
   }
-  for (int i = 0; later && i < count; i++) { /* with the keys of before */
+  for (int i = 0; later && i < count; i++) { /* with their former keys */
     CHECK_INT(zl_timer_start_at(crowd[i], crowded.deadline[i], 0), 0);
   }
   for (int i = 0; i < count; i++) {
@@ -515,7 +515,7 @@ static struct {
   zl_timer *other; /* of another function */
   zl_timer *cancelled;
   int calls;
-  int breaks_after; /* so many; 0: never */
+  int breaks_after; /* this many calls; 0: never */
   int64_t slow;     /* time that passes in each */
   virtual_clock clock;
 } batch;
@@ -665,7 +665,7 @@ enum { POOL = 61, OPERATIONS = 100000, SPAN = 40 };
 typedef struct model_timer {
   zl_timer *timer;
   int active;
-  int due; /* in the present pass */
+  int due; /* in the current pass */
   int64_t deadline;
   int64_t period;
   uint64_t start;
@@ -852,7 +852,7 @@ static void test_timer_memory_is_free_after_close_in_own_callback(void) {
   close_loop(loop);
 }
 
-/* What a callback has to know of. */
+/* The timers that a callback uses. */
 static zl_timer *neighbours[2];
 
 static void on_owner_step(zl_timer *timer, uint64_t missed, void *arg) {
@@ -960,7 +960,7 @@ static void test_timer_periodic_ones_go_on_without_memory(void) {
   close_loop(loop);
 }
 
-/* Restarts the others, which are due and so lie in its way. */
+/* Restarts the others, which are due and so occupy its place. */
 static void on_owner_restart(zl_timer *timer, uint64_t missed, void *arg) {
   owner *o = arg;
   on_owner(timer, missed, o);
@@ -1004,7 +1004,7 @@ static void test_timer_array_gets_smaller_after_a_burst(void) {
   for (int i = 0; i < COUNT; i++) {
     CHECK_INT(zl_timer_start(
                   zl_timer_init(&owners[i].memory, loop, on_owner, &owners[i]),
-                  i / 1000, 0), /* a debug build looks at all in each step */
+                  i / 1000, 0), /* a debug build checks all in each step */
               0);
   }
   size_t most = memory.bytes;
@@ -1068,7 +1068,7 @@ static void test_timer_time_left_saturates(void) {
   CHECK_INT(zl_time_add(INT64_MIN + 1, -2), INT64_MIN);
 }
 
-/* A clock that has come to the end of its range stays short of it. */
+/* A clock at the end of its range never reaches the last value. */
 static void test_timer_of_no_deadline_never_fires(void) {
   virtual_clock clock = {INT64_MAX};
   owner one = {.calls = 0};

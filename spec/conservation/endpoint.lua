@@ -1,4 +1,4 @@
--- One end of a link: a stream, and what random traffic does to it.
+-- One end of a link: a stream under random traffic.
 local Ledger = require("spec.conservation.ledger")
 local zmqloop = require("zmqloop")
 local zmq = zmqloop.zmq

@@ -1,5 +1,5 @@
--- What became of the messages that went one way, from one sender to one receiver. Each carries its
--- number and has a shape that follows from it, so that the receiver knows what it must look like.
+-- The fate of the messages from one sender to one receiver. Each carries its number and has a shape
+-- derived from it, so that the receiver knows what it must look like.
 local Ledger = {}
 Ledger.__index = Ledger
 

@@ -1,8 +1,8 @@
 -- Two ends in one process, and the messages between them. A link lives until one end is closed or
--- drained; then all that this end has handed over has to arrive.
+-- drained; then everything that this end has handed over must arrive.
 --
--- Where the kernel has a connection that is closed with something unread, it throws away what went
--- the other way as well. So an end over tcp or ipc is closed when it has received all there was.
+-- When a connection is closed with data unread, the kernel discards what went the other way as
+-- well. So an end over tcp or ipc is closed only after it has received everything.
 local Endpoint = require("spec.conservation.endpoint")
 
 local Link = {}

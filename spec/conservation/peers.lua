@@ -1,8 +1,7 @@
--- Processes that receive from this one or send to it, and are killed and started again.
+-- Processes that receive from this one or send to it, and are killed and restarted.
 --
--- One that receives writes the number of each message to a file as it comes: the file survives it.
--- What was lost has to have been with libzmq, handed over before the connection was known to be
--- gone.
+-- A receiver writes the number of each message to a file, which survives it. A lost message must
+-- have been with libzmq, handed over before the connection was known to be gone.
 local Endpoint = require("spec.conservation.endpoint")
 
 local SINK = [[

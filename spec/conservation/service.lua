@@ -1,5 +1,5 @@
--- A service whose callback fails, before its reply or after it, and whose errors are answered by a
--- handler that does not know which, and fails, too. Each client gets the reply to its own request.
+-- A service whose callback fails before or after its reply, and whose error handler replies without
+-- knowing which, and fails too. Each client gets the reply to its own request.
 local zmqloop = require("zmqloop")
 local green = require("zmqloop.green")
 local zmq = zmqloop.zmq

@@ -1,10 +1,10 @@
--- Green sockets and the tasks that use them: messages whole, part by part and in lists of parts, by
--- several tasks at each end, which give up, are cancelled, fail and end in the middle of one. In
--- some of these links there is a proxy between the ends.
+-- Green sockets and the tasks that use them: messages sent whole, part by part and in lists of
+-- parts, by several tasks at each end, which time out, are cancelled, fail and end in the middle of
+-- a message. Some of these links have a proxy between the ends.
 --
--- What a send has said it has sent arrives, once, whole, and in the order of its task; what it has
--- not sent does not. A message in the middle of which its receiver fails or is cancelled goes with
--- it: that, and nothing else, is missing.
+-- What send() reports as sent arrives once, whole, and in the order of its task; anything else does
+-- not arrive. A message whose receiver fails or is cancelled in the middle of it is lost: that, and
+-- nothing else, is missing.
 local Ledger = require("spec.conservation.ledger")
 local zmqloop = require("zmqloop")
 local green = require("zmqloop.green")

@@ -1,5 +1,5 @@
--- What a conversation is secured with. Whoever binds is the server, and asks its
--- ZAP handler about the client: the peer has its library's, the spec the one here.
+-- The security of a conversation. The side that binds is the server, and asks its ZAP handler about
+-- the client: the peer has its library's, the spec the one here.
 local zmqloop = require("zmqloop")
 local zmq = zmqloop.zmq
 

@@ -1,6 +1,6 @@
--- Conversations with a process that uses another binding, in both directions:
--- every message is counted, and compared with what it has to be, frame by frame,
--- on both sides. peer.py tells what the peer does.
+-- Conversations with a process that uses another binding, in both directions: every message is
+-- counted, and compared with the expected one, frame by frame, on both sides. peer.py describes the
+-- peer.
 local assert = require("luassert")
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")

@@ -1,6 +1,6 @@
--- One of everything that a loop does, while the n-th call of one function fails: for each n there
--- is, and for some n all calls from the n-th on. Run by spec/failing_calls_spec.lua, which says
--- what a call is and which errors it may have.
+-- One of everything that a loop does, while the n-th call of one function fails: for every possible
+-- n, and for some n all calls from the n-th on. Run by spec/failing_calls_spec.lua, which lists the
+-- calls and their errors.
 --
 -- Arguments: call, error, "once" or "always", the path of a pipe. Prints a line for each rule that
 -- was broken, and at the end how many runs there were and in how many a call failed.

@@ -1,6 +1,6 @@
--- Where there was no memory for the coroutine of a call, the core had taken the callback and Lua
--- had not: from then on each callback came when the next one was due, and the last one never. A
--- timer whose call failed so was gone, and with it whoever slept by it.
+-- When there was no memory for the coroutine of a call, the core had taken the callback and Lua had
+-- not: from then on each callback was called when the next one was due, and the last one never. A
+-- timer whose call failed in this way was lost, and a task sleeping on it never woke.
 local helper = require("spec.helper")
 
 describe("a call for which there is no memory", function()

@@ -1,5 +1,5 @@
--- When a state is closed the threads that end its contexts are waited for, for a second. A forked
--- child has none of them, and waited for them all the same.
+-- Closing a state waits up to a second for the threads that end its contexts. A forked child has
+-- none of them, but waited for them all the same.
 local helper = require("spec.helper")
 
 describe("the end of a state in a forked child", function()

@@ -1,5 +1,5 @@
--- A clock of the user's that failed where a callback asked for the time wrote
--- its error to a slot of the wrong stack frame, and crashed.
+-- A user's clock that failed when a callback read the time wrote its error to a slot of the wrong
+-- stack frame, and crashed.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

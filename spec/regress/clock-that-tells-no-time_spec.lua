@@ -1,5 +1,6 @@
 -- A user's clock that returned inf or NaN was converted to an integer, which is undefined in C;
--- what is no number was passed over. Differences of times below 0 and far ones overflowed.
+-- values that are not numbers were ignored. Differences with times below 0 and with very large ones
+-- overflowed.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local IOLoop = zmqloop.IOLoop

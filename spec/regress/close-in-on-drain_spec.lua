@@ -1,6 +1,5 @@
--- Where on_drain's callback closed its stream, the task that waited for room in the queue was
--- still called, with a stream that was no longer there: "a queued message was refused: EUNKNOWN:
--- Success".
+-- When on_drain's callback closed its stream, the task that waited for room in the queue was still
+-- resumed, with a stream that no longer existed: "a queued message was refused: EUNKNOWN: Success".
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

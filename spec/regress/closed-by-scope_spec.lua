@@ -1,4 +1,4 @@
--- Variables <close> of Lua 5.4, for what has a beginning and an end in Lua.
+-- <close> variables of Lua 5.4, for objects that are closed or stopped.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

@@ -1,5 +1,5 @@
--- A finalizer that runs while a frame becomes a Lua string could have the stream receive the next
--- message, ahead of a disconnect, over its bytes.
+-- A finalizer that ran while a frame became a Lua string could make the stream receive the next
+-- message, ahead of a disconnect, over the frame's bytes.
 local helper = require("spec.helper")
 local test = helper.test
 

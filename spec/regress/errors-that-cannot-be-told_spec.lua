@@ -1,5 +1,4 @@
--- What is wrong with an error, or with the moment, must not keep it from being
--- told, nor the loop from going on.
+-- A faulty error, or one at a bad moment, must still be reported, and the loop must continue.
 local helper = require("spec.helper")
 
 local has_faultalloc = pcall(require, "faultalloc")

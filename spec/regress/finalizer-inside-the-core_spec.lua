@@ -1,6 +1,6 @@
--- The note of the slowest callback looked up its __call by a string that Lua had
--- to make: a finalizer that ran then raised its error across the core, which
--- took the loop for running ever after.
+-- Recording the slowest callback looked up its __call by a string that Lua had to allocate: a
+-- finalizer that ran then raised its error across the core, and the loop counted as running for
+-- ever.
 local helper = require("spec.helper")
 
 local program = [[

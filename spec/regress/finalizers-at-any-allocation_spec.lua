@@ -1,8 +1,8 @@
--- A finalizer may run at any allocation, and may set, release, put, cancel and close: who was about
--- to stand in a line was not seen by it, and waited for ever; who was being woken was woken twice.
--- Each operation is run again and again, with the act in a finalizer at its first, second, third
--- point and so on where the collector may run, until it has no more of them. In a process of its
--- own, whose heap is small: the collector comes to its end each time.
+-- A finalizer may run at any allocation, and may set, release, put, cancel and close: a task that
+-- was about to be queued was not seen by it, and waited for ever; a task that was being woken was
+-- woken twice. Each operation is repeated with the act in a finalizer at the first, second, third
+-- point and so on where the collector may run, until there are no more points. In a process of its
+-- own with a small heap, so that each collection finishes.
 local helper = require("spec.helper")
 
 local MACHINE = [==[

@@ -1,6 +1,6 @@
--- Frames that are kept for a while become old to a generational collector, which
--- then looks at them no more until the heap has doubled: that of Lua, in which a
--- frame is a few words. 3,000 frames of 1 MiB were 3 GiB in Lua 5.4.
+-- Frames that are kept for a while become old to a generational collector, which then ignores them
+-- until the heap has doubled: Lua's heap, in which a frame is only a few words. 3,000 frames of 1
+-- MiB were 3 GiB in Lua 5.4.
 local helper = require("spec.helper")
 local test = helper.test
 

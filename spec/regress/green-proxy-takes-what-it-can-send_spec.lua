@@ -1,5 +1,5 @@
--- A green proxy that was cancelled, or that ended with its other side, took a message of each
--- direction along. What one side cannot take is left with the other.
+-- A green proxy that was cancelled, or that ended with its other side, lost a message of each
+-- direction. What one side cannot take is left with the other.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local green = require("zmqloop.green")

@@ -1,5 +1,5 @@
--- While a handler waits its descriptor is out of the poller. That it could not be put back was told
--- to nobody: the handler was never called again.
+-- While a handler waits its descriptor is out of the poller. A failure to put it back was not
+-- reported: the handler was never called again.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local test = helper.test

@@ -1,5 +1,5 @@
--- In Lua 5.1 and LuaJIT nothing kept a handler during its call: one that was removed in it, and
--- collected, was read when the call waited.
+-- In Lua 5.1 and LuaJIT nothing kept a handler alive during its call: one that was removed in its
+-- call, and collected, was read when the call waited.
 local helper = require("spec.helper")
 
 describe("a handler that removes itself and then waits", function()

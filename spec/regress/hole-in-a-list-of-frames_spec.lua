@@ -1,5 +1,4 @@
--- The length of a list with a hole may be that of what comes before the hole:
--- LuaJIT sent {"a", nil, "b"} as {"a"}.
+-- The length of a list with a hole may end at the hole: LuaJIT sent {"a", nil, "b"} as {"a"}.
 local helper = require("spec.helper")
 local test, raises = helper.test, helper.raises
 

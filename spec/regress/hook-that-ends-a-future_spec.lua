@@ -1,4 +1,4 @@
--- A hook may run between any two instructions, and end the future that is just being subscribed to.
+-- A hook may run between any two instructions, and end the future that is being subscribed to.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

@@ -1,6 +1,6 @@
--- libzmq forgets the linger of a connection that it has not taken over when the
--- socket is closed, and takes it over late when sends follow soon: what they sent
--- was lost. Seen as a message in two that did not arrive.
+-- libzmq ignores the linger for a connection whose command it has not processed when the socket is
+-- closed, and processes it late when sends follow soon: their messages were lost. Seen as every
+-- other message that did not arrive.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local zmq = require("zmqloop.zmq")

@@ -1,5 +1,5 @@
--- The timers of a loop that another one watches by pollable() had to be armed by
--- hand, and add_handler(loop) did not tell what to give it.
+-- The timers of a loop that another one watches by pollable() had to be armed by hand, and the
+-- error of add_handler(loop) did not say what to pass.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

@@ -1,5 +1,5 @@
--- A clock of the user's that used its own loop found its stack in use: what was on it was taken for
--- an error of the clock ("interrupted!"), and a loop that it closed was freed under its caller.
+-- A user's clock that used its own loop found its stack in use: the values on it were taken for an
+-- error of the clock ("interrupted!"), and a loop that it closed was freed under its caller.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

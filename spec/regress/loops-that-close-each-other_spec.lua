@@ -1,5 +1,5 @@
 -- A task that ends with its loop may close another one, whose tasks do so too. Each needs some of
--- the stack of C, which came to an end somewhere inside the library.
+-- the C stack, which overflowed somewhere inside the library.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

@@ -1,6 +1,6 @@
 -- A message that a task sends or receives part by part is one message, whatever other tasks do
--- meanwhile, and whatever becomes of the task. Frames of several tasks were mixed, and a send that
--- libzmq had refused was said to have succeeded.
+-- meanwhile, and however the task ends. Frames of several tasks were mixed, and a send that libzmq
+-- had refused was reported as successful.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local green = require("zmqloop.green")

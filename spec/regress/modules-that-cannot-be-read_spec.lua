@@ -1,5 +1,5 @@
--- Modules that are loaded when they are first needed could not be when no
--- descriptor was left, in another folder, or in a sandbox.
+-- Modules that are loaded on first use could not be loaded when no descriptor was left, in another
+-- folder, or in a sandbox.
 local helper = require("spec.helper")
 local modules = require("zmqloop.modules")
 

@@ -1,6 +1,6 @@
--- Connects to names of inproc that nobody has bound yet: libzmq aborted the
--- process when the name was bound by somebody who cannot take all that wait, and
--- at the context's end where it had no socket left to bind it with.
+-- Connects to inproc names that are not bound yet: libzmq aborted the process when the name was
+-- bound by a socket that cannot accept all waiting ones, and at the context's end if it had no
+-- socket left to bind the name.
 local helper = require("spec.helper")
 local test = helper.test
 

@@ -1,5 +1,5 @@
--- A message of which a later frame could not be copied for want of memory left
--- its first frames in the socket, in front of the next message.
+-- A message of which a later frame could not be copied for lack of memory left its first frames in
+-- the socket, in front of the next message.
 local helper = require("spec.helper")
 local test = helper.test
 

@@ -1,6 +1,6 @@
--- A signal, the report of what was sent, a stream's notice that there is room and its close
--- callback are told once. Where a callback before had failed, or waited, and there was no memory
--- for the coroutine of the next call, that one was lost, and send_wait() waited for ever.
+-- A signal, a report of a sent message, on_drain and the close callback are called once. If an
+-- earlier callback had failed or waited, and there was no memory for the coroutine of the next
+-- call, that call was lost, and send_wait() waited for ever.
 local helper = require("spec.helper")
 
 local SOURCE = [==[

@@ -1,6 +1,6 @@
--- A file closed without remove_handler(), whose number another one got: removing
--- the first handler took the number of the second one off the loop's table, so
--- that it could no longer be updated or removed by its number.
+-- A file was closed without remove_handler() and its number reused: removing the first handler
+-- removed the number of the second one from the loop's table, so that it could no longer be updated
+-- or removed by its number.
 local helper = require("spec.helper")
 local IOLoop = require("zmqloop").IOLoop
 local test = helper.test

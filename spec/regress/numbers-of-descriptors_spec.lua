@@ -1,4 +1,4 @@
--- fileno() of 2^32 + 5 was taken for 5, and a number that no descriptor has took memory for all
+-- fileno() of 2^32 + 5 was taken for 5, and a number without a descriptor allocated memory for all
 -- numbers below it.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")

@@ -1,5 +1,5 @@
--- Between a look at how the callback is to be called and the look-up of the
--- callback a hook may run, and give the stream another one.
+-- Between the check of how the callback is called and the look-up of the callback a hook may run,
+-- and set another one.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

@@ -1,6 +1,6 @@
--- flush() throws away what it receives without a callback. It also did when a
--- callback that it called had paused the stream: all that was queued behind was
--- lost. Found by random traffic (spec/conservation_spec.lua).
+-- flush() discards messages if there is no callback. It also did when a callback that it called had
+-- paused the stream: all later messages were lost. Found by random traffic
+-- (spec/conservation_spec.lua).
 local helper = require("spec.helper")
 local zmq = require("zmqloop.zmq")
 local test = helper.test

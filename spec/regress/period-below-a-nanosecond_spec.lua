@@ -1,4 +1,4 @@
--- The next point of a grid finer than the clock was the same time again, for ever.
+-- With a grid finer than the clock, the next point was the same time again, for ever.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

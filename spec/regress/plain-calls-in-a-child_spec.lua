@@ -1,5 +1,5 @@
--- In a forked child libzmq answers EINTR for ever to all that processes the commands of a socket:
--- calls that try again on EINTR never came back.
+-- In a forked child libzmq fails with EINTR for ever in every call that processes the commands of a
+-- socket: calls that retry on EINTR never returned.
 local helper = require("spec.helper")
 local test = helper.test
 

@@ -1,6 +1,6 @@
--- When a wait of green.Poller is over, however it ends, nothing of it is left on the loop. What was
--- left was a handler that found nobody to serve, in each iteration, and kept its object from being
--- registered again.
+-- When a wait of green.Poller is over, however it ends, nothing of it is left on the loop. A
+-- handler was left that had no task to serve, was called in each iteration, and kept its object
+-- from being registered again.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local green = require("zmqloop.green")

@@ -1,5 +1,5 @@
--- Of a port libzmq reads what digits it begins with, and keeps 16 bits: 99999
--- was bound as 34463, -1 as 65535, "8080x" as 8080.
+-- libzmq reads the leading digits of a port, and keeps 16 bits: 99999 was bound as 34463, -1 as
+-- 65535, "8080x" as 8080.
 local helper = require("spec.helper")
 local test, fails = helper.test, helper.fails
 

@@ -1,5 +1,5 @@
--- A call that waits takes the signals of its socket. If a signal's handler then
--- raised, the loop did not hear of it, and a handler missed its wake-up.
+-- A call that waits consumes the wake-ups of its socket. If a signal handler then raised, the loop
+-- did not notice, and a handler missed its wake-up.
 local helper = require("spec.helper")
 local zmq = require("zmqloop").zmq
 local test = helper.test

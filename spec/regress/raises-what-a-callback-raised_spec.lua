@@ -1,5 +1,5 @@
--- LuaJIT before 2023-09-21 took the coroutine of a callback for the one that ran
--- when a method then raised: compiled code read a dead coroutine and crashed.
+-- LuaJIT before 2023-09-21 took the coroutine of a callback for the running one when a method then
+-- raised: compiled code read a dead coroutine and crashed.
 local helper = require("spec.helper")
 
 -- Leaves a trace right after each call of try(i, loop), which is to fail.

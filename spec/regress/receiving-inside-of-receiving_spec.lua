@@ -1,5 +1,5 @@
--- A finalizer may run while the frames that a socket has received become Lua's, and receive from
--- the same socket: libzmq aborted, where the one read a frame that the other had let go of.
+-- A finalizer may run while received frames are being converted, and receive from the same socket:
+-- libzmq aborted when one read a frame that the other had released.
 local helper = require("spec.helper")
 
 local SOURCE = [==[

@@ -1,5 +1,5 @@
--- A REP stream that has nothing to answer, or has answered already, queued the reply for the next
--- request: that client got it, and from then on each one the answer of the one before.
+-- A REP stream without a request to answer, or that had already answered, queued the reply for the
+-- next request: that client got it, and from then on each client the reply to the previous one.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local zmq = zmqloop.zmq

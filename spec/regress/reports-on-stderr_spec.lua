@@ -1,5 +1,5 @@
--- What the loop writes by default of errors that nobody handles: it names the place, lets no peer
--- command the terminal, and does not say the same thing over and over.
+-- What the loop writes by default for unhandled errors: it names the place, lets no peer control
+-- the terminal, and does not repeat the same text.
 local helper = require("spec.helper")
 local test = helper.test
 

@@ -1,6 +1,5 @@
--- A send that raised half way, for want of memory, left the frames and the
--- callback of its report in the stream for good; a finalizer or a metamethod
--- that closed the stream meanwhile crashed it.
+-- A send that raised half-way, for lack of memory, left the frames and the callback of its report
+-- in the stream for good; a finalizer or a metamethod that closed the stream meanwhile crashed it.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

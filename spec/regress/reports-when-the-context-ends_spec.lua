@@ -1,6 +1,6 @@
--- A stream that found the end of its context while receiving made the reports
--- that were left from inside the receive callback's call into Lua, where they
--- took other values of the stack for the loop's.
+-- A stream that found the end of its context while receiving made the pending reports from inside
+-- the receive callback's call into Lua, where they mistook other values on the stack for the
+-- loop's.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local zmq = require("zmqloop.zmq")

@@ -1,5 +1,5 @@
--- How waits end: of tasks whose loop is closed, that are cancelled in long rows, that wait for
--- futures of other loops, whose coroutine a stranger has got hold of; and what is left of them.
+-- How waits end: of tasks whose loop is closed, that are cancelled in long chains, that wait for
+-- futures of other loops, or whose coroutine other code resumes; and what is left of them.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

@@ -1,5 +1,5 @@
--- An error that ends a program tells where it was raised, and through which tasks it came; whoever
--- catches it gets the value itself, and can ask.
+-- An error that ends a program shows where it was raised, and through which tasks it passed; code
+-- that catches it gets the value itself, and can ask for its trace.
 local helper = require("spec.helper")
 local async, test = helper.async, helper.test
 local zmqloop = require("zmqloop")

@@ -1,5 +1,5 @@
--- A tracker's pipe is shared with forked children. What one of them let go of was written there,
--- and the parent's wait was awake from then on, at full speed.
+-- A tracker's pipe is shared with forked children. When one of them released a message it wrote to
+-- the pipe, and from then on the parent's wait spun.
 local helper = require("spec.helper")
 
 describe("a tracker's wait", function()

@@ -1,6 +1,6 @@
--- A stream left the small frames of a message to the next receive, which
--- overwrites them. A sender in the same process that tracks its message was told
--- that libzmq still has it, until another message came.
+-- A stream left the small frames of a message to the next receive, which overwrites them. For a
+-- sender in the same process that tracks its message, libzmq seemed to hold it until another
+-- message arrived.
 local helper = require("spec.helper")
 local test = helper.test
 

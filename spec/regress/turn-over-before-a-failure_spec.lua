@@ -1,5 +1,5 @@
--- After 256 operations in a row without a wait, a task is queued before it has tried the next one.
--- It waited for ever where that fails at once, since the socket never becomes ready.
+-- After 256 operations in a row without a wait, a task is queued before it tries the next one. It
+-- waited for ever if that operation fails at once, since the socket never becomes ready.
 local green = require("zmqloop.green")
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")

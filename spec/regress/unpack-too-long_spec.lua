@@ -1,6 +1,5 @@
--- A message of more frames than a function can have arguments stayed with the
--- stream, which tried it again for ever and received nothing else: with unpack,
--- any peer could stop a service.
+-- A message with more frames than a function can have arguments stayed with the stream, which
+-- retried it for ever and received nothing else: with unpack, any peer could stop a service.
 local helper = require("spec.helper")
 
 -- Arguments are limited by the stack: 8000 slots in 5.1 and LuaJIT, a million

@@ -1,5 +1,5 @@
--- In 5.1 and 5.2 a callback that waited where its stack does not show why it cannot, as in a
--- finalizer or, in 5.1, a metamethod, was in the line already when the yield raised. Who woke it
+-- In 5.1 and 5.2 a callback that waited where it cannot yield and its stack does not show why, as
+-- in a finalizer or, in 5.1, a metamethod, was already in the line when the yield raised. Waking it
 -- resumed a coroutine that was dead, or that waited for something else.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")

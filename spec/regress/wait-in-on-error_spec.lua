@@ -1,5 +1,5 @@
--- A close callback that ran its loop, in which a callback failed whose on_error() wanted to wait,
--- ended the process: the loop was looked for in the wrong frame of the stack.
+-- A close callback that ran its loop, in which a callback failed whose on_error() function waited,
+-- ended the process: the loop was looked up in the wrong stack frame.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

@@ -1,4 +1,4 @@
--- Errors of the wait were passed over: the loop span at full speed, and nobody was told.
+-- Errors of the wait were ignored: the loop spun, and nothing was reported.
 local helper = require("spec.helper")
 
 describe("a wait that the system refuses", function()

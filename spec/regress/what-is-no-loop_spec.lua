@@ -1,5 +1,4 @@
--- Any userdata passed for a loop where one may be given, and was found out later
--- and elsewhere.
+-- Any userdata was accepted as an optional loop, and failed later and elsewhere.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

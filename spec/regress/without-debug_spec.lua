@@ -1,4 +1,4 @@
--- A sandbox may have no debug library: tasks do without it.
+-- A sandbox may have no debug library: tasks work without it.
 local helper = require("spec.helper")
 
 describe("without the debug library", function()

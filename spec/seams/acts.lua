@@ -1,6 +1,6 @@
--- What is done: each entry is one act, run(world, number), in whatever callback. `waits`: it may
--- suspend. `number` decides all that is left open. What an act may be answered, such as "stream is
--- closed", is for the oracle to know.
+-- The acts: each entry is one act, run(world, number), in any callback. `waits`: it may suspend.
+-- `number` decides everything left open. The oracle knows the permitted errors of an act, such as
+-- "stream is closed".
 --
 -- A new feature is one entry here.
 local memory = require("spec.seams.memory")

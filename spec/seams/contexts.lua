@@ -1,5 +1,5 @@
--- In what a body runs: each entry arranges that body() is called once in a callback of its kind,
--- now or soon. `number` decides all that is left open.
+-- The contexts: each entry arranges that body() is called once in a callback of its kind, now or
+-- soon. `number` decides everything left open.
 --
 -- A new kind of callback is one entry here.
 local ioloop = require("zmqloop.ioloop")

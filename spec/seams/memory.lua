@@ -1,4 +1,4 @@
--- Memory that is short, and a collector that is in a hurry.
+-- Short memory, and an eager collector.
 local collector = require("spec.collector")
 local helper = require("spec.helper")
 local found, faultalloc = pcall(require, "faultalloc")

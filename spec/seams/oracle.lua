@@ -1,9 +1,9 @@
--- What has to hold: the messages of each link, the items of each queue, who holds each lock, and
+-- What must hold: the messages of each link, the items of each queue, the holder of each lock, and
 -- the errors that callbacks have raised.
 --
--- A finalizer may run between any two lines of what is watched, and do the same to the same
--- object. So each deed has a beginning and an end, and only of two that do not overlap one is
--- before the other.
+-- A finalizer may run between any two lines of the watched code, and do the same to the same
+-- object. So each operation has a beginning and an end, and only operations that do not overlap are
+-- ordered.
 local Shape = require("spec.conservation.ledger")
 
 local Oracle = {}

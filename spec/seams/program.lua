@@ -1,7 +1,7 @@
--- Programs: what is done to the world, in which callbacks, made from a seed and printable.
+-- Programs: what is done to the world, in which callbacks; generated from a seed, and printable.
 --
 -- A statement has `act` done in a callback of the kind `context`, and then, in the same callback,
--- begins the statements in `inside`. `number` decides all that is left open.
+-- begins the statements in `inside`. `number` decides everything left open.
 local new_random = require("spec.seams.random")
 
 local PAIRS_EACH = 6 -- of the cover, in each program

@@ -1,4 +1,4 @@
--- A source of chance that gives the same numbers in every Lua.
+-- A random generator that gives the same numbers in every Lua.
 
 --- Returns a function that returns a whole number from 1 to n.
 return function(seed)

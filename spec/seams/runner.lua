@@ -1,8 +1,8 @@
 -- Runs programs, in a process of its own, which an abort may end.
 --
 -- Arguments: the backend; the first seed; the seconds, or 0 for that one program; what to leave out
--- of it, as numbers with commas. Prints "seed N" before each program. When one was wrong prints
--- what was, and the program, and ends; at the end of time prints what was covered.
+-- of it, as numbers with commas. Prints "seed N" before each program. When one was wrong prints the
+-- fault and the program, and ends; when the time is over prints the coverage.
 local acts = require("spec.seams.acts")
 local contexts = require("spec.seams.contexts")
 local program = require("spec.seams.program")

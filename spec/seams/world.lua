@@ -1,5 +1,5 @@
--- What a program does its acts to: a loop and loops inside of it, links, locks, queues, tasks, a
--- signal and a pipe; how it all is run, and how it is wound up.
+-- The objects that a program acts on: a loop and loops inside it, links, locks, queues, tasks, a
+-- signal and a pipe; how they are run, and how they are closed.
 local contexts = require("spec.seams.contexts")
 local acts = require("spec.seams.acts")
 local Link = require("spec.seams.link")

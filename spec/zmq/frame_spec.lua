@@ -1,4 +1,4 @@
--- Frames: messages of libzmq in Lua's hands, and trackers of what was sent.
+-- Frames: libzmq messages as Lua objects, and trackers of sent messages.
 local helper = require("spec.helper")
 local zmq = require("zmqloop.zmq")
 local test, raises, fails = helper.test, helper.raises, helper.fails

@@ -1,7 +1,7 @@
--- Random arguments for all that takes names, options, addresses, frames and masks: whatever they
--- are, the answer is a result, a failure or an error, and the process goes on.
--- Environment: ZMQLOOP_FUZZ_SECONDS, how long (2); ZMQLOOP_SEED, to repeat what has failed, if
--- it does not depend on libzmq's threads.
+-- Random arguments for every function that takes names, options, addresses, frames or masks:
+-- whatever they are, the outcome is a result, a failure or an error, and the process continues.
+-- Environment: ZMQLOOP_FUZZ_SECONDS, how long (2); ZMQLOOP_SEED, to repeat what has failed, if it
+-- does not depend on libzmq's threads.
 local helper = require("spec.helper")
 local test = helper.test
 

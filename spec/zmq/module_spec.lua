@@ -26,7 +26,7 @@ describe("zmq", function()
     assert.equal(0, status)
   end))
 
-  it("is the same module by both roads", function()
+  it("is the same module under both names", function()
     assert.equal(zmq, zmqloop.zmq)
   end)
 

@@ -1,4 +1,4 @@
--- What libzmq would take, and end the process on, often later and in a thread of its own.
+-- Values that libzmq would accept, only to end the process, often later and in a thread of its own.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local zmq = zmqloop.zmq

@@ -1,6 +1,5 @@
--- What PyZMQ's streams are known to do wrong, and what its own tests expect. The
--- titles state the defect, by its number among those we know of; each test fails
--- on a stream that behaves as PyZMQ's.
+-- Known defects of PyZMQ's streams, and what its own tests expect. The titles state the defect, by
+-- its number among those we know of; each test fails on a stream that behaves as PyZMQ's.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local zmq = require("zmqloop.zmq")

@@ -1,5 +1,5 @@
--- Receiving and sending so many messages that LuaJIT has compiled it when the
--- unusual happens. In the other Luas it is the same, but for the compiler.
+-- Receiving and sending so many messages that LuaJIT has compiled the code when something unusual
+-- happens. The other Luas run the same tests, without a compiler.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 

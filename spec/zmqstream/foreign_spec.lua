@@ -1,5 +1,5 @@
--- Streams on sockets of other libraries. A socket made here stands for one: the
--- stream is given its handle only, and does not see what is done to it.
+-- Streams on sockets of other libraries. A socket of zmqloop stands in for one: the stream gets
+-- only its handle, and does not see other uses of it.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local zmq = require("zmqloop.zmq")

@@ -1,4 +1,4 @@
--- Streams that receive and send Frames, and tell when libzmq is done with them.
+-- Streams that receive and send Frames, and track when libzmq is done with them.
 local helper = require("spec.helper")
 local zmq = require("zmqloop.zmq")
 local test, raises, fails = helper.test, helper.raises, helper.fails

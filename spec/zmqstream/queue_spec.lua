@@ -1,4 +1,4 @@
--- The queue of a stream: its limits, its draining, and what it tells of errors.
+-- The queue of a stream: its limits, draining, and reports of errors.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local zmq = require("zmqloop.zmq")

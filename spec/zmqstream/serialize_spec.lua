@@ -1,4 +1,4 @@
--- Sending what is no string: JSON, and what the user's own function makes frames of.
+-- Sending values other than strings: as JSON, and as frames from the user's own function.
 local helper = require("spec.helper")
 local sleep = require("zmqloop").sleep
 local async = helper.async

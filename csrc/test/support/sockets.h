@@ -26,7 +26,7 @@ void new_endpoint(transport kind, char *endpoint, size_t size);
 /* Binds `server` to a new endpoint and connects `client` to it. */
 void join_sockets(transport kind, void *server, void *client);
 
-/* Blocking, for the peers of what is tested. */
+/* Blocking, for the peers of the tested sockets. */
 void send_text(void *socket, const char *text, int flags);
 
 /* Copies the next frame, as a string, to text; returns its length. */

@@ -21,11 +21,11 @@ void begin_counting(int backend, unsigned flags, int *reads);
 /* One step without waiting; returns what was handled. */
 int step(void);
 
-/* Steps until the counter has the value; the watchdog ends a wait for what
- * never comes. */
+/* Steps until the counter has the value; if it never does, the watchdog ends
+ * the test. */
 void run_until(const int *counter, int wanted);
 
-/* Time for what is under way to arrive. */
+/* Gives messages on their way time to arrive. */
 void rest(void);
 
 /* A timer for one call. */
