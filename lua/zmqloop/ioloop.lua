@@ -303,7 +303,7 @@ function IOLoop.handle_callback_exception(_, callback, _, traceback)
 end
 
 classes.extend(IOLoop, {
-  spawn = "async.task", run_sync = "async.task", add_future = "async.task",
+  spawn = "async.task", run_sync = "async.run_sync", add_future = "async.run_sync",
   log_stack = "blocked", set_blocking_signal_threshold = "blocked",
   set_blocking_log_threshold = "blocked",
 })

@@ -5,9 +5,10 @@
 local core = require("zmqloop.core")
 
 local kept = {
-  "async.future", "async.locks", "async.message_owner", "async.queues", "async.stream_tasks",
-  "async.task", "async.waiters", "blocked", "callbacks", "compat", "future", "locks", "monitor",
-  "poll", "poller", "queues", "task", "trace",
+  "async.combine", "async.failure", "async.future", "async.locks", "async.message_owner",
+  "async.queues", "async.run_sync", "async.step", "async.stream_tasks", "async.task",
+  "async.waiters", "blocked", "callbacks", "compat", "future", "locks", "monitor", "poll", "poller",
+  "queues", "task", "trace",
 }
 
 -- Modules that programs require by name, when they start.

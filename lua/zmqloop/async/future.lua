@@ -378,10 +378,18 @@ local function is_future(value)
   return type(value) == "table" and rawequal(value.future_class, Future)
 end
 
+--- Raises unless the argument is a future.
+local function check_future(method, argument, value)
+  if not is_future(value) then
+    check.expected(method, argument, "Future", value)
+  end
+end
+
 return classes.register("async.future", {
   Future = Future,
   CANCELLED = CANCELLED,
   is_future = is_future,
+  check_future = check_future,
   succeed = succeed,
   fail = fail,
   finish = finish,
