@@ -114,7 +114,12 @@ int luaopen_zmqloop_core(lua_State *L) {
   zlua_open_block_hook(L);
   zlua_open_blocked(L);
   zlua_open_signal(L);
-  zlua_open_stream(L);
+  zlua_open_stream_life(L);
+  zlua_open_stream_close(L);
+  zlua_open_stream_notice(L);
+  zlua_open_stream_recv(L);
+  zlua_open_stream_send(L);
+  zlua_open_stream_jit(L);
   zlua_open_frame(L);
   zlua_open_tracker(L);
   zlua_open_source(L);

@@ -92,7 +92,6 @@ typedef struct zlua_turn {
   zmq_msg_t *frames; /* of the message at hand */
 } zlua_turn;
 
-/* stream.c */
 zlua_stream *zlua_no_stream(lua_State *L, const char *method);
 
 /* The open stream that a method was called with. */
@@ -109,37 +108,8 @@ bool zlua_stream_hold(const zlua_stream *stream);
 void zlua_stream_release(zlua_stream *stream, const zlua_loop *loop);
 void zlua_stream_set_field(lua_State *L, int field, int index);
 void zlua_stream_check_callback(lua_State *L, const char *method);
-
-/* stream_recv.c */
-int zlua_stream_receiver(lua_State *L);
-int zlua_stream_deliver(lua_State *L);
-void zlua_stream_make_room(lua_State *L);
-extern const luaL_Reg zlua_stream_recv_methods[];
-
-/* stream_send.c */
-extern const luaL_Reg zlua_stream_send_methods[];
-void zlua_stream_on_sent(zl_stream *core, uint64_t token, int status,
-                         void *arg);
-void zlua_stream_on_empty(zl_stream *core, void *arg);
-int zlua_stream_token(lua_State *L);
-int zlua_stream_unsend(lua_State *L);
-
-/* stream_jit.c */
-extern const luaL_Reg zlua_stream_jit_functions[];
-
-/* What the slots of calls do. */
-int zlua_call_recv(lua_State *L, void *handle);
-int zlua_call_sent(lua_State *L, void *handle);
-int zlua_call_closed(lua_State *L, void *handle);
-int zlua_call_notice(lua_State *L, void *handle);
-int zlua_call_finish(lua_State *L);
-int zlua_call_foreign(lua_State *L);
-
-/* Streams as loops, sockets and calls see them. */
-void zlua_stream_detach(zlua_handle *handle);
+void zlua_stream_add_methods(lua_State *L, const luaL_Reg *methods);
+size_t zlua_stream_detach(zlua_stream *stream);
 void zlua_stream_leave_loop(zlua_handle *handle);
-int zlua_stream_suspend(lua_State *L, const void *handle);
-void zlua_stream_resume(lua_State *L);
-size_t zlua_stream_close(lua_State *L, int index, const int *linger);
 
 #endif /* ZLUA_STREAM_H */

@@ -15,9 +15,11 @@
 #include "compat.h"
 #include "loop.h"
 #include "object.h"
+#include "open.h"
 #include "report.h"
 #include "slot.h"
 #include "stream.h"
+#include "stream_recv.h"
 #include "zmqloop.h"
 #include "zmqloop_batch.h"
 
@@ -196,10 +198,14 @@ static int next_call(lua_State *L) {
   return zlua_call_recv(L, turn);
 }
 
-const luaL_Reg zlua_stream_jit_functions[] = {
-    {"jit_functions", push_jit_functions},
-    {"receiver", receiver},
-    {"next_call", next_call},
-    {"keep_stream", keep_stream},
-    {NULL, NULL},
-};
+/* [-0, +0] module table on the top. */
+void zlua_open_stream_jit(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"jit_functions", push_jit_functions},
+      {"receiver", receiver},
+      {"next_call", next_call},
+      {"keep_stream", keep_stream},
+      {NULL, NULL},
+  };
+  zlua_setfuncs(L, functions);
+}

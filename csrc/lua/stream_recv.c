@@ -8,6 +8,8 @@
  * another one continues with the next message. While as many calls as the user
  * allows have yielded, the stream receives nothing.
  */
+#include "stream_recv.h"
+
 #include <errno.h>
 #include <zmq.h>
 
@@ -20,6 +22,7 @@
 #include "hook.h"
 #include "loop.h"
 #include "object.h"
+#include "open.h"
 #include "report.h"
 #include "send_options.h"
 #include "slot.h"
@@ -257,7 +260,7 @@ static void update_receiving(lua_State *L, zlua_stream *stream, int index) {
 }
 
 /* [-0, +1] pushes the stream of the turn: the call of its function yields. */
-int zlua_stream_suspend(lua_State *L, const void *handle) {
+static int stream_suspend(lua_State *L, const void *handle) {
   zlua_stream *stream = ((const zlua_turn *)handle)->stream;
   const zlua_loop *loop = stream->handle.loop;
   if (!stream->core) {
@@ -272,7 +275,7 @@ int zlua_stream_suspend(lua_State *L, const void *handle) {
 }
 
 /* [-0, +0] such a call of the stream at 1 has ended. */
-void zlua_stream_resume(lua_State *L) {
+static void resume_stream(lua_State *L) {
   zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "resume_call");
   if (stream->core && stream->suspended > 0) {
     stream->suspended--;
@@ -359,7 +362,7 @@ static int stream_stop_on_recv(lua_State *L) {
 }
 
 /* stream_receiver(stream) -> the callback of on_recv(), or nil */
-int zlua_stream_receiver(lua_State *L) {
+static int stream_receiver(lua_State *L) {
   (void)zlua_stream_check(L, "recv");
   zlua_getuservalue(L, 1);
   lua_rawgeti(L, -1, STREAM_ON_RECV);
@@ -377,7 +380,7 @@ static int set_paused(lua_State *L, const char *method, bool paused) {
 
 /* deliver_stream(stream, fn or nil): as on_recv_stream(), but a paused stream
  * stays paused. */
-int zlua_stream_deliver(lua_State *L) {
+static int deliver_stream(lua_State *L) {
   bool paused = zlua_stream_check(L, "recv")->paused;
   lua_settop(L, 2);
   (void)set_on_recv(L, "recv", true);
@@ -427,12 +430,32 @@ static int stream_flush(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg zlua_stream_recv_methods[] = {
-    {"on_recv", stream_on_recv},
-    {"on_recv_stream", stream_on_recv_stream},
-    {"stop_on_recv", stream_stop_on_recv},
-    {"pause", stream_pause},
-    {"resume", stream_resume},
-    {"flush", stream_flush},
-    {NULL, NULL},
+static const zlua_slot_call recv_call = {
+    .slot = ZLUA_SLOT_CALL_RECV,
+    .next = zlua_call_recv,
+    .repeated = true,
+    .class = &zlua_class_stream,
+    .suspend = stream_suspend,
+    .resume = resume_stream,
 };
+
+/* [-0, +0] module table on the top. */
+void zlua_open_stream_recv(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"on_recv", stream_on_recv},
+      {"on_recv_stream", stream_on_recv_stream},
+      {"stop_on_recv", stream_stop_on_recv},
+      {"pause", stream_pause},
+      {"resume", stream_resume},
+      {"flush", stream_flush},
+      {NULL, NULL},
+  };
+  static const luaL_Reg functions[] = {
+      {"stream_receiver", stream_receiver},
+      {"deliver_stream", deliver_stream},
+      {NULL, NULL},
+  };
+  zlua_slot_register(L, &recv_call);
+  zlua_setfuncs(L, functions);
+  zlua_stream_add_methods(L, methods);
+}

@@ -4,6 +4,8 @@
  * A message with a report is kept, under its token, in the uservalue's tables
  * until it is reported.
  */
+#include "stream_send.h"
+
 #include <errno.h>
 #include <zmq.h>
 
@@ -13,6 +15,7 @@
 #include "loop.h"
 #include "message.h"
 #include "object.h"
+#include "open.h"
 #include "outbox.h"
 #include "report.h"
 #include "send_options.h"
@@ -42,7 +45,7 @@ static int push_status(lua_State *L, int status) {
 }
 
 /* (active, state, sent, loop): fn(frames, status) */
-int zlua_call_sent(lua_State *L, void *handle) {
+static int call_sent(lua_State *L, void *handle) {
   const sent *it = handle;
   zlua_stream *stream = it->stream;
   int64_t token = (int64_t)it->token;
@@ -333,7 +336,7 @@ static int send_message(lua_State *L, zlua_stream *stream, const char *method,
 }
 
 /* stream_token(stream) -> the token of the last message that had one */
-int zlua_stream_token(lua_State *L) {
+static int stream_token(lua_State *L) {
   const zlua_stream *stream = zlua_stream_check(L, "send_wait");
   zlua_pushint64(L, (int64_t)(stream->tokens << 1 | 1));
   return 1;
@@ -341,7 +344,7 @@ int zlua_stream_token(lua_State *L) {
 
 /* unsend(stream, token): cancels a message with a callback of its own, if it is
  * still in the queue. Returns whether it was. */
-int zlua_stream_unsend(lua_State *L) {
+static int unsend(lua_State *L) {
   zlua_stream *stream = zlua_check_self(L, &zlua_class_stream, "unsend");
   uint64_t token =
       (uint64_t)zlua_check_integer(L, "unsend", 1, 2, 0, INT64_MAX);
@@ -443,12 +446,28 @@ static int stream_send_multipart(lua_State *L) {
   return results;
 }
 
-const luaL_Reg zlua_stream_send_methods[] = {
-    {"on_send", stream_on_send},
-    {"on_send_stream", stream_on_send_stream},
-    {"stop_on_send", stream_stop_on_send},
-    {"send", stream_send},
-    {"send_string", stream_send_string},
-    {"send_multipart", stream_send_multipart},
-    {NULL, NULL},
+static const zlua_slot_call sent_call = {
+    .slot = ZLUA_SLOT_CALL_SENT,
+    .next = call_sent,
 };
+
+/* [-0, +0] module table on the top. */
+void zlua_open_stream_send(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"on_send", stream_on_send},
+      {"on_send_stream", stream_on_send_stream},
+      {"stop_on_send", stream_stop_on_send},
+      {"send", stream_send},
+      {"send_string", stream_send_string},
+      {"send_multipart", stream_send_multipart},
+      {NULL, NULL},
+  };
+  static const luaL_Reg functions[] = {
+      {"stream_token", stream_token},
+      {"unsend", unsend},
+      {NULL, NULL},
+  };
+  zlua_slot_register(L, &sent_call);
+  zlua_setfuncs(L, functions);
+  zlua_stream_add_methods(L, methods);
+}
