@@ -21,7 +21,7 @@ if helper.backend == "poll" then
   return
 end
 
--- Tells whether a descriptor is readable, waiting so many seconds for it.
+-- Whether a descriptor is readable, waiting this many seconds for it.
 local function is_readable(fd, seconds)
   local poller = zmqloop.ZMQPoller()
   assert(poller:register(fd, 1))

@@ -77,7 +77,7 @@ describe("a condition", function()
     condition:notify()
     sleep(0)
     assert.same({1, 2}, winners(got))
-    condition:notify() -- nobody waits: it is forgotten
+    condition:notify() -- no task waits: it is dropped
     assert_timed_out(condition:wait(0))
   end))
 

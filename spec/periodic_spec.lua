@@ -291,7 +291,7 @@ describe("PeriodicCallback with a body that yields", function()
     return loop
   end
 
-  -- Suspends the body for so many seconds, as plain Lua does it.
+  -- Suspends the body for this many seconds, as plain Lua does it.
   local function pause(loop, seconds)
     local co = coroutine.running()
     loop:call_later(seconds, function() assert(coroutine.resume(co)) end)

@@ -19,7 +19,7 @@ local PARTS = {32, 16, 8, 4, 2, 1} -- statements left out at once
 
 local SOURCE = 'require("spec.seams.runner").main(...)'
 
--- The output, and what of it tells of a fault; nil if all was well.
+-- The output, and the part that shows a fault; nil if all was well.
 local function run(t, backend, seed, seconds, dropped, limit)
   local output, status = t:run_child(SOURCE, {backend, ("%d"):format(seed), seconds,
     table.concat(dropped, ",")}, limit)

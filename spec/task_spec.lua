@@ -16,7 +16,7 @@ local function virtual(fn)
   return test(function(t) return fn(t, t.loop) end, {clock = "virtual"})
 end
 
--- A task that returns its arguments after so many seconds.
+-- A task that returns its arguments after this many seconds.
 local function later(loop, seconds, ...)
   return loop:spawn(function(...)
     sleep(seconds)
@@ -31,7 +31,7 @@ local function failing(loop, seconds, err)
   end)
 end
 
--- For 5.1: what fn raises in a task, without pcall inside of it.
+-- For 5.1: what fn raises in a task, without pcall inside it.
 local function error_of(loop, fn)
   local task = loop:spawn(fn)
   loop:advance(1000)

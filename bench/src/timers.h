@@ -23,7 +23,7 @@ typedef struct timers_peer {
 /* To be called by the peer when a timer fires. */
 void timers_fired(size_t index);
 
-/* Runs b->workload and adds its figures; false if it is none of these. */
+/* Runs b->workload and adds its figures; false if it is not one of these. */
 bool timers_run(bench *b, const timers_peer *peer);
 
 #endif

@@ -5,7 +5,7 @@
 --   create(handles, delays, callbacks)  starts a timer for each of the delays, in seconds
 --   cancel(handles)                     cancels all of them
 --   every(period, fn)                   calls fn again and again
---   call_soon(fn, count)                calls fn so many times in the next turn
+--   call_soon(fn, count) calls fn this many times in the next turn
 -- SPDX-License-Identifier: MIT
 local bench = require("luabench")
 

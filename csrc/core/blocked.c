@@ -64,8 +64,7 @@ enum { POSTS = 64 };
 static struct post {
   int signum;              /* 0: free */
   struct sigaction former; /* of the signal, before its first post */
-  atomic_uintptr_t worker; /* the thread that may read the next field field
-                            * field */
+  atomic_uintptr_t worker; /* the thread that may read the next field */
   _Atomic(zl__watchdog *) watchdog;
 } posts[POSTS];
 

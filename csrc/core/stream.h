@@ -13,13 +13,13 @@
 #include "socket.h"
 #include "zmqloop.h"
 
-/* What a turn or flush may still receive, and how its receiving ended. It is on
- * the stack of the C function that serves the stream. */
+/* What a turn or flush may still receive, and how its receiving ended. It lives
+ * on the stack of the C function that serves the stream. */
 typedef struct zl__turn {
   int left;     /* messages */
-  bool drained; /* the socket had no more */
-  bool flushes; /* in zl_stream_flush(): stopping does not end it */
-  int lost;     /* the error that the socket died of; 0: none */
+  bool drained; /* the socket was empty */
+  bool flushes; /* in a flush: stopping the loop does not end it */
+  int lost;     /* the error that killed the socket; 0: none */
 } zl__turn;
 
 struct zl_stream {
@@ -49,7 +49,7 @@ struct zl_stream {
   bool whole;     /* frames hold a whole message */
   bool unseen;    /* it was received ahead and is not yet delivered */
   bool looked_at; /* the callback is between peek and pop */
-  bool large;     /* one of the frames is large large */
+  bool large;     /* one of the frames is large */
   int size;       /* of the last frame, as returned by zmq_msg_recv() */
   int count;      /* frames received so far */
   int spent;      /* frames of messages already delivered in this turn */
@@ -91,8 +91,8 @@ void zl__stream_push(zl_stream *stream, zl__message *message, bool unsent);
  * send and so cause new reports. */
 void zl__stream_report_sent(zl_stream *stream);
 
-/* Draining ends exactly once: when all is sent and reported, when the socket
- * dies, or on timeout. */
+/* Draining ends exactly once: when everything is sent and reported, when the
+ * socket dies, or on timeout. */
 void zl__stream_finish_draining(zl_stream *stream);
 
 /* The socket is no longer usable. There will be no other turn, and nothing can
@@ -108,9 +108,8 @@ int zl__stream_add_frames(zl_stream *stream);
 /* Calls on_recv once, for at most a batch of messages. */
 void zl__stream_receive_turn(zl_stream *stream);
 
-/* In the turn of a flush: receives up to `limit` messages, for on_recv or, with
- * `discards`, for nobody.
- * Returns how many. */
+/* In the turn of a flush: receives up to `limit` messages for on_recv or, with
+ * `discards`, discards them. Returns how many. */
 int zl__stream_flush_received(zl_stream *stream, int limit, bool discards);
 
 /* ---- stream_send.c ------------------------------------------------------- */

@@ -310,8 +310,8 @@ typedef union zl_timer_memory {
 } zl_timer_memory;
 
 /* zl_timer_new() in the caller's memory: allocates nothing and cannot fail. The
- * memory must stay until zl_timer_close(), after which the loop never looks at
- * it again, or until the loop is closed, which puts the timer to rest: then
+ * memory must stay until zl_timer_close(), after which the loop never uses it
+ * again, or until the loop is closed, which puts the timer to rest: then
  * zl_timer_active() and zl_timer_close() may still be called. */
 ZL_API zl_timer *zl_timer_init(zl_timer_memory *memory, zl_loop *loop,
                                zl_timer_fn fn, void *arg);
@@ -500,7 +500,7 @@ ZL_API void zl_stream_on_room(zl_stream *stream, zl_stream_fn fn, void *arg);
 ZL_API void zl_stream_set_limits(zl_stream *stream, size_t messages,
                                  size_t bytes);
 
-/* Looks at the next message, receiving it if none is held: a whole multipart
+/* Shows the next message, receiving it if none is held: a whole multipart
  * message or nothing. Returns its number of frames with *frames pointing to
  * them, or 0 at the end of the turn: no message left, the batch or the step's
  * budget used up, stopped, paused or closed. -ENOMEM leaves the message for the

@@ -1,10 +1,10 @@
 /* zmqloop_batch.h - serving many calls of the loop in one.
  * SPDX-License-Identifier: MIT
  *
- * For a binding that has a price to pay for each entry into its language: in
- * one call it takes the timers, callbacks and messages that come next. The
- * rules of zmqloop.h hold; unlike what is there, this may change with any
- * version, so it is for code that is compiled together with the library.
+ * For a binding for which each entry into its language is expensive: one call
+ * handles all the timers, callbacks or messages that come next. The rules of
+ * zmqloop.h hold here too, but this header may change with any version, so it
+ * is for code that is compiled together with the library.
  */
 #ifndef ZMQLOOP_BATCH_H
 #define ZMQLOOP_BATCH_H

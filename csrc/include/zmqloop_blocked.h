@@ -1,4 +1,4 @@
-/* zmqloop_blocked.h - reporting loops that do not reach their wait.
+/* zmqloop_blocked.h - reports loops that do not reach their wait.
  * SPDX-License-Identifier: MIT
  *
  * The rules of zmqloop.h hold here too.

@@ -66,7 +66,7 @@ static bool has_doubled(const zlua_payload *payload, double heap) {
   return grown > QUIET_BYTES && grown > heap + (double)payload->kept;
 }
 
-/* [-0, +0] makes the collector work for so many bytes. */
+/* [-0, +0] makes the collector work for this many bytes. */
 static void collect(lua_State *L, zlua_payload *payload, size_t bytes) {
   double heap = (double)lua_gc(L, LUA_GCCOUNT, 0) * KIB;
   if (has_doubled(payload, heap)) {

@@ -35,8 +35,8 @@ static int new_socket(lua_State *L) {
   zlua_getuservalue(L, 4);
   lua_pushvalue(L, 1);
   lua_rawseti(L, -2, ZLUA_SOCKET_CONTEXT);
-  lua_pushboolean(L, 0); /* reserves reserves the places: setting them later
-                          * cannot fail */
+  lua_pushboolean(L, 0); /* reserves the places: setting them later cannot
+                          * fail */
   lua_rawseti(L, -2, ZLUA_SOCKET_USER);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, ZLUA_SOCKET_MONITOR);

@@ -23,7 +23,7 @@
  * for descriptors that are open only briefly. */
 enum { PER_THREAD = 2, BESIDES = 8, FOR_ADDRESS = 8 };
 
-/* Returns 0, or an error if the process cannot open so many. */
+/* Returns 0, or an error if the process cannot open that many. */
 static int try_descriptors(int count) {
   int rc = 0;
   int opened = 0;

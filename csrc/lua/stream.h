@@ -40,7 +40,7 @@ typedef struct zlua_stream {
   int concurrency; /* how many of them may exist while it still receives */
   bool draining;
   bool awaited;  /* the loop is to stop when the stream is closed */
-  bool kept;     /* kept kept alive by the loop, exactly while it is active */
+  bool kept;     /* kept alive by the loop, exactly while it is active */
   size_t unsent; /* how many messages were unsent at its close */
   zlua_outbox outbox;
 } zlua_stream;
@@ -89,7 +89,7 @@ typedef struct zlua_turn {
   bool begun;                  /* the values looked up once are on the stack */
   unsigned changes; /* of the loop, when the user's function was looked up */
   zlua_stream *stream;
-  zmq_msg_t *frames; /* of the message at hand */
+  zmq_msg_t *frames; /* of the current message */
 } zlua_turn;
 
 zlua_stream *zlua_no_stream(lua_State *L, const char *method);

@@ -65,7 +65,7 @@ static int stream_set_priority(lua_State *L) {
   return 0;
 }
 
-/* A limit of the queue: 0 or nil is none. */
+/* A limit of the queue; 0 or nil: no limit. */
 static size_t check_limit(lua_State *L, int argument) {
   const int64_t most = INT64_C(1) << 53; /* exact in every Lua */
   if (lua_isnoneornil(L, argument + 1)) {

@@ -145,8 +145,8 @@ static int push_arguments(lua_State *L, zlua_turn *it, int count) {
   return arguments < 0 ? arguments : before + arguments;
 }
 
-/* [-0, +n] the call with the call with the message that zl_stream_peek() shows,
- * or the end of the turn. */
+/* [-0, +n] the call with the message that zl_stream_peek() shows, or the end of
+ * the turn. */
 static int call_with_message(lua_State *L, zlua_turn *it) {
   zlua_stream *stream = it->stream;
   int count = zl_stream_peek(stream->core, &it->frames);

@@ -240,7 +240,7 @@ static int send_strings(lua_State *L, const zlua_stream *stream, int index,
       return -EINVAL; /* a finalizer has changed it */
     }
     frames[i].data = lua_tolstring(L, -1, &frames[i].size);
-    lua_pop(L, 1); /* the list keeps the string alive alive */
+    lua_pop(L, 1); /* the list keeps the string alive */
   }
   return zl_stream_send(stream->core, frames, count, token);
 }
@@ -307,7 +307,7 @@ static int send_message(lua_State *L, zlua_stream *stream, const char *method,
   } else {
     lua_settop(L, 6);
   }
-  if (!stream->core) { /* closed closed by a metamethod of the options */
+  if (!stream->core) { /* closed by a metamethod of the options */
     return zlua_error(L, "stream is closed");
   }
   bool as_messages = message.has_frames || zlua_needs_message(&options);

@@ -109,7 +109,7 @@ static void on_timer(zl_timer *core, uint64_t missed, void *arg) {
   }
 }
 
-/* [-0, +0] the loop lets go of the handle. */
+/* [-0, +0] the loop no longer keeps the handle alive. */
 static void release(lua_State *L, zlua_timer *timer, int active_index) {
   zlua_let_go(L, loop_of(timer), active_index, timer->anchor);
   timer->anchor = 0;

@@ -226,7 +226,7 @@ void zlua_open_trace(lua_State *L) {
     lua_rawseti(L, -2, i);
   }
   lua_newtable(L);
-  lua_pushliteral(L, "v"); /* a coroutine is not kept alive alive */
+  lua_pushliteral(L, "v"); /* a coroutine is not kept alive */
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   zlua_setregistry(L, &last_key);

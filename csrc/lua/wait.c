@@ -1,4 +1,4 @@
-/* wait.c - the system's clock, and waiting outside of a loop.
+/* wait.c - the system's clock, and waiting outside a loop.
  * SPDX-License-Identifier: MIT
  *
  * A wait that a signal interrupts is resumed for the rest of its time, once the

@@ -1,4 +1,4 @@
-/* wait.h - the clock, and waiting outside of a loop.
+/* wait.h - the clock, and waiting outside a loop.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_WAIT_H

@@ -74,7 +74,7 @@ static bool fails(const char *name, const void *return_address) {
 
 #define CALLER __builtin_return_address(0)
 
-/* The next function of the name, looked for once. A union, since C has no cast
+/* The next function of the name, looked up once. A union, since C has no cast
  * from an object's pointer to a function's. */
 #define NEXT(function)                                                         \
   ({                                                                           \
@@ -332,8 +332,8 @@ static int off(lua_State *L) {
 EXPORT int luaopen_failcall(lua_State *L);
 
 int luaopen_failcall(lua_State *L) {
-  /* A use of libzmq, without which the linker would leave it out: the next
-   * function of a name is looked for in what the process began with. */
+  /* Uses libzmq, or the linker would leave it out: the next function of a name
+   * is looked up among the libraries that the process started with. */
   int major;
   int minor;
   int patch;

@@ -1,5 +1,5 @@
-/* The Lua module malloccount: counts what this thread asks malloc() and its
- * like for, but for what Lua itself asks for. SPDX-License-Identifier: MIT
+/* The Lua module malloccount: counts this thread's requests to malloc() and its
+ * kin, except Lua's own. SPDX-License-Identifier: MIT
  *
  * It counts if it was loaded before the C library, by LD_PRELOAD, and if that
  * is glibc, whose malloc() has a second name. Code that has Lua's allocator
@@ -70,7 +70,7 @@ static void *allocate(void *ud, void *block, size_t osize, size_t nsize) {
   return block;
 }
 
-/* watch(): from here on what this state's Lua asks for is not counted. */
+/* watch(): from here on requests of this state's Lua are not counted. */
 static int watch(lua_State *L) {
   if (!lua.next) {
     lua.next = lua_getallocf(L, &lua.next_ud);

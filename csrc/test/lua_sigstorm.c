@@ -1,5 +1,5 @@
-/* The Lua module sigstorm: interrupts the process again and again, to test what
- * calls that answer EINTR do. SPDX-License-Identifier: MIT
+/* The Lua module sigstorm: interrupts the process again and again, to test
+ * calls that fail with EINTR. SPDX-License-Identifier: MIT
  *
  * The handler does nothing and is installed without SA_RESTART, so every call
  * that can be interrupted is.

@@ -149,7 +149,7 @@ static void make_watches(world *w, int (*ends)[2]) {
   }
 }
 
-/* What is refused leaves the signal as it was: it would end the process. */
+/* A refused call leaves the signal as it was: it would end the process. */
 static void make_signal(world *w) {
   struct sigaction action;
   zl_signal *watch;

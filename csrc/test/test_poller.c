@@ -93,7 +93,7 @@ static void test_poller_closed_wake_up_descriptor_is_told(void) {
   stop_after(loop, SECONDS);
   (void)close(wake);
   check_deaf(loop, -EBADF);
-  int ends[2]; /* and used again, by what is readable for ever */
+  int ends[2]; /* and reused by one that is readable for ever */
   CHECK_INT(pipe(ends), 0);
   (void)close(ends[1]);
   CHECK_INT(dup2(ends[0], wake), wake);
@@ -124,7 +124,8 @@ static void test_poller_too_many_descriptors_are_told(void) {
   CHECK_INT(run, -EINVAL);
   CHECK_INT(step, -EINVAL);
   CHECK(iterations(loop) < 5);
-  CHECK_INT(write(ends[0][1], "", 1), 1); /* there is room again: it goes on */
+  CHECK_INT(write(ends[0][1], "", 1), 1); /* there is room again: it
+                                           * continues */
   CHECK_INT(zl_loop_step(loop, ZL_FOREVER, NULL) & ~ZL_STEP_MORE, 1);
   CHECK_INT(events, 1);
   close_loop(loop);

@@ -177,7 +177,7 @@ static void test_socket_foreign_needs_not_be_told(void) {
   swallow(ZL_BACKEND_DEFAULT, 0, ZL_FOREIGN);
 }
 
-/* The negative of the two above: what they test is needed. */
+/* The negative of the two tests above: the calls they test are needed. */
 static void test_socket_used_by_other_code_untold(void) {
   seen s;
   int events;

@@ -54,7 +54,7 @@ static void test_step_budget_cuts_and_resumes(void) {
   close_loop(loop);
 }
 
-/* A run takes up what a step has left. */
+/* A run resumes what a step has left. */
 static void test_step_rest_is_done_by_run(void) {
   virtual_clock clock = {0};
   zl_loop *loop = virtual_loop(&clock);

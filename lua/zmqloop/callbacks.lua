@@ -161,7 +161,7 @@ function PeriodicCallback.new(callback, callback_time, loop_or_options)
     immediate = options.immediate or false,
     running_loop = nil, -- the loop it was started on, while it runs
     point = nil, -- when the current call was due, on the loop's clock
-    next_time = nil, -- when the next one is due due
+    next_time = nil, -- when the next one is due
     skipped = 0, -- points of the grid missed before the current call
     overrun = 0, -- points that passed during the last call, for the next one's `skipped`
     timeout = nil, -- handle of the loop

@@ -214,7 +214,7 @@ end
 -- room for this, and for some calls of the user in between.
 local closing, MOST_CLOSING = 0, 40
 
--- Ends the tasks, which may unregister and close what is registered.
+-- Ends the tasks, which may unregister and close registered objects.
 local function end_tasks(loop)
   local tasks = classes.registered("async.task")
   if not tasks then
@@ -231,10 +231,10 @@ local function end_tasks(loop)
 end
 
 --- Closes the loop: drops timers, handlers and callbacks, and closes streams. First raises
--- CANCELLED in the tasks that wait, which can clean up but not wait again. With all_fds also closes
--- what was registered: objects by their own close method, numbers as descriptors, streams with
--- their sockets. Raises inside a callback of this loop, and at the end the first error of a close
--- method. Closing twice is silent.
+-- CANCELLED in the tasks that wait, which can clean up but not wait again. With all_fds also
+-- closes the registered objects: objects by their own close method, numbers as descriptors,
+-- streams with their sockets. Raises inside a callback of this loop, and at the end the first
+-- error of a close method. Closing twice is silent.
 function IOLoop:close(all_fds)
   core.check_loop("close", 0, self)
   local failed, failure = false, nil

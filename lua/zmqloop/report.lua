@@ -8,7 +8,7 @@ local core = require("zmqloop.core")
 -- has occurred, told the last count written.
 local recent = {}
 
-local MOST = 16 -- reports reports are remembered,
+local MOST = 16 -- reports are remembered,
 local SECONDS = 60 -- for this long after the last one,
 local LONGEST = 4096 -- compared by at most this many bytes
 

@@ -70,7 +70,7 @@ end
 
 -- ---- one test -----------------------------------------------------------------------------------
 
---- What the body of a test is given.
+--- The argument of a test's body.
 --   loop, io_loop  the loop it runs on
 --   ctx            a context of its own, made at first use; its sockets are closed after the test
 local Test = {}
@@ -102,7 +102,7 @@ function Test.new(class, options)
   local test = setmetatable({
     options = options or {},
     open = {}, -- the objects given to keep()
-    tasks = {}, -- tasks tasks of the loop that have not failed
+    tasks = {}, -- tasks of the loop that have not failed
     failures = setmetatable({}, {__mode = "v"}), -- failed futures of the loop
     failed_count = 0, -- how many there have been
     expected = {}, -- what expect_log() expects
@@ -421,7 +421,7 @@ function Test:open_tasks()
   return list
 end
 
--- Errors that nobody has looked at, of tasks and futures that are still referenced.
+-- Errors not yet looked at, of tasks and futures that are still referenced.
 function Test:report_failures()
   for i = 1, self.failed_count do
     local other = self.failures[i]

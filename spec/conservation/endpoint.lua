@@ -277,7 +277,7 @@ function Endpoint:close(linger)
   assert(self.stream:queued() == 0 and not self.stream:sending() and not self.stream:receiving())
 end
 
---- Whether all messages that libzmq took were reported, where on_send was told of them.
+--- Whether all messages that libzmq took were reported, where on_send was called for them.
 function Endpoint:all_reported()
   return not self.tells or not self.out or self.reports == self.out.accepted - self.out.unsent
 end

@@ -208,8 +208,8 @@ function Source:begin()
   self:start(SOURCE, self.ledger.id, self.world.random(2000))
 end
 
--- How much a killed one has sent nobody knows; what came is in order, from the first on, and each
--- once. But it may have come to its end before.
+-- How much a killed peer has sent is unknown; what arrived is in order, from the first on, and each
+-- once. But it may have finished before.
 function Source:gone()
   self.world.t.loop:call_later(self.world.random(30) / 1000, function()
     self:read()

@@ -116,7 +116,7 @@ local function between(self, may_return)
   end
 end
 
--- Inside of pcall: to call that may make Lua's stack grow, which wants memory.
+-- Inside pcall: the call may make Lua's stack grow, which needs memory.
 local function with_failure(n, method, ...)
   faultalloc.fail_once(n)
   return method(...)
@@ -193,7 +193,7 @@ local function got(self, frame)
   return ledger
 end
 
--- If the task does not come to the end of the message, nobody does.
+-- If the task does not finish the message, nothing does.
 local function receive_parts(self, receiver)
   local to, frames, ledger, has_address = self.to, {}, nil, false
   local flags = self.world.random(3) == 1 and zmq.DONTWAIT or nil
@@ -344,7 +344,7 @@ function Tasks:missing()
   return missing
 end
 
---- Whether it is over: what was sent has come, and nobody waits.
+--- Whether it is over: everything sent has arrived, and no task waits.
 function Tasks:tend()
   if self.front and not self.closing then
     self.relay = self.relay or {}

@@ -66,9 +66,9 @@ local function new_talk(t, command, transport, count, credentials)
   return self
 end
 
--- Starts the peer, who binds or connects; the spec's stream does the other. Who
--- binds is the server of the security.
--- on_refusal, if given, is told of handshakes that fail for the credentials.
+-- Starts the peer, which binds or connects; the spec's stream does the other. The side that binds
+-- is the server of the security. on_refusal, if given, is called for handshakes that fail because
+-- of the credentials.
 function Talk:begin(kind, peer_role, peer_kind, peer_binds, on_refusal)
   local t = self.t
   local options = self.credentials:options(not peer_binds)

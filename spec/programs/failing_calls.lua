@@ -11,7 +11,7 @@ local zmq, ZMQStream = zmqloop.zmq, zmqloop.ZMQStream
 local CALL, ERROR, HOW, FIFO = ...
 local ALWAYS = 1000000 -- calls
 
--- A loop that has nothing to do must wait: so many iterations are a loop that spins.
+-- A loop that has nothing to do must wait: with this many iterations it spins.
 local MOST_ITERATIONS = 3000
 
 -- How long a loop that has nothing to do waits at the end: long where that wait itself is to fail.
@@ -258,7 +258,7 @@ function PARTS.blocked(run)
   return {complete = function() return true end}
 end
 
--- Calls that block, outside of the loop.
+-- Calls that block, outside the loop.
 function PARTS.plain(run)
   local part = {got = 0}
   part.complete = function() return part.got == 3 end

@@ -169,7 +169,7 @@ describe("a message that a task sends part by part", function()
         assert.same({"c", "d"}, pull:recv_multipart())
         assert.same({"e", "f"}, pull:recv_multipart())
       end)
-      if how == "returns" then -- nobody else would tell
+      if how == "returns" then -- nothing else would report it
         t:run_until(function() return t.errors[1] end)
         assert.matches("EFSM: a task or callback sent the first 3 parts of a message and ended",
           t.errors[1])
@@ -492,7 +492,7 @@ describe("a message that a task receives part by part", function()
     local has_faultalloc, faultalloc = pcall(require, "faultalloc")
     if not has_faultalloc then pending("needs the module faultalloc of the build") end
     local fail_once, off = faultalloc.fail_once, faultalloc.off
-    -- Inside of pcall: to call that may make Lua's stack grow, which wants memory.
+    -- Inside pcall: the call may make Lua's stack grow, which needs memory.
     local function with_failure(n, fn, ...)
       fail_once(n)
       return fn(...)

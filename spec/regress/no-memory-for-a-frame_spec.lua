@@ -61,7 +61,7 @@ describe("a message of which a later frame cannot be copied", function()
         if not has_prlimit or os.getenv("LD_PRELOAD") then
           pending("needs prlimit, and an allocator that returns NULL")
         end
-        -- What Lua has let go of is the system's again, and no memory for the copy.
+        -- Memory that Lua has freed goes back to the system, and not to the copy.
         local output, status = t:run_child(PROGRAM, {kind, peer_kind, how}, nil,
           "export MALLOC_MMAP_THRESHOLD_=1048576; ")
         assert.equal("nil\tENOMEM\nwhole\n", output)

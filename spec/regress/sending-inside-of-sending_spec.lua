@@ -21,7 +21,7 @@ local function sender_and_peer(t)
 end
 
 -- Calls fn at the k-th instruction of the library from here on. Returns a function that ends that,
--- and tells whether there were so many.
+-- and returns whether there were that many.
 local function at_instruction(k, fn)
   local called = false
   debug.sethook(function()

@@ -34,7 +34,7 @@ local function on_link(way, fn)
   end
 end
 
--- Seconds for a wait; nil, for ever, only where somebody can cancel it.
+-- Seconds for a wait; nil, for ever, only where it can be cancelled.
 local function patience(world, number)
   if world.context == "task" and number % 3 == 0 then return nil end
   return (1 + number % 3) / 1000

@@ -146,7 +146,7 @@ end
 
 function contexts.task(world, body) world:keep(world.loop:spawn(body)) end
 
--- Nobody looks at how it ends.
+-- Its end does not matter.
 function contexts.forgotten_task(world, body) world.handles[world.loop:spawn(body)] = "task" end
 
 -- In what a task does when it is cancelled.

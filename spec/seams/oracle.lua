@@ -58,7 +58,7 @@ local function number_of(err)
   return type(text) == "string" and tonumber(text:match("planned error (%d+)%."))
 end
 
---- The record of an error, or nil if it is none that was planned.
+--- The record of an error, or nil if it was not planned.
 function Oracle:plan_of(err)
   return self.planned[number_of(err)]
 end
@@ -120,7 +120,7 @@ function Oracle:new_ledger()
     messages = {},
     delivered = 0,
     accepted = 0,
-    doubtful = 0, -- nobody knows whether they were accepted
+    doubtful = 0, -- unknown whether they were accepted
     unsent = 0,
     discarded = 0,
     excused = false, -- an end has gone, and what was under way with it

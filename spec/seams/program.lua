@@ -72,7 +72,7 @@ local function without(statements, dropped, at)
   return kept
 end
 
---- Leaves out statements, with what is inside of them: a set of their numbers as printed.
+--- Leaves out statements, with those inside them: a set of their numbers as printed.
 local function drop(program, dropped)
   program.statements = without(program.statements, dropped, {number = 0})
 end

@@ -39,7 +39,7 @@ local function finish(self, ...)
   return ...
 end
 
--- Inside of pcall, which itself may want memory.
+-- Inside pcall, which itself may need memory.
 local function with_failure(at, fn, ...)
   memory.fail_once(at)
   return fn(...)
@@ -87,7 +87,7 @@ local function answered(self, statement, ok, err, ...)
   end
 end
 
---- The function that does what a statement says, and begins those inside of it.
+--- The function that executes a statement, and begins those inside it.
 function World:body(statement)
   return function()
     self:enter()
@@ -238,7 +238,7 @@ end
 
 -- ---- running it -------------------------------------------------------------------------------
 
---- What a run of the loop has come back with, outside of all callbacks.
+--- The result of a run of the loop, outside all callbacks.
 function World:returned(ok, ...)
   memory.off()
   if ok then return ... end
@@ -290,7 +290,7 @@ local function all_arrived(self)
   end
 end
 
--- Who waits though there is what he waits for?
+-- Does a task wait although what it waits for is there?
 local function check_lines(self)
   for _, list in ipairs{self.locks, self.semaphores} do
     for _, lock in ipairs(list) do
@@ -354,7 +354,7 @@ local function empty_queues(self)
   end
 end
 
--- Who held one when his loop was closed holds it for ever.
+-- A task that held one when its loop was closed holds it for ever.
 local function check_locks(self)
   for _, lock in ipairs(self.locks) do
     local held, dropped = self.holders[lock] or {count = 0, loops = {}}, 0
@@ -443,7 +443,7 @@ function World:wind_up()
   end
 end
 
---- Lets go of everything; forgotten errors are reported now.
+--- Releases everything; forgotten errors are reported now.
 function World:release()
   local loops, contexts_ = self.loops, self.contexts
   for _, name in ipairs{"tasks", "futures", "links", "timers", "periodics", "streams", "sockets",

@@ -3,7 +3,7 @@ local helper = require("spec.helper")
 local zmq = require("zmqloop.zmq")
 local test, raises, fails = helper.test, helper.raises, helper.fails
 
--- Longer than what libzmq keeps inside of a message.
+-- Longer than what libzmq keeps inside a message.
 local LONG = ("0123456789"):rep(100)
 
 local function has_module(name)

@@ -71,7 +71,7 @@ describe("a ZMQStream on another library's socket", function()
       local stream = t:keep(ZMQStream(socket:handle(), t.loop))
       helper.fails("ENOTSUP", stream:monitor(noop))
       stream:disable_monitor()
-      assert.is_true(socket:monitor(noop, "all", t.loop)) -- whoever made it has one
+      assert.is_true(socket:monitor(noop, "all", t.loop)) -- its creator has one
       helper.fails("ENOTSUP", stream:monitor(noop, {"LISTENING"}))
     end))
 

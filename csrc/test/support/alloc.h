@@ -17,7 +17,7 @@ typedef struct test_alloc {
 } test_alloc;
 
 /* A zl_alloc_fn; ud is a test_alloc. Fails the test when the old size is not
- * the one that was asked for. */
+ * the one requested. */
 void *test_alloc_fn(void *ud, void *ptr, size_t osize, size_t nsize);
 
 #endif /* ZL_TEST_ALLOC_H */

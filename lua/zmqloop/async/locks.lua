@@ -80,7 +80,7 @@ end
 
 --- Creates a condition: tasks wait until another one notifies them of a change.
 function Condition.new()
-  local condition = setmetatable({missed = 0}, Condition) -- notifications that woke nobody
+  local condition = setmetatable({missed = 0}, Condition) -- notifications that woke no task
   condition.line = Waiters.new(nil, condition, was_missed)
   return condition
 end

@@ -314,7 +314,7 @@ local function who_runs()
   return task.is_callback and task.serial or task
 end
 
---- The task of who_runs(); nil if that is none.
+--- The task of who_runs(); nil if that is not a task.
 local function task_of(who)
   if type(who) == "number" then
     return waiting_calls[who]

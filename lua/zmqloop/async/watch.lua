@@ -54,7 +54,7 @@ function Watch.of(loop, object)
     watch = setmetatable({
       loop = loop,
       object = object,
-      polls = {}, -- polls polls that include it, in order
+      polls = {}, -- polls that include it, in order
       events = nil, -- registered with the loop; nil: not registered
       stall = nil, -- timer, while sending is not attempted
       held = {}, -- line -> true: another task is in the middle of a message
