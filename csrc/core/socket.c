@@ -6,7 +6,7 @@
  *
  *  - A dirty socket is checked before the loop blocks. This is a full check:
  *    ZMQ_EVENTS, or a receive that ends in EAGAIN (for messages).
- *  - `used` is cleared right before each full check and set by every other call
+ *  - `used` is cleared at each full check and set by every other call
  *    on the socket. A report with EPOLLIN makes the socket dirty. A report with
  *    EPOLLOUT alone means that the signal has already been consumed: by our own
  *    check, which has seen everything, unless `used` is set.
@@ -40,12 +40,16 @@ bool zl__socket_retry(const zl_socket *socket, int *interrupts) {
          !zl__mailbox_forked(&socket->watch.handle.loop->mailbox);
 }
 
+void zl__socket_checked(zl_socket *socket) {
+  socket->used = false;
+  zl__ready_checked(&socket->watch.handle.loop->ready, &socket->watch);
+}
+
 int zl__socket_events(zl_socket *socket) {
   int events = 0;
   size_t size = sizeof events;
   int interrupts = 0;
-  socket->used = false;
-  zl__ready_checked(&socket->watch.handle.loop->ready, &socket->watch);
+  zl__socket_checked(socket);
   while (zmq_getsockopt(socket->zmq, ZMQ_EVENTS, &events, &size) < 0) {
     if (!zl__socket_retry(socket, &interrupts)) {
       return -zmq_errno();

@@ -40,6 +40,9 @@ void zl__socket_dirty(zl_socket *socket);
  * commands that nothing can consume. */
 void zl__socket_die(zl_socket *socket, int rc);
 
+/* A full check has just been made, or is about to be. */
+void zl__socket_checked(zl_socket *socket);
+
 /* A full check. Returns those of ZL_READ and ZL_WRITE that are ready, or an
  * error. */
 int zl__socket_events(zl_socket *socket);

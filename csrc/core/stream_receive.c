@@ -51,12 +51,8 @@ static int failed_to_receive(zl_stream *stream, int *interrupts) {
 /* Asks libzmq for the next frame, for which there is room in the array. Returns
  * whether there was one. */
 static inline bool try_frame(zl_stream *stream) {
-  zl_socket *socket = &stream->socket;
   zmq_msg_t *frame = &stream->frames[stream->count];
-  /* If it ends in EAGAIN, it was a full check. */
-  socket->used = false;
-  zl__ready_checked(&zl__stream_loop(stream)->ready, &socket->watch);
-  stream->size = zmq_msg_recv(frame, socket->zmq, ZMQ_DONTWAIT);
+  stream->size = zmq_msg_recv(frame, stream->socket.zmq, ZMQ_DONTWAIT);
   return stream->size >= 0;
 }
 
@@ -134,6 +130,7 @@ static int without_message(zl_stream *stream, zl__turn *turn, int rc) {
     return rc;
   }
   turn->drained = true;
+  zl__socket_checked(&stream->socket); /* EAGAIN ends a full check */
   /* For a REP that owes a reply, a REQ that has not asked, and types that never
    * receive, libzmq refuses before it processes its commands, one of which may
    * be the end of the context. */
