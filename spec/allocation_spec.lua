@@ -5,8 +5,8 @@ local test = helper.test
 
 local malloccount = helper.built("malloccount.so")
 
--- Each case is made twice 20 times before it is counted. No more than 200 frames are on their way
--- at a time: libzmq's queues have 256 in a piece, and keep one piece for later.
+-- Each case runs twice 20 times before it is counted. At most 200 frames are on their way at a
+-- time: libzmq's queues allocate 256 at once, and keep one spare block.
 local PROGRAM = [==[
 local count = require("malloccount")
 local zmq = zmqloop.zmq

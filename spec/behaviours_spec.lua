@@ -7,7 +7,7 @@
 -- its number in brackets, at the end of its title ("... [12]") or, in C, at the
 -- begin of its comment. Here is which have no such test, and why.
 
--- What means nothing here.
+-- Tests that do not apply here.
 local meaningless = {
   [29] = "two loops on one of asyncio: a loop here has nothing below it that could be shared",
   [37] = "run_in_executor: a Lua state is one thread",

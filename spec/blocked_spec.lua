@@ -18,8 +18,8 @@ local function work_until(condition)
   end
 end
 
--- Has told(report, number) called with the reports of where `place` is. Another one says that the
--- machine kept the loop from its wait, a block of which no more is told: the watch begins anew.
+-- Calls told(report, number) with the reports that show `place`. Any other report means that the
+-- machine kept the loop from its wait; that block is not reported again, so the watch is restarted.
 local function watch(loop, place, told, signal)
   return assert(loop:set_blocking_signal_threshold(THRESHOLD, function(number, report)
     if report:find(place) then
@@ -30,7 +30,7 @@ local function watch(loop, place, told, signal)
   end, signal))
 end
 
--- Has the reports of the loop of the test noted in the list that it returns.
+-- Records the reports of the test's loop in the list that it returns.
 local function note_reports(t, signal, place)
   local reports = {}
   assert.is_true(watch(t.loop, place or "work_until", function(report, number)

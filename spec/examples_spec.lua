@@ -49,7 +49,7 @@ describe("examples/", function()
     t:run_until(function() return result end)
     assert.matches("^done: %d+$", result)
     result = nil
-    worker:send("1e15") -- longer than anybody waits
+    worker:send("1e15") -- longer than any wait
     t:run_until(function() return order("status"):match("^busy") end)
     assert.is_nil(result)
     order("cancel")

@@ -349,7 +349,7 @@ describe("the end of a program", function()
     ]]},
   }
 
-  -- Lingering for ever is what the user asked for here; it ends all the same.
+  -- The user asked for lingering for ever here; it ends all the same.
   local UNSENT = [[
     local loop = new_loop()
     local ctx = zmqloop.zmq.Context()
@@ -842,7 +842,7 @@ describe("a hundred thousand timers", function()
     local rounds, last, last_resident = 4, nil, nil
     for _ = 1, rounds do last, last_resident = settled() end
     assert.is_true(last - first < 100, "Lua's memory grows")
-    -- allocators have moods; what is lost is lost in each round
+    -- allocators vary; a leak shows in each round
     assert.is_true(last_resident - first_resident < rounds * MANY * 48, "memory grows")
   end))
 

@@ -764,7 +764,7 @@ describe("tasks that wait for green sockets", function()
     assert.equal(10, point)
   end))
 
-  -- What a suspended coroutine takes that does nothing else, a few calls deep.
+  -- The memory of a suspended coroutine that does nothing else, a few calls deep.
   local function bare_bytes(measure)
     local function yield(depth)
       if depth == 0 then return coroutine.yield() end

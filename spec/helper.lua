@@ -22,15 +22,14 @@ local helper = {}
 local zmqloop = require("zmqloop")
 local testing = require("zmqloop.testing")
 
--- Busted forgets after each file what it has loaded: the classes are to be the same in all.
+-- Busted forgets loaded modules after each file: the classes must be the same in all files.
 for _, name in ipairs({"callbacks", "locks", "monitor", "poll", "poller", "queues"}) do
   require("zmqloop." .. name)
 end
 
 local unpack = table.unpack or unpack -- luacheck: std max
 
--- For what hangs; a machine with much else to do may take half a minute for what
--- takes one second.
+-- For tests that hang; a busy machine may take half a minute for what takes one second.
 local WATCHDOG_SECONDS = 120
 local CHILD_SECONDS = 60
 
@@ -390,9 +389,8 @@ function Child:kill(signal)
   os.execute(("kill -%s %d 2>/dev/null"):format(signal, self.pid))
 end
 
---- Waits until the child stays asleep, that is, until it has come to what it
--- waits in, and libzmq's threads have done with it; a signal just before would
--- find nothing to interrupt. Without /proc it does not wait.
+--- Waits until the child stays asleep, that is, until it is in its wait and libzmq's threads are
+-- done with it; a signal just before would interrupt nothing. Without /proc it does not wait.
 function Child:wait_asleep()
   local before
   for _ = 1, 200 do

@@ -185,7 +185,7 @@ int zl_stream_receive_ahead(zl_stream *stream) {
   int rc = hold_message(stream, &turn);
   stream->unseen = rc > 0;
   if (turn.lost) {
-    zl__socket_dirty(&stream->socket); /* its next turn meets the error */
+    zl__socket_dirty(&stream->socket); /* the next turn will find the error */
   }
   return rc < 0 ? rc : 0;
 }

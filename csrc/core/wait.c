@@ -1,4 +1,4 @@
-/* wait.c - how long a loop may wait, and the wait.
+/* wait.c - the wait of a loop, and how long it may take.
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>

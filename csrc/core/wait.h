@@ -1,4 +1,4 @@
-/* wait.h - how long a loop may wait, and the wait.
+/* wait.h - the wait of a loop, and how long it may take.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZL_WAIT_H

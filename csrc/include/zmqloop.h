@@ -19,7 +19,7 @@
  * Sockets    belong to the caller: the loop watches and uses a zmq socket, but
  *            never closes it.
  *
- * Besides, zmqloop_blocked.h reports loops that do not reach their wait, and
+ * zmqloop_blocked.h reports loops that do not reach their wait, and
  * zmqloop_batch.h has what a binding to another language needs for speed.
  */
 #ifndef ZMQLOOP_H
@@ -120,8 +120,7 @@ typedef int64_t (*zl_clock_fn)(void *ud);
  * to make zl_loop_run() or zl_loop_step() return -EINTR. */
 typedef int (*zl_interrupt_fn)(zl_loop *loop, void *ud);
 
-/* A callback, timer, post, or turn of a watch took longer than any before it.
- */
+/* A callback, timer, post, or turn of a watch took longer than any before. */
 typedef void (*zl_slowest_fn)(zl_loop *loop, int64_t took_ns, void *ud);
 
 enum {
@@ -149,7 +148,7 @@ typedef struct zl_config {
   void *alloc_ud;
   zl_clock_fn clock; /* NULL: CLOCK_MONOTONIC */
   void *clock_ud;
-  zl_interrupt_fn interrupt; /* NULL: go on waiting */
+  zl_interrupt_fn interrupt; /* NULL: continue waiting */
   void *interrupt_ud;
   void *data;            /* for zl_loop_data() */
   zl_slowest_fn slowest; /* may be NULL */
@@ -512,7 +511,7 @@ ZL_API int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames);
 /* Releases the message that peek returned, which counts as delivered. */
 ZL_API void zl_stream_pop(zl_stream *stream);
 
-/* To be called before zmq_disconnect() on the socket of a ROUTER, REP, SUB or
+/* Call this before zmq_disconnect() on the socket of a ROUTER, REP, SUB or
  * XSUB: libzmq may have read the first frame of a message already, and aborts
  * the process if the rest is lost with the connection (4.3.4, fq.cpp). Receives
  * that message, which the next turn delivers. Returns 0; -EFSM: a message is
@@ -539,7 +538,7 @@ ZL_API int zl_stream_send(zl_stream *stream, const zl_frame *frames,
  * new stream. */
 ZL_API void zl_stream_early(zl_stream *stream, int on);
 
-/* zl_stream_send() for messages of libzmq, whose bytes are not copied. On
+/* Like zl_stream_send(), for libzmq messages, whose bytes are not copied. On
  * success the stream owns them and leaves empty ones, which need not be closed;
  * on failure they stay the caller's, unchanged. Their group and routing id are
  * kept. Results are those of zl_stream_send(). */

@@ -1,4 +1,4 @@
-/* zmqloop_batch.h - serving many calls of the loop in one.
+/* zmqloop_batch.h - handles many calls of the loop in one.
  * SPDX-License-Identifier: MIT
  *
  * For a binding for which each entry into its language is expensive: one call

@@ -1,4 +1,4 @@
-/* stream.c - what the files of class ZMQStream share.
+/* stream.c - shared by the files of class ZMQStream.
  * SPDX-License-Identifier: MIT
  *
  * Its place among the loop's active handles holds the stream while it is
@@ -27,7 +27,7 @@ zlua_stream *zlua_no_stream(lua_State *L, const char *method) {
   return stream;
 }
 
-/* Takes the core handle from the stream. Returns how many messages were not
+/* Detaches the stream from its core handle. Returns how many messages were not
  * sent. */
 size_t zlua_stream_detach(zlua_stream *stream) {
   size_t unsent = zl_stream_close(stream->core);

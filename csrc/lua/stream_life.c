@@ -1,4 +1,4 @@
-/* stream_life.c - class ZMQStream: made, asked, collected.
+/* stream_life.c - class ZMQStream: creation, queries, collection.
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>

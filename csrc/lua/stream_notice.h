@@ -1,4 +1,4 @@
-/* stream_notice.h - what a stream's core tells of its queue and errors.
+/* stream_notice.h - the core's reports on a stream's queue and errors.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_STREAM_NOTICE_H

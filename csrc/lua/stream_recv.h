@@ -1,4 +1,4 @@
-/* stream_recv.h - receiving, for LuaJIT's path too.
+/* stream_recv.h - receiving, also used by LuaJIT's compiled path.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_STREAM_RECV_H

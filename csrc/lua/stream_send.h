@@ -1,4 +1,4 @@
-/* stream_send.h - what a stream's core tells of messages sent.
+/* stream_send.h - the core's reports of sent messages.
  * SPDX-License-Identifier: MIT
  */
 #ifndef ZLUA_STREAM_SEND_H

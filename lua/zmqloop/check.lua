@@ -11,7 +11,7 @@ function check.bad(method, argument, text)
   misuse(("bad argument #%d to '%s' (%s)"):format(argument, method, text))
 end
 
---- Raises that something else was expected than a value of that type.
+--- Raises that another type of value was expected.
 function check.expected(method, argument, what, value)
   check.bad(method, argument, ("%s expected, got %s"):format(what, type(value)))
 end

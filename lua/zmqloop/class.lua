@@ -7,7 +7,8 @@ core.here_is_library("class")
 -- In a sandbox there may be no files to read: then require() searches for them later.
 pcall(require("zmqloop.modules").keep)
 
--- Name -> module, in the core, of which a Lua state has one: this file may be loaded again.
+-- Name -> module. Kept in the core, of which a Lua state has only one, since this file may be
+-- loaded again.
 core.modules = core.modules or {}
 local modules = core.modules
 

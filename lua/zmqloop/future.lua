@@ -1,5 +1,5 @@
---- zmqloop.future: the name by which programs require zmqloop.async.future; with all names for
--- tasks, which are those of zmqloop.
+--- zmqloop.future: the name by which programs require zmqloop.async.future, together with the names
+-- for tasks, which zmqloop has too.
 local future = require("zmqloop.async.future")
 
 return setmetatable({}, {

@@ -120,7 +120,7 @@ function Endpoint:listen()
   self.listening = true
 end
 
---- Reads what is there and throws it away.
+--- Reads what is there and discards it.
 function Endpoint:discard()
   if self.listening or not self.into or self.replies or self.asks then return end
   local limit = self.world.random(5)
@@ -238,7 +238,7 @@ function acts:tune()
   end
 end
 
--- Questions to libzmq take its signals away.
+-- Queries of libzmq consume its signals.
 function acts:look()
   local stream = self.stream
   assert(stream:sending() == (stream:queued() > 0))

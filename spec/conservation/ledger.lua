@@ -15,7 +15,7 @@ local function new(id)
     refused = 0,   -- by libzmq, when it was their turn
     killed = 0,    -- they were with libzmq when their receiver was killed
     closed = 0,    -- or closed
-    unsent = nil,  -- what close() has told
+    unsent = nil,  -- the result of close()
   }, Ledger)
 end
 
@@ -64,7 +64,7 @@ function Ledger:deliver(number, excused)
   self.delivered = self.delivered + 1
 end
 
---- Messages were read and thrown away.
+--- Messages were read and discarded.
 function Ledger:discard(count)
   self.expected = self.expected + count
   self.discarded = self.discarded + count

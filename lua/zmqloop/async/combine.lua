@@ -1,4 +1,4 @@
---- zmqloop.async.combine: shield(), gather() and as_completed(): futures made of futures.
+--- zmqloop.async.combine: shield(), gather() and as_completed(): futures built from futures.
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
 local compat = require("zmqloop.compat")

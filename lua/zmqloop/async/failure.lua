@@ -1,4 +1,4 @@
---- zmqloop.async.failure: what the error that has ended a coroutine makes of its task.
+--- zmqloop.async.failure: how an error that ended a coroutine ends its task.
 local core = require("zmqloop.core")
 local compat = require("zmqloop.compat")
 local future = require("zmqloop.async.future")

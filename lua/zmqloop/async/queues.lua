@@ -210,7 +210,8 @@ local function is_less(a, b)
   return a < b
 end
 
--- Raises the error of a comparison; for the default comparison, at the line that put the item in.
+-- Raises the error of a comparison; one of the default comparison is misuse, and names the user's
+-- line.
 local function raise_unordered(self, err)
   if self.store.before == is_less then
     misuse(tostring(err):gsub("^.-:%d+: ", "") .. "; PriorityQueue(maxsize, before) orders others")

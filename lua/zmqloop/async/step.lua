@@ -280,7 +280,7 @@ end
 
 -- ---- which task runs ---------------------------------------------------------------------------
 
---- The running task; nil outside. A callback that runs is given as the task that it may become.
+--- The running task; nil outside tasks. In a callback, the task that the callback may become.
 local function task_or_callback()
   local task = current
   if not task or running() ~= task.coroutine then
@@ -289,7 +289,7 @@ local function task_or_callback()
   return task
 end
 
---- Whether the code that runs is inside of a task, perhaps in a coroutine of its own.
+--- Whether the running code is inside a task, perhaps in a coroutine of its own.
 local function is_in_task()
   return current ~= nil
 end

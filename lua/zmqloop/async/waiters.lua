@@ -16,7 +16,7 @@ local Waiters = {}
 Waiters.__index = Waiters
 
 --- An empty line. It calls these functions, which must not wait; each may be nil:
---   on_left(owner, waiter)  a waiter has given up: it timed out or was cancelled
+--   on_left(owner, waiter) a waiter stopped waiting: it timed out or was cancelled
 --   look(owner, waiter)     a waiter is about to join: returns true if it need not, because what it
 --                           wants has come meanwhile and has been taken for it
 --   on_first(owner, line)   the first waiter has joined: returns true; or nil, message, name, which
