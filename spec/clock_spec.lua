@@ -1,5 +1,4 @@
--- Loops with a clock other than the system's, and how time affects periodic callbacks. Numbers in
--- brackets: see behaviours_spec.lua.
+-- Loops with a clock other than the system's, and how time affects periodic callbacks.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local IOLoop, PeriodicCallback = zmqloop.IOLoop, zmqloop.PeriodicCallback
@@ -184,11 +183,11 @@ describe("PeriodicCallback in time", function()
     return calls
   end
 
-  it("comes once a period [48, 51]", test(function(t)
+  it("comes once a period", test(function(t)
     assert.same({1010, 1020, 1030, 1040, 1050}, times(t, {}, 5))
   end))
 
-  it("skips what it overran and stays on the grid [49, 52]", test(function(t)
+  it("skips what it overran and stays on the grid", test(function(t)
     assert.same({1010, 1020, 1030, 1050, 1070, 1100, 1130, 1170, 1210, 1220, 1230},
       times(t, {9, 9, 10, 11, 20, 20, 35, 35, 0, 0, 0}, 11))
   end))
@@ -215,7 +214,7 @@ describe("PeriodicCallback in time", function()
     assert.same({"10: 0", "40: 2", "60: 1", "70: 0", "108: 2", "110: 0", "120: 0"}, seen)
   end))
 
-  it("does not mind a clock that goes back [53]", test(function(t)
+  it("does not mind a clock that goes back", test(function(t)
     for _, deltas in ipairs{{-2, -1, -3, -2, 0}, {-100, 0, 0}} do
       local now, calls = 1000, {}
       local loop = t:keep(IOLoop{impl = helper.backend, clock = function() return now end})
@@ -232,7 +231,7 @@ describe("PeriodicCallback in time", function()
     end
   end))
 
-  it("varies by jitter around the period [54]", test(function(t)
+  it("varies by jitter around the period", test(function(t)
     local values, i = {0.5, 1, 0, 0.75, 0.5}, 0
     math.random = function() -- luacheck: ignore 122
       i = i + 1

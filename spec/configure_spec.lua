@@ -1,5 +1,4 @@
--- The class of the objects that IOLoop() creates, and what derived classes may do. Numbers in
--- brackets: see behaviours_spec.lua.
+-- The class of the objects that IOLoop() creates, and what derived classes may do.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local IOLoop = zmqloop.IOLoop
@@ -28,7 +27,7 @@ describe("IOLoop.configure", function()
     helper.cleanup()
   end)
 
-  it("chooses the backend [59]", test(function(t)
+  it("chooses the backend", test(function(t)
     for _, impl in ipairs{"poll", "epoll"} do
       IOLoop.configure(impl)
       assert.matches(impl, tostring(t:keep(IOLoop())), 1, true)
@@ -49,7 +48,7 @@ describe("IOLoop.configure", function()
     assert.is_false(loop:closed())
   end))
 
-  it("chooses the class of instance() and current() too [156, 157]", test(function(t)
+  it("chooses the class of instance() and current() too", test(function(t)
     if IOLoop.initialized() then IOLoop.instance():close() end
     IOLoop.clear_current()
     IOLoop.configure(counting_class(), {label = "global"})
@@ -122,21 +121,21 @@ end)
 describe("run_sync", function()
   after_each(helper.cleanup)
 
-  it("returns what the function returns, nils included [40]", test(function(t)
+  it("returns what the function returns, nils included", test(function(t)
     local results = helper.pack(t.loop:run_sync(function() return 1, nil, 3, nil end))
     assert.equal(4, results.n)
     assert.equal(1, results[1])
     assert.equal(3, results[3])
   end))
 
-  it("raises what the function raises [41]", test(function(t)
+  it("raises what the function raises", test(function(t)
     local thing = {}
     local ok, err = pcall(t.loop.run_sync, t.loop, function() error(thing) end)
     assert.is_false(ok)
     assert.equal(thing, err)
   end))
 
-  it("makes the loop the current one [44]", test(function(t)
+  it("makes the loop the current one", test(function(t)
     assert.equal(t.loop, t.loop:run_sync(IOLoop.current))
   end))
 
@@ -146,7 +145,7 @@ describe("run_sync", function()
     end
   end))
 
-  it("tells a loop that was stopped from a time that is up [45, 47]", test(function(t)
+  it("tells a loop that was stopped from a time that is up", test(function(t)
     t.loop:stop()
     local called = false
     assert.error_matches(function() t.loop:run_sync(function() called = true end) end, "stopped")

@@ -80,7 +80,7 @@ describe("a future", function()
     assert.error_matches(function() Future(42) end, "bad argument #1 to 'Future'")
   end))
 
-  it("goes on with the others when a callback fails [36]", test(function(t)
+  it("goes on with the others when a callback fails", test(function(t)
     t:expect_errors()
     local future, called = Future(t.loop), false
     future:add_done_callback(function() error("first") end)
@@ -92,7 +92,7 @@ describe("a future", function()
     assert.matches("first", t.errors[1])
   end))
 
-  it("can be cancelled, after which results are ignored [134]", test(function(t)
+  it("can be cancelled, after which results are ignored", test(function(t)
     local future = Future(t.loop)
     assert.is_true(future:cancel())
     assert.is_true(future:done())
@@ -137,7 +137,7 @@ describe("a future", function()
     end
   end
 
-  it("reports an error that nobody looked at once, when it is collected [139]", test(function(t)
+  it("reports an error that nobody looked at once, when it is collected", test(function(t)
     t:expect_errors()
     drop_failed(t)
     assert.same({"nobody looked"}, t.errors)
@@ -219,7 +219,7 @@ describe("a future", function()
   end))
 
   describe("given to add_future()", function()
-    it("is handed to the function when it is done, on that loop [35]", test(function(t)
+    it("is handed to the function when it is done, on that loop", test(function(t)
       local other = t:keep(zmqloop.IOLoop(helper.loop_options()))
       local future = Future(t.loop)
       local seen

@@ -352,6 +352,14 @@ function T:script(source)
   return path
 end
 
+--- The source of spec/programs/NAME.lua, for script(), child() and run_child().
+function helper.program(name)
+  local file = assert(io.open("spec/programs/" .. name .. ".lua"))
+  local source = file:read("*a")
+  file:close()
+  return source
+end
+
 local Child = {}
 Child.__index = Child
 

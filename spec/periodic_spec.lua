@@ -5,8 +5,6 @@ local IOLoop = ioloop.IOLoop
 local PeriodicCallback, DelayedCallback = ioloop.PeriodicCallback, ioloop.DelayedCallback
 local test = helper.test
 
--- Numbers in brackets: see behaviours_spec.lua.
-
 local function noop() end
 
 local function spin_until(loop, when)
@@ -183,7 +181,7 @@ describe("PeriodicCallback", function()
     assert.same({"call 1", "call 2", "call 3"}, t.errors)
   end))
 
-  it("given no loop uses the one that is current at start() [50]", test(function(t)
+  it("given no loop uses the one that is current at start()", test(function(t)
     local other = t:keep(IOLoop(helper.loop_options()))
     other:make_current()
     local periodic
@@ -199,7 +197,7 @@ describe("PeriodicCallback", function()
     assert.equal(0, (other:step(0)))
   end))
 
-  it("stops at the third call when that says so [56]", test(function(t)
+  it("stops at the third call when that says so", test(function(t)
     local count = 0
     local periodic
     periodic = PeriodicCallback(function()
@@ -214,7 +212,7 @@ describe("PeriodicCallback", function()
     assert.equal(3, count)
   end))
 
-  it("goes on until a delayed one ends the loop [153]", test(function(t)
+  it("goes on until a delayed one ends the loop", test(function(t)
     local calls = 0
     local periodic = PeriodicCallback(function() calls = calls + 1 end, 10, t.loop)
     local delayed = DelayedCallback(t.expect(function() t.loop:stop() end), 200, t.loop)
@@ -316,14 +314,14 @@ describe("PeriodicCallback with a body that yields", function()
     return begun, ended
   end
 
-  it("does not call again before it has returned, and skips what it missed [57, 58]",
+  it("does not call again before it has returned, and skips what it missed",
     test(function(t)
       local begun, ended = starts(t, 25, 100)
       assert.same({10, 40, 70, 100}, begun)
       assert.equal(3, ended)
     end))
 
-  it("waits as a task does, and does not overlap [57]", test(function(t)
+  it("waits as a task does, and does not overlap", test(function(t)
     local loop = virtual_loop(t)
     local begun, ended = {}, 0
     local periodic = PeriodicCallback(function()

@@ -1,5 +1,4 @@
--- ZMQPoller, for programs that poll instead of using callbacks. Numbers in brackets: see
--- behaviours_spec.lua.
+-- ZMQPoller, for programs that poll instead of using callbacks.
 local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local ZMQPoller, READ, WRITE = zmqloop.ZMQPoller, zmqloop.IOLoop.READ, zmqloop.IOLoop.WRITE
@@ -18,7 +17,7 @@ end
 describe("ZMQPoller", function()
   after_each(helper.cleanup)
 
-  it("tells what is ready, with the masks of IOLoop [155]", test(function(t)
+  it("tells what is ready, with the masks of IOLoop", test(function(t)
     local rep, req = t:pair("REP", "REQ", "inproc")
     local poller = t:keep(ZMQPoller())
     poller:register(rep, READ)

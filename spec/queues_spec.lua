@@ -24,7 +24,7 @@ local function fill(queue, items)
 end
 
 describe("a queue", function()
-  it("is first in, first out, and takes any value but nil [148]", virtual(function()
+  it("is first in, first out, and takes any value but nil", virtual(function()
     local table_item = {}
     local queue = fill(Queue(), {3, "x", table_item, true})
     assert.is_true(queue:put(false))
@@ -34,7 +34,7 @@ describe("a queue", function()
     helper.raises("bad argument #1 to 'put_nowait'", function() queue:put_nowait(nil) end)
   end))
 
-  it("is full at its size, which is a number not below 0 [148]", function()
+  it("is full at its size, which is a number not below 0", function()
     for _, size in ipairs{-1, "big", 0 / 0} do
       helper.raises("bad argument #1 to 'Queue'", Queue, size)
     end
@@ -53,7 +53,7 @@ describe("a queue", function()
     assert.equal("Queue (0 items)", tostring(Queue()))
   end)
 
-  it("rounds a size with a fraction up [148]", function()
+  it("rounds a size with a fraction up", function()
     local queue = fill(Queue(1.3), {0, 1})
     assert.is_true(queue:full())
     helper.fails("EAGAIN", queue:put_nowait(2))
@@ -61,18 +61,18 @@ describe("a queue", function()
 end)
 
 describe("getting from a queue", function()
-  it("returns what is there at once [149]", virtual(function()
+  it("returns what is there at once", virtual(function()
     assert.equal(0, fill(Queue(), {0}):get())
   end))
 
-  it("without waiting is EAGAIN when there is nothing [149]", function()
+  it("without waiting is EAGAIN when there is nothing", function()
     local queue = fill(Queue(), {0})
     assert.equal(0, queue:get_nowait())
     helper.fails("EAGAIN", queue:get_nowait())
     helper.fails("ETIMEDOUT", queue:get(0))
   end)
 
-  it("lets the one in that waits for room [149]", virtual(function()
+  it("lets the one in that waits for room", virtual(function()
     local queue = fill(Queue(1), {0})
     local put = spawn(function() return queue:put(1) end)
     sleep(0)
@@ -81,7 +81,7 @@ describe("getting from a queue", function()
     assert.equal(1, queue:get())
   end))
 
-  it("waits for what comes, in the order of asking [149]", virtual(function()
+  it("waits for what comes, in the order of asking", virtual(function()
     local queue, order = Queue(), {}
     for i = 1, 3 do
       spawn(function()
@@ -96,7 +96,7 @@ describe("getting from a queue", function()
     assert.same({"1a", "2b", "3c"}, order)
   end))
 
-  it("gives up after its time, and what comes then waits for others [149]", virtual(function(t)
+  it("gives up after its time, and what comes then waits for others", virtual(function(t)
     local queue, start = Queue(), t.loop:time()
     helper.fails("ETIMEDOUT", queue:get(2))
     assert.equal(2, t.loop:time() - start)
@@ -104,13 +104,13 @@ describe("getting from a queue", function()
     assert.equal(0, queue:get())
   end))
 
-  it("with a time of 0 is too late at once [149]", virtual(function(t)
+  it("with a time of 0 is too late at once", virtual(function(t)
     local start = t.loop:time()
     helper.fails("ETIMEDOUT", Queue():get(0))
     assert.equal(start, t.loop:time())
   end))
 
-  it("in time has done with the timeout [149]", virtual(function()
+  it("in time has done with the timeout", virtual(function()
     local queue = Queue()
     local get = spawn(function() return queue:get(2) end)
     sleep(1)
@@ -119,7 +119,7 @@ describe("getting from a queue", function()
     assert.equal(0, get:await())
   end))
 
-  it("passes by those whose time is over, on both sides [149]", virtual(function()
+  it("passes by those whose time is over, on both sides", virtual(function()
     local full = fill(Queue(1), {0})
     for i = 1, 10 do spawn(function() full:put(i, i < 10 and 1 or nil) end) end
     sleep(2)
@@ -134,7 +134,7 @@ describe("getting from a queue", function()
     assert.equal("Semaphore (locked, 0 waiting)", tostring(empty.ready))
   end))
 
-  it("is the iterator of a for loop [149]", virtual(function()
+  it("is the iterator of a for loop", virtual(function()
     if not SUSPENDS_ANYWHERE then pending("5.1 cannot suspend in an iterator") end
     local queue, sum = Queue(), 0
     spawn(function()
@@ -153,20 +153,20 @@ describe("getting from a queue", function()
 end)
 
 describe("putting into a queue", function()
-  it("goes on at once while there is room [150]", virtual(function()
+  it("goes on at once while there is room", virtual(function()
     local queue = Queue()
     for i = 1, 100 do assert.is_true(queue:put(i)) end
     assert.equal(100, queue:qsize())
   end))
 
-  it("without waiting is EAGAIN when it is full [150]", function()
+  it("without waiting is EAGAIN when it is full", function()
     local queue = fill(Queue(1), {0})
     helper.fails("EAGAIN", queue:put_nowait(1))
     helper.fails("ETIMEDOUT", queue:put(1, 0))
     assert.same({0}, drain(queue))
   end)
 
-  it("hands items to those that wait [150]", virtual(function()
+  it("hands items to those that wait", virtual(function()
     local queue, got = Queue(), {}
     for i = 1, 2 do spawn(function() got[i] = queue:get() end) end
     sleep(0)
@@ -178,7 +178,7 @@ describe("putting into a queue", function()
     assert.same({"a", "b"}, got)
   end))
 
-  it("waits for room, in the order of asking [150]", virtual(function()
+  it("waits for room, in the order of asking", virtual(function()
     local queue, order = fill(Queue(1), {0}), {}
     for i = 1, 3 do
       spawn(function()
@@ -194,7 +194,7 @@ describe("putting into a queue", function()
     assert.same({1, 2, 3}, order)
   end))
 
-  it("too late puts nothing in [150]", virtual(function()
+  it("too late puts nothing in", virtual(function()
     local queue = fill(Queue(1), {0})
     helper.fails("ETIMEDOUT", queue:put(1, 1))
     assert.equal(0, queue:get())
@@ -203,7 +203,7 @@ describe("putting into a queue", function()
     assert.equal(1, queue:get())
   end))
 
-  it("in time has done with the timeout [150]", virtual(function()
+  it("in time has done with the timeout", virtual(function()
     local queue = fill(Queue(1), {0})
     local put = spawn(function() return queue:put(1, 2) end)
     sleep(1)
@@ -215,7 +215,7 @@ describe("putting into a queue", function()
 end)
 
 describe("join()", function()
-  it("waits until every item is done, with several workers [151]", virtual(function()
+  it("waits until every item is done, with several workers", virtual(function()
     local queue, sum, workers = Queue(), 0, {}
     for i = 1, 2 do
       workers[i] = spawn(function()
@@ -233,7 +233,7 @@ describe("join()", function()
     for _, worker in ipairs(workers) do worker:cancel() end
   end))
 
-  it("goes on in the next iteration after the last task_done() [151]", virtual(function()
+  it("goes on in the next iteration after the last task_done()", virtual(function()
     local queue = fill(Queue(), {0})
     local joined = false
     spawn(function() joined = queue:join() end)
@@ -246,19 +246,19 @@ describe("join()", function()
     assert.is_true(joined)
   end))
 
-  it("of an empty queue does not wait [151]", virtual(function()
+  it("of an empty queue does not wait", virtual(function()
     assert.is_true(Queue():join())
     assert.is_true(Queue():join(0))
   end))
 
-  it("gives up after its time [151]", virtual(function(t)
+  it("gives up after its time", virtual(function(t)
     local queue, start = fill(Queue(), {0}), t.loop:time()
     helper.fails("ETIMEDOUT", queue:join(2))
     assert.equal(2, t.loop:time() - start)
     helper.fails("ETIMEDOUT", queue:join(0))
   end))
 
-  it("is told once for each item, not more [151]", function()
+  it("is told once for each item, not more", function()
     local queue = fill(Queue(), {0})
     queue:task_done()
     helper.raises("task_done() called too many times", queue.task_done, queue)
@@ -266,7 +266,7 @@ describe("join()", function()
 end)
 
 describe("a producer and a consumer", function()
-  it("hand on all items in order, whatever the size [151]", virtual(function()
+  it("hand on all items in order, whatever the size", virtual(function()
     for size = 0, 3 do
       local queue, got = Queue(size), {}
       local producer = spawn(function()
@@ -322,7 +322,7 @@ describe("a producer and a consumer", function()
 end)
 
 describe("a priority queue", function()
-  it("hands out the least first [151]", virtual(function()
+  it("hands out the least first", virtual(function()
     local queue = fill(PriorityQueue(), {5, 3, 9, 1, 3, 7})
     assert.same({1, 3, 3, 5, 7, 9}, drain(queue))
     assert.equal("PriorityQueue (0 items)", tostring(queue))
@@ -422,7 +422,7 @@ describe("a priority queue", function()
 end)
 
 describe("a lifo queue", function()
-  it("hands out the last first [151]", virtual(function()
+  it("hands out the last first", virtual(function()
     local queue = fill(LifoQueue(3), {1, 2, 3})
     helper.fails("EAGAIN", queue:put_nowait(4))
     assert.same({3, 2, 1}, drain(queue))

@@ -21,7 +21,7 @@ describe("a signal handler", function()
     process.dispose(USR2, "default")
   end)
 
-  it("is called from the loop, when the signal has come [7]", test(function(t)
+  it("is called from the loop, when the signal has come", test(function(t)
     local called = false
     assert.is_true(t.loop:add_signal_handler("USR1", t.expect(function()
       called = true
@@ -32,7 +32,7 @@ describe("a signal handler", function()
     t:start()
   end))
 
-  it("ends the wait of a loop in another thread, and may stop it [8]", test(function()
+  it("ends the wait of a loop in another thread, and may stop it", test(function()
     local thread = elsewhere.thread(([[
       package.path, package.cpath = %q, %q
       local process = require("process")

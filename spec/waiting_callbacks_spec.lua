@@ -130,7 +130,7 @@ end)
 describe("PeriodicCallback with a callback that waits", function()
   after_each(helper.cleanup)
 
-  it("skips what it misses [57, 58]", virtual(function(_, loop)
+  it("skips what it misses", virtual(function(_, loop)
     local starts, ends = {}, 0
     local periodic = zmqloop.PeriodicCallback(function()
       starts[#starts + 1] = loop:time()
@@ -162,7 +162,7 @@ describe("PeriodicCallback with a callback that waits", function()
   end))
 end)
 
-describe("on_recv with a callback that waits [164]", function()
+describe("on_recv with a callback that waits", function()
   after_each(helper.cleanup)
 
   local function pair(t)

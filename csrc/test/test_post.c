@@ -1,7 +1,5 @@
 /* test_post.c - what other threads and signal handlers may do.
  * SPDX-License-Identifier: MIT
- *
- * Numbers in brackets: see spec/behaviours_spec.lua.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -83,7 +81,7 @@ static void post_storm(int backend) {
   close_loop(loop);
 }
 
-/* [3] The loop sleeps now and then, and is woken. */
+/* The loop sleeps now and then, and is woken. */
 static void test_post_many_from_threads_in_order(void) {
   post_storm(ZL_BACKEND_DEFAULT);
 }
@@ -168,7 +166,7 @@ static void *post_late(void *arg) {
   return NULL;
 }
 
-/* [9] None is lost, and none is an error, although the loop is ending. */
+/* None is lost, and none is an error, although the loop is ending. */
 static void test_post_while_the_loop_ends(void) {
   late_poster p = {.loop = new_loop()};
   pthread_t thread;
@@ -191,7 +189,6 @@ static void *live_often(void *arg) {
   return NULL;
 }
 
-/* [28] */
 static void test_post_loops_of_two_threads_do_not_meet(void) {
   int counts[2] = {0, 0};
   pthread_t thread;

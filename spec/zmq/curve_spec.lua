@@ -21,7 +21,7 @@ local function bytes(hex)
 end
 
 describe("Z85", function()
-  it("gives the known texts both ways [238]", function()
+  it("gives the known texts both ways", function()
     for _, vector in ipairs(vectors) do
       local text, data = vector[1], bytes(vector[2])
       assert.equal(text, zmq.z85_encode(data))
@@ -68,7 +68,7 @@ describe("CURVE", function()
     return
   end
 
-  it("makes pairs of keys, 40 characters that stand for 32 bytes [237]", function()
+  it("makes pairs of keys, 40 characters that stand for 32 bytes", function()
     local public, secret = zmq.curve_keypair()
     for _, key in ipairs{public, secret} do
       assert.equal(40, #key)
@@ -81,7 +81,7 @@ describe("CURVE", function()
     fails("EINVAL", zmq.curve_public(("\0"):rep(40)))
   end)
 
-  it("round trip [237]", test(function(t)
+  it("round trip", test(function(t)
     local server_public, server_secret = zmq.curve_keypair()
     local client_public, client_secret = zmq.curve_keypair()
     local server = t:socket("DEALER", {curve_server = 1, curve_secretkey = server_secret})
@@ -101,7 +101,7 @@ describe("CURVE", function()
     assert.equal("answer", client:recv())
   end))
 
-  it("of a wrong server key is refused, which the monitor tells [226]", test(function(t)
+  it("of a wrong server key is refused, which the monitor tells", test(function(t)
     local _, server_secret = zmq.curve_keypair()
     local public, secret = zmq.curve_keypair()
     local server = t:socket("PULL", {curve_server = 1, curve_secretkey = server_secret})
@@ -120,7 +120,7 @@ end)
 describe("PLAIN", function()
   after_each(helper.cleanup)
 
-  it("and NULL are what the options say [235]", test(function(t)
+  it("and NULL are what the options say", test(function(t)
     local server = t:socket("DEALER")
     assert.equal(zmq.NULL, server:get("mechanism"))
     assert.is_true(server:set("plain_server", true))
@@ -132,7 +132,7 @@ describe("PLAIN", function()
     assert.equal(0, client:get("plain_server"))
   end))
 
-  it("asks whoever is at the ZAP address [236]", test(function(t)
+  it("asks whoever is at the ZAP address", test(function(t)
     local zap = t:socket("REP", {bind = "inproc://zeromq.zap.01"})
     local server = t:socket("PULL", {plain_server = 1, zap_domain = "global"})
     local endpoint = t:bind(server, "tcp")

@@ -60,7 +60,7 @@ describe("options of sockets", function()
     socket:set("linger", 0)
   end))
 
-  it("that are bytes keep NUL, and text loses the one at its end [265]", test(function(t)
+  it("that are bytes keep NUL, and text loses the one at its end", test(function(t)
     local socket = t:socket("DEALER")
     socket:set("routing_id", "a\0b")
     assert.equal("a\0b", socket:get("routing_id"))
@@ -111,7 +111,7 @@ describe("options of sockets", function()
     assert.is_true(not ok or result == nil)
   end))
 
-  it("round trip in all types of values [267] [269]", test(function(t)
+  it("round trip in all types of values", test(function(t)
     local socket = t:socket("DEALER")
     local values = {
       linger = {-1, 0, 7}, rcvtimeo = {-1, 0, 250}, sndtimeo = {-1, 3}, backlog = {1, 100},
@@ -133,7 +133,7 @@ describe("options of sockets", function()
     end
   end))
 
-  it("have libzmq's defaults, but for linger [267]", test(function(t)
+  it("have libzmq's defaults, but for linger", test(function(t)
     local socket = t.ctx:socket("PUSH")
     assert.equal(1000, socket:get("sndhwm"))
     assert.equal(1000, socket:get("rcvhwm"))
@@ -143,7 +143,7 @@ describe("options of sockets", function()
     socket:close(0)
   end))
 
-  it("hwm is both high-water marks [279]", test(function(t)
+  it("hwm is both high-water marks", test(function(t)
     for _, kind in ipairs{"PUB", "ROUTER", "SUB", "REQ", "DEALER"} do
       local socket = t:socket(kind, {hwm = 3})
       assert.equal(3, socket:get("sndhwm"))
@@ -186,7 +186,7 @@ describe("options of sockets", function()
     end
   end))
 
-  it("text has no NUL at its end, however long [260]", test(function(t)
+  it("text has no NUL at its end, however long", test(function(t)
     for _, length in ipairs{100, 505, 512, 800, 5000, 100000} do
       local address = "inproc://" .. ("x"):rep(length)
       local socket = t:socket("PULL", {bind = address})
@@ -195,7 +195,7 @@ describe("options of sockets", function()
     end
   end))
 
-  it("that can only be read or set say so [267]", test(function(t)
+  it("that can only be read or set say so", test(function(t)
     local socket = t:socket("SUB")
     for _, name in ipairs{"events", "fd", "type", "rcvmore", "last_endpoint", "mechanism"} do
       local value = name == "last_endpoint" and "x" or 1
@@ -208,7 +208,7 @@ describe("options of sockets", function()
     end
   end))
 
-  it("by a number that nobody knows is EINVAL [268]", test(function(t)
+  it("by a number that nobody knows is EINVAL", test(function(t)
     local socket = t:socket("SUB")
     fails("EINVAL", socket:set(9999, 1))
     fails("EINVAL", socket:set(9999, "x"))
@@ -220,7 +220,7 @@ describe("options of sockets", function()
     fails("EINVAL", t:socket("PUB"):set("subscribe", "a"))
   end))
 
-  it("of bytes want strings and nothing else [266]", test(function(t)
+  it("of bytes want strings and nothing else", test(function(t)
     local socket = t:socket("SUB")
     for _, bad in ipairs{5, true, {}, print} do
       raises("option 'subscribe': string expected", socket.set, socket, "subscribe", bad)

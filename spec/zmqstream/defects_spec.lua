@@ -218,7 +218,7 @@ end)
 describe("as PyZMQ's own tests of streams", function()
   after_each(helper.cleanup)
 
-  it("callbacks are callable: functions, callable tables, nothing else [161]", test(function(t)
+  it("callbacks are callable: functions, callable tables, nothing else", test(function(t)
     local stream = t:stream("PUSH")
     for _, method in ipairs{
       "on_recv", "on_recv_stream", "on_send", "on_send_stream", "on_error", "on_drain",
@@ -232,7 +232,7 @@ describe("as PyZMQ's own tests of streams", function()
     end
   end))
 
-  it("a message sent before on_recv is delivered, as the list that was sent [162]",
+  it("a message sent before on_recv is delivered, as the list that was sent",
     test(function(t)
       local pull, push = t:streams("PULL", "PUSH", "tcp")
       push:send_multipart{"basic", ""}
@@ -243,7 +243,7 @@ describe("as PyZMQ's own tests of streams", function()
       t:start()
     end))
 
-  it("a message sent long after on_recv wakes the loop [163]", test(function(t)
+  it("a message sent long after on_recv wakes the loop", test(function(t)
     local pull, push = t:streams("PULL", "PUSH", "tcp")
     pull:on_recv(t.expect(function(frames)
       assert.same({"wake"}, frames)
@@ -253,7 +253,7 @@ describe("as PyZMQ's own tests of streams", function()
     t:start()
   end))
 
-  it("a callback may wait in a coroutine, and completes [164]", test(function(t)
+  it("a callback may wait in a coroutine, and completes", test(function(t)
     local pull, push = t:streams("PULL", "PUSH")
     pull:on_recv(t.expect(function(frames)
       local co = coroutine.create(t.expect(function()
@@ -269,7 +269,7 @@ describe("as PyZMQ's own tests of streams", function()
     t:start()
   end))
 
-  it("an error in a callback is reported with the callback, and the next is delivered [165]",
+  it("an error in a callback is reported with the callback, and the next is delivered",
     test(function(t)
       local pull, push = t:streams("PULL", "PUSH")
       local reported, seen = {}, 0
@@ -289,7 +289,7 @@ describe("as PyZMQ's own tests of streams", function()
       assert.is_false(pull:closed())
     end))
 
-  it("a socket of another kind is shadowed: the same zmq socket below [166]", test(function(t)
+  it("a socket of another kind is shadowed: the same zmq socket below", test(function(t)
     local a, b = t:pair("PAIR", "PAIR")
     local wrapped = {handle = function() return a:handle() end}
     local stream = t:keep(ZMQStream(wrapped, t.loop))
@@ -299,7 +299,7 @@ describe("as PyZMQ's own tests of streams", function()
     assert.equal(a:get("type"), stream:get("type"))
   end))
 
-  it("a socket closed behind its stream does no harm [167]", test(function(t)
+  it("a socket closed behind its stream does no harm", test(function(t)
     for _, socket_first in ipairs{true, false} do
       local pull, push = t:streams("PULL", "PUSH")
       pull:on_recv(noop)

@@ -1,0 +1,23 @@
+-- Blocking calls with a time limit while signals come all the time.
+local sigstorm = require("sigstorm")
+local zmq = zmqloop.zmq
+local ctx = zmq.Context()
+local a, b = ctx:socket("PAIR"), ctx:socket("PAIR")
+a:bind("inproc://x")
+b:connect("inproc://x")
+local push = ctx:socket("PUSH", {sndtimeo = 20})
+b:set("rcvtimeo", 20)
+sigstorm.start(1000)
+local function times_out(result, _, name)
+  assert(result == nil and name == "EAGAIN", name)
+end
+times_out(b:recv())
+times_out(b:recv_multipart())
+times_out(push:send("x"))
+times_out(push:send_multipart{"x", "y"})
+assert(b:poll(20) == 0)
+a:send("y")
+assert(b:poll(1000) == zmq.POLLIN)
+assert(b:recv() == "y")
+assert(sigstorm.stop() > 10)
+print("ok")

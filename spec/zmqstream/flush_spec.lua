@@ -1,0 +1,125 @@
+-- flush(), which receives and sends at once.
+local helper = require("spec.helper")
+local fixture = require("spec.zmqstream.fixture")
+local zmq = require("zmqloop.zmq")
+local ZMQStream = require("zmqloop.zmqstream").ZMQStream
+local test = helper.test
+
+local log, record = fixture.log, fixture.record
+local numbers, send_numbers = fixture.numbers, fixture.send_numbers
+
+describe("ZMQStream", function()
+  after_each(helper.cleanup)
+
+  describe("flush", function()
+    it("receives and delivers what is there, and counts it", test(function(t)
+      local pull, push = t:streams("PULL", "PUSH")
+      local seen = record(pull)
+      send_numbers(push, 1, 5)
+      assert.equal(5, pull:flush())
+      assert.same(numbers(1, 5), seen)
+      assert.equal(0, pull:flush())
+      assert.equal(0, push:flush())
+    end))
+
+    it("sends what is queued, and counts it", test(function(t)
+      local pull, push = t:stream("PULL"), t:stream("PUSH")
+      send_numbers(push, 1, 5)
+      assert.equal(0, push:flush())
+      push:connect(t:bind(pull))
+      assert.equal(0, push:flush(zmq.POLLIN))
+      assert.equal(5, push:flush(zmq.POLLOUT))
+      assert.equal(0, push:queued())
+      local seen = record(pull)
+      assert.equal(0, pull:flush(zmq.POLLOUT))
+      assert.equal(5, pull:flush(zmq.POLLIN))
+      assert.same(numbers(1, 5), seen)
+    end))
+
+    it("keeps to its limit exactly; 0 means none", test(function(t)
+      local a, b = t:stream("PAIR"), t:stream("PAIR")
+      local seen = record(a)
+      send_numbers(a, 1, 4) -- queued: there is no peer
+      a:connect(t:bind(b))
+      send_numbers(b, 1, 4)
+      local both = zmq.POLLIN + zmq.POLLOUT
+      assert.equal(0, a:flush(both, 0))
+      assert.equal(0, #seen)
+      assert.equal(4, a:queued())
+      for i = 1, 8 do
+        assert.equal(1, a:flush(both, 1))
+        assert.equal(i, #seen + 4 - a:queued())
+      end
+      assert.equal(0, a:flush(both, 1))
+      assert.same(numbers(1, 4), seen)
+      assert.equal(0, a:queued())
+    end))
+
+    it("sends the replies that its callbacks queue", test(function(t)
+      local dealer, echo = t:pair("DEALER", "DEALER")
+      local stream = t:keep(ZMQStream(echo, t.loop))
+      stream:on_recv(function(frames) stream:send_multipart(frames) end)
+      send_numbers(dealer, 1, 3)
+      assert.is_true(stream:flush() >= 3)
+      assert.equal(0, stream:queued())
+      for i = 1, 3 do assert.equal(tostring(i), dealer:recv(zmq.DONTWAIT)) end
+    end))
+
+    it("of POLLIN without a callback reads and discards", test(function(t)
+      local pull, push = t:streams("PULL", "PUSH")
+      send_numbers(push, 1, 3)
+      assert.equal(3, pull:flush(zmq.POLLIN))
+      push:send("4")
+      local seen = record(pull)
+      t:run_until(function() return #seen > 0 end)
+      assert.same({"4"}, seen)
+    end))
+
+    it("does not hold up what comes later", test(function(t)
+      local pull, push = t:streams("PULL", "PUSH", "tcp")
+      local seen = record(pull)
+      for round = 1, 20 do
+        push:send(tostring(round))
+        pull:flush()
+        t:run_until(function() return #seen == round end)
+      end
+      assert.same(numbers(1, 20), seen)
+    end))
+
+    it("inside a callback of the stream, or while closing, does no harm", test(function(t)
+      local pull, push = t:streams("PULL", "PUSH")
+      local seen, add = log()
+      pull:on_recv(function(frames)
+        add(frames[1])
+        if frames[1] == "5" then pull:close() else pull:flush() end
+      end)
+      send_numbers(push, 1, 8)
+      t:run_until(function() return pull:closed() end)
+      t:settle()
+      assert.same(numbers(1, 5), seen)
+    end))
+
+    it("goes on behind an error in a callback", test(function(t)
+      t:expect_errors()
+      local pull, push = t:streams("PULL", "PUSH")
+      local seen, add = log()
+      pull:on_recv(function(frames)
+        add(frames[1])
+        error("no", 0)
+      end)
+      send_numbers(push, 1, 3)
+      local count = pull:flush()
+      t:run_until(function() return #seen == 3 end)
+      assert.equal(3, count)
+      assert.same(numbers(1, 3), seen)
+      assert.equal(3, #t.errors)
+    end))
+
+    it("rejects what is no mask or limit", test(function(t)
+      local pull = t:stream("PULL")
+      assert.has_error(function() pull:flush("x") end)
+      assert.has_error(function() pull:flush(zmq.POLLIN, "x") end)
+      assert.has_error(function() pull:flush(zmq.POLLIN, 1.5) end)
+    end))
+  end)
+end)
