@@ -58,7 +58,7 @@ struct zl_stream {
   bool telling; /* in a callback for a message that has left the queue */
 };
 
-/* ---- shared by its files ----------------------------------------------- */
+/* ---- shared by its files ------------------------------------------------- */
 
 static inline zl_loop *zl__stream_loop(const zl_stream *stream) {
   return stream->socket.watch.handle.loop;

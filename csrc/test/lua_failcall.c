@@ -70,7 +70,7 @@ static bool fails(const char *name, const void *return_address) {
   return true;
 }
 
-/* ---- calls that are replaced ---------------------------------------- */
+/* ---- calls that are replaced --------------------------------------------- */
 
 #define CALLER __builtin_return_address(0)
 

@@ -25,7 +25,7 @@ Future.__index = Future
 Future.future_class = Future -- is_future() checks for this
 Future.__name = "zmqloop.Future"
 
--- ---- errors not looked at --------------------------------------------------------
+-- ---- errors not looked at --------------------------------------------------------------------
 
 -- Calls the handler for errors of the loop's callbacks. Returns whether that succeeded.
 local function handle(failure)
