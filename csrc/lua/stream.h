@@ -80,7 +80,7 @@ static inline bool zlua_stream_is_active(const zlua_stream *stream) {
 enum { ZLUA_FEW_FRAMES = 8 };
 
 /* A turn of a stream, for the calls that serve it. jit.lua uses the first four
- * fields, as declared there. */
+ * fields, as stream_jit.c declares them. */
 typedef struct zlua_turn {
   const void *data[ZLUA_FEW_FRAMES]; /* the frames that are shown */
   int size[ZLUA_FEW_FRAMES];

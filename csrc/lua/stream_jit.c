@@ -9,6 +9,7 @@
  * turn is served as in other Luas.
  */
 #include <limits.h>
+#include <stddef.h>
 #include <zmq.h>
 
 #include "calls.h"
@@ -61,7 +62,8 @@ show_message(zlua_turn *turn) {
  * message must take the interpreted path. Once the frames are Lua values, the
  * caller clears `converting` if the message was taken, or calls take_message()
  * if it was only peeked at. */
-static int next_message(zlua_turn *turn) {
+static int next_message(void *of_call) {
+  zlua_turn *turn = of_call;
   zlua_stream *stream = turn->stream;
   zl_frame frame;
   if (!stream->core) {
@@ -81,7 +83,8 @@ static int next_message(zlua_turn *turn) {
 
 /* The message that was peeked at has become Lua values. Returns 0 if a
  * finalizer that ran meanwhile has closed the stream. */
-static int take_message(zlua_turn *turn) {
+static int take_message(void *of_call) {
+  const zlua_turn *turn = of_call;
   zlua_stream *stream = turn->stream;
   stream->converting = ZLUA_NO_MESSAGE;
   if (!stream->core) {
@@ -139,17 +142,16 @@ static int send_message(const zlua_stream *stream, const zl_frame *frames,
   return rc < 0 ? NOT_SENT : rc == ZL_QUEUED ? QUEUED : SENT;
 }
 
-static int send_frame(zlua_stream *stream, const char *data, size_t size) {
+static int send_frame(void *stream, const char *data, size_t size) {
   const zl_frame frame = {.data = data, .size = size};
   return send_message(stream, &frame, 1);
 }
 
 /* Sends the first `count` of these. They are arguments, not a buffer filled
  * from Lua, because a hook or finalizer that sends could overwrite that. */
-static int send_frames(zlua_stream *stream, int count, const char *a,
-                       size_t a_size, const char *b, size_t b_size,
-                       const char *c, size_t c_size, const char *d,
-                       size_t d_size) {
+static int send_frames(void *stream, int count, const char *a, size_t a_size,
+                       const char *b, size_t b_size, const char *c,
+                       size_t c_size, const char *d, size_t d_size) {
   const zl_frame frames[] = {{.data = a, .size = a_size},
                              {.data = b, .size = b_size},
                              {.data = c, .size = c_size},
@@ -168,17 +170,55 @@ static int keep_stream(lua_State *L) {
 
 /* ---- for jit.lua --------------------------------------------------------- */
 
-/* As declared in jit.lua. */
-typedef struct jit_functions {
-  int (*next_message)(zlua_turn *turn);
-  int (*take_message)(zlua_turn *turn);
-  int (*send_frame)(zlua_stream *stream, const char *data, size_t size);
-  int (*send_frames)(zlua_stream *stream, int count, const char *a,
-                     size_t a_size, const char *b, size_t b_size, const char *c,
+/* The fields of structs that jit.lua uses, as C and as text for the FFI. */
+#define TURN_FIELDS                                                            \
+  const void *data[8];                                                         \
+  int size[8];                                                                 \
+  int *converting;                                                             \
+  const void *const *core;
+
+#define CALLS_FIELDS double serial;
+
+#define FUNCTIONS_FIELDS                                                       \
+  int (*next_message)(void *turn);                                             \
+  int (*take_message)(void *turn);                                             \
+  int (*send_frame)(void *stream, const char *data, size_t size);              \
+  int (*send_frames)(void *stream, int count, const char *a, size_t a_size,    \
+                     const char *b, size_t b_size, const char *c,              \
                      size_t c_size, const char *d, size_t d_size);
+
+#define TEXT(...)       #__VA_ARGS__
+#define POINTER_TO(...) "struct { " TEXT(__VA_ARGS__) " } *"
+
+typedef struct jit_turn {
+  TURN_FIELDS
+} jit_turn;
+
+typedef struct jit_calls {
+  CALLS_FIELDS
+} jit_calls;
+
+typedef struct jit_functions {
+  FUNCTIONS_FIELDS
 } jit_functions;
 
-/* jit_functions() -> userdata that holds them */
+#define SAME_PLACE(field)                                                      \
+  _Static_assert(offsetof(jit_turn, field) == offsetof(zlua_turn, field) &&    \
+                     sizeof(((jit_turn *)NULL)->field) ==                      \
+                         sizeof(((zlua_turn *)NULL)->field),                   \
+                 "jit.lua sees the " #field " of a turn elsewhere")
+SAME_PLACE(data);
+SAME_PLACE(size);
+SAME_PLACE(converting);
+SAME_PLACE(core);
+_Static_assert(sizeof(zlua_conversion) == sizeof(int),
+               "jit.lua reads it as an int");
+_Static_assert(offsetof(jit_calls, serial) == offsetof(zlua_calls, serial) &&
+                   sizeof(((zlua_calls *)NULL)->serial) == sizeof(double),
+               "jit.lua sees the serial of a call elsewhere");
+
+/* jit_functions() -> userdata that holds them, and the types, for the FFI, of
+ * pointers to them, to a turn and to the calls */
 static int push_jit_functions(lua_State *L) {
   jit_functions *functions = lua_newuserdata(L, sizeof *functions);
   *functions = (jit_functions){
@@ -187,7 +227,10 @@ static int push_jit_functions(lua_State *L) {
       .send_frame = send_frame,
       .send_frames = send_frames,
   };
-  return 1;
+  lua_pushliteral(L, "const " POINTER_TO(FUNCTIONS_FIELDS));
+  lua_pushliteral(L, POINTER_TO(TURN_FIELDS));
+  lua_pushliteral(L, "const " POINTER_TO(CALLS_FIELDS));
+  return 4;
 }
 
 /* next_call(active, state, turn, loop) -> the user's function and its

@@ -15,25 +15,11 @@ local ffi = require("ffi")
 local cast, to_string = ffi.cast, ffi.string
 local raw_send_multipart = core.ZMQStream.send_multipart
 
--- The same layouts as in C: csrc/lua/stream.h, call.h, stream_jit.c and zmqloop.h.
-local turn_pointer = ffi.typeof([[struct {
-  const void *data[8];
-  int size[8];
-  int *converting;
-  const void *const *core;
-} *]])
-local calls_pointer = ffi.typeof("const struct { double serial; } *")
-local functions_pointer = ffi.typeof([[const struct {
-  int (*next_message)(void *turn);
-  int (*take_message)(void *turn);
-  int (*send_frame)(void *stream, const char *data, size_t size);
-  int (*send_frames)(void *stream, int count, const char *a, size_t a_size, const char *b,
-    size_t b_size, const char *c, size_t c_size, const char *d, size_t d_size);
-} *]])
-
-local functions_userdata = core.jit_functions() -- holds them
-local functions = cast(functions_pointer, functions_userdata)
-local calls = cast(calls_pointer, core.calls)
+-- The userdata holds the functions. The types are the layouts that C has.
+local functions_userdata, functions_type, turn_type, calls_type = core.jit_functions()
+local turn_pointer = ffi.typeof(turn_type)
+local functions = cast(ffi.typeof(functions_type), functions_userdata)
+local calls = cast(ffi.typeof(calls_type), core.calls)
 local next_message, take_message = functions.next_message, functions.take_message
 local send_frame, send_frames = functions.send_frame, functions.send_frames
 
