@@ -143,9 +143,21 @@ static void *new_full_pull(void *context, int messages) {
   return pull;
 }
 
+/* Each step does something, never more than its budget, and leaves more. */
+static void step_often(zl_loop *loop, int events) {
+  zl_budget budget = {.events = events};
+  for (int i = 0; i < STEPS; i++) {
+    int rc = zl_loop_step(loop, 0, &budget);
+    CHECK(handled(rc) >= 1 && handled(rc) <= events);
+    CHECK(more(rc));
+    if (i % 64 == 0) {
+      verify_loop(loop);
+    }
+  }
+}
+
 static void starve(int backend, int events) {
   zl_config config = {.size = sizeof config, .backend = backend};
-  zl_budget budget = {.events = events};
   zl_loop *loop;
   zl_timer *timer;
   zl_fd *watch;
@@ -170,14 +182,7 @@ static void starve(int backend, int events) {
   CHECK_INT(zl_stream_new(loop, streaming, 0, &stream), 0);
   CHECK_INT(zl_stream_set_batch(stream, 1), 0);
   zl_stream_on_recv(stream, on_recv_count, &n[5]);
-  for (int i = 0; i < STEPS; i++) {
-    int rc = zl_loop_step(loop, 0, &budget);
-    CHECK(handled(rc) >= 1 && handled(rc) <= events);
-    CHECK(more(rc));
-    if (i % 64 == 0) {
-      verify_loop(loop);
-    }
-  }
+  step_often(loop, events);
   for (int i = 0; i < 6; i++) {
     /* One in six would be fair for a budget of one. */
     CHECK(n[i] > STEPS / 8 || (i == 5 && n[i] == FILLED));

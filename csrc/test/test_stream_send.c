@@ -274,6 +274,19 @@ static void test_stream_send_in_a_report(void) {
   end();
 }
 
+/* Sends to the peer until a message is queued; returns how many were accepted,
+ * that one too. */
+static int send_until_queued(zl_stream *stream) {
+  int accepted = 1;
+  int rc;
+  while ((rc = send_two(stream, "peer", "m", 0)) == 0) {
+    accepted++;
+    CHECK(accepted < 100);
+  }
+  CHECK_INT(rc, ZL_QUEUED);
+  return accepted;
+}
+
 static void test_stream_refused_messages(void) {
   reports r;
   inbox in;
@@ -293,14 +306,7 @@ static void test_stream_refused_messages(void) {
   CHECK_INT(zl_stream_queued(stream), 0);
   send_text(dealer, "hello", 0);
   run_until(&in.messages, 1);
-  int accepted = 0;
-  int rc;
-  while ((rc = send_two(stream, "peer", "m", 0)) == 0) {
-    accepted++;
-    CHECK(accepted < 100);
-  }
-  CHECK_INT(rc, ZL_QUEUED);
-  accepted++;
+  int accepted = send_until_queued(stream);
   CHECK_INT(send_two(stream, "ghost", "m", 7), ZL_QUEUED);
   CHECK_INT(send_two(stream, "peer", "m", 8), ZL_QUEUED);
   CHECK_INT(send_two(stream, "ghost", "m", 0), ZL_QUEUED);

@@ -24,54 +24,78 @@ static void on_socket_error(zl_socket *watch, int events, void *arg) {
   ++*(int *)arg;
 }
 
-static int all_told(const reports *r, int watched) {
-  int told = watched;
-  for (int i = 0; i < DOOMED; i++) {
-    told += r[i].errors;
-  }
-  return told;
-}
-
-static void terminated(int backend) {
-  int reads = 0;
-  static const int types[DOOMED] = {ZMQ_PULL, ZMQ_REP, ZMQ_DEALER, ZMQ_REQ,
-                                    ZMQ_PUSH};
+/* Streams of several types and a watched socket, all of one context. */
+typedef struct doomed {
   void *sockets[DOOMED + 1];
   zl_stream *streams[DOOMED];
   reports r[DOOMED];
   inbox in[DOOMED];
   zl_socket *watch;
-  int watched = 0;
-  void *elsewhere = zmq_ctx_new();
-  void *peer = new_socket(elsewhere, ZMQ_PUSH);
-  begin_counting(backend, 0, &reads);
-  memset(r, 0, sizeof r);
+  int watched;
+} doomed;
+
+static void open_doomed(doomed *d) {
+  static const int types[DOOMED] = {ZMQ_PULL, ZMQ_REP, ZMQ_DEALER, ZMQ_REQ,
+                                    ZMQ_PUSH};
+  memset(d, 0, sizeof *d);
   for (int i = 0; i < DOOMED; i++) {
-    sockets[i] = new_socket(context, types[i]);
-    streams[i] = new_receiver(sockets[i], &in[i]);
-    zl_stream_on_error(streams[i], on_error, &r[i]);
+    d->sockets[i] = new_socket(context, types[i]);
+    d->streams[i] = new_receiver(d->sockets[i], &d->in[i]);
+    zl_stream_on_error(d->streams[i], on_error, &d->r[i]);
   }
-  join_sockets(TCP, sockets[0], peer);
-  send_text(peer, "m", 0);
-  run_until(&in[0].messages, 1);
-  zl_stream_on_recv(streams[1], NULL, NULL); /* paused: notified all the same */
-  CHECK_INT(send_one(streams[2], "unsendable", 3), ZL_QUEUED);
-  sockets[DOOMED] = new_socket(context, ZMQ_SUB);
-  CHECK_INT(zl_socket_new(loop, sockets[DOOMED], ZL_READ, 0, on_socket_error,
-                          &watched, &watch),
+  d->sockets[DOOMED] = new_socket(context, ZMQ_SUB);
+  CHECK_INT(zl_socket_new(loop, d->sockets[DOOMED], ZL_READ, 0, on_socket_error,
+                          &d->watched, &d->watch),
             0);
+}
+
+static void close_doomed(doomed *d) {
+  for (int i = 0; i < DOOMED; i++) {
+    CHECK_INT(zl_stream_close(d->streams[i]), i == 2 ? 1 : 0);
+    close_socket(d->sockets[i]);
+  }
+  zl_socket_close(d->watch);
+  close_socket(d->sockets[DOOMED]);
+}
+
+static int all_told(const doomed *d) {
+  int told = d->watched;
+  for (int i = 0; i < DOOMED; i++) {
+    told += d->r[i].errors;
+  }
+  return told;
+}
+
+/* Runs the loop while the context ends: each is told, once. */
+static void shut_down(doomed *d) {
   start_timer(on_shutdown, 1 * MILLISECONDS);
   CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -ETERM);
-  while (all_told(r, watched) < DOOMED + 1) {
+  while (all_told(d) < DOOMED + 1) {
     CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -ETERM);
   }
   for (int i = 0; i < DOOMED; i++) {
-    CHECK_INT(r[i].errors, 1);
-    CHECK_INT(r[i].error, -ETERM);
+    CHECK_INT(d->r[i].errors, 1);
+    CHECK_INT(d->r[i].error, -ETERM);
   }
-  CHECK_INT(watched, 1);
-  CHECK(send_one(streams[2], "late", 0) < 0);
-  CHECK_INT(zl_stream_queued(streams[2]), 1);
+  CHECK_INT(d->watched, 1);
+}
+
+static void terminated(int backend) {
+  int reads = 0;
+  doomed d;
+  void *elsewhere = zmq_ctx_new();
+  void *peer = new_socket(elsewhere, ZMQ_PUSH);
+  begin_counting(backend, 0, &reads);
+  open_doomed(&d);
+  join_sockets(TCP, d.sockets[0], peer);
+  send_text(peer, "m", 0);
+  run_until(&d.in[0].messages, 1);
+  zl_stream_on_recv(d.streams[1], NULL,
+                    NULL); /* paused: notified all the same */
+  CHECK_INT(send_one(d.streams[2], "unsendable", 3), ZL_QUEUED);
+  shut_down(&d);
+  CHECK(send_one(d.streams[2], "late", 0) < 0);
+  CHECK_INT(zl_stream_queued(d.streams[2]), 1);
   /* Dead streams do not keep a run alive, and a wait does not spin, although
    * libzmq still signals new messages. */
   send_text(peer, "m", 0);
@@ -80,14 +104,9 @@ static void terminated(int backend) {
   reads = 0;
   CHECK_INT(zl_loop_run(loop, ZL_RUN_ALIVE), 0);
   CHECK(reads < 50);
-  CHECK_INT(all_told(r, watched), DOOMED + 1);
-  CHECK_INT(zl_stream_flush(streams[0], ZL_READ | ZL_WRITE, -1), 0);
-  for (int i = 0; i < DOOMED; i++) {
-    CHECK_INT(zl_stream_close(streams[i]), i == 2 ? 1 : 0);
-    close_socket(sockets[i]);
-  }
-  zl_socket_close(watch);
-  close_socket(sockets[DOOMED]);
+  CHECK_INT(all_told(&d), DOOMED + 1);
+  CHECK_INT(zl_stream_flush(d.streams[0], ZL_READ | ZL_WRITE, -1), 0);
+  close_doomed(&d);
   end();
   close_socket(peer);
   end_context(elsewhere);
