@@ -93,7 +93,7 @@ static void run(zl_loop *loop) {
   CHECK_INT(zl_loop_run(loop, ZL_RUN_ALIVE), 0);
 }
 
-/* ---- what is told ------------------------------------------------------- */
+/* ---- what is reported --------------------------------------------------- */
 
 static void test_blocked_first_iteration_is_told_on_the_thread(void) {
   zl_loop *loop = new_loop();

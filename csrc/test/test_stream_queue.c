@@ -271,7 +271,7 @@ static void test_stream_drain_of_a_dead_socket(void) {
   end();
 }
 
-/* ---- the end of the context, found outside of a run ---------------------- */
+/* ---- the end of the context, found outside a run ------------------------- */
 
 static void test_stream_terminated_in_a_flush_ends_the_next_run(void) {
   inbox in;

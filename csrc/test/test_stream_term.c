@@ -66,7 +66,7 @@ static int all_told(const doomed *d) {
   return told;
 }
 
-/* Runs the loop while the context ends: each is told, once. */
+/* Runs the loop while the context ends: each is notified, once. */
 static void shut_down(doomed *d) {
   start_timer(on_shutdown, 1 * MILLISECONDS);
   CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -ETERM);

@@ -1,4 +1,4 @@
--- Descriptors that run out, very many timers, objects that nobody holds.
+-- Descriptors that run out, very many timers, unreferenced objects.
 local helper = require("spec.helper")
 local test = helper.test
 

@@ -1,4 +1,4 @@
--- Messages that nobody takes; how it ends comes behind it.
+-- Messages that are not taken; the way to end is appended.
 local loop = new_loop()
 local ctx = zmqloop.zmq.Context()
 local streams = {}

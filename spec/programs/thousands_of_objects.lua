@@ -1,4 +1,4 @@
--- Loops, contexts, sockets and streams that nobody holds.
+-- Unreferenced loops, contexts, sockets and streams.
 local weak = setmetatable({}, {__mode = "k"})
 for round = 1, 50 do
   local loop, ctx = new_loop(), zmqloop.zmq.Context()

@@ -19,8 +19,8 @@ void end_context(void *context);
 
 void set_option(void *socket, int option, int value);
 
-/* An endpoint nobody uses: for TCP a wildcard. The ipc folder is removed when
- * the program ends. */
+/* An unused endpoint: for TCP a wildcard. The ipc folder is removed when the
+ * program ends. */
 void new_endpoint(transport kind, char *endpoint, size_t size);
 
 /* Binds `server` to a new endpoint and connects `client` to it. */
