@@ -79,7 +79,9 @@ function Heap.new(before)
 end
 
 local function goes_before(self, a, b)
-  if self.before(a.item, b.item) then
+  if not (a and b) then
+    return false -- the heap has changed: all of it is done again
+  elseif self.before(a.item, b.item) then
     return true
   end
   return a.arrival < b.arrival and not self.before(b.item, a.item)

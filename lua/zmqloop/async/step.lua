@@ -183,14 +183,24 @@ end
 -- which checks what a test leaves open.
 local watchers = setmetatable({}, {__mode = "k"})
 
--- The callback of the task is about to wait.
+-- The callback of the task is about to wait. May fail, for want of memory: then stay_in_loop().
 local function leave_loop(self)
-  self.has_left = true
   note_task(self)
   waiting_calls[self.serial] = self
-  self.call = core.suspend_call(self.coroutine)
   if watchers[self.loop] then
     watchers[self.loop](self)
+  end
+  self.call = core.suspend_call(self.coroutine)
+  self.has_left = true
+end
+
+-- The callback cannot wait: it does not become a task.
+local function stay_in_loop(self)
+  noted[self.coroutine], waiting_calls[self.serial] = nil, nil
+  self.coroutine = nil
+  future.finish(self, "cancelled")
+  if self.call then
+    core.resume_call(self.call)
   end
 end
 
@@ -346,6 +356,7 @@ return classes.register("async.step", {
   begin = begin,
   step = step,
   leave_loop = leave_loop,
+  stay_in_loop = stay_in_loop,
   task_or_callback = task_or_callback,
   is_in_task = is_in_task,
   current_task = current_task,

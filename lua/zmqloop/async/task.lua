@@ -19,7 +19,8 @@ local IOLoop, Task = core.IOLoop, steps.Task
 local Future, CANCELLED, check_future = future.Future, future.CANCELLED, future.check_future
 local add_callback, closed = IOLoop.add_callback, IOLoop.closed
 local can_yield, obstacle, make_traceback = compat.can_yield, compat.obstacle, compat.traceback
-local begin, step, leave_loop = steps.begin, steps.step, steps.leave_loop
+local begin, step = steps.begin, steps.step
+local leave_loop, stay_in_loop = steps.leave_loop, steps.stay_in_loop
 local task_or_callback, is_in_task = steps.task_or_callback, steps.is_in_task
 local note_task, tasks_after = steps.note_task, steps.tasks_after
 local WAITS, WOKEN, FAILED = steps.WAITS, steps.WOKEN, steps.FAILED
@@ -91,10 +92,8 @@ local function task_to_suspend(method)
   return task
 end
 
---- Suspends the running task, which task_to_suspend() returned, until wake_with() or fail_with().
--- undo(task) must remove what would wake it; false if that is the task's `awaits`. Returns the
--- arguments of wake_with().
-function suspend(task, undo)
+-- May fail, for want of memory or by a hook: each new field may.
+local function prepare_to_suspend(task, undo)
   if task.is_callback and not task.has_left then
     leave_loop(task)
   end
@@ -104,6 +103,29 @@ function suspend(task, undo)
       task.must_cancel = nil
       task:cancel()
     end
+  end
+end
+
+-- The wait of the task cannot begin: removes what would wake it.
+local function abandon(task, undo)
+  task.undo = nil
+  if undo then
+    undo(task)
+  end
+  undo_wait(task)
+  if task.is_callback and not task.has_left then
+    stay_in_loop(task)
+  end
+end
+
+--- Suspends the running task, which task_to_suspend() returned, until wake_with() or fail_with().
+-- undo(task) must remove what would wake it; false if that is the task's `awaits`. Returns the
+-- arguments of wake_with().
+function suspend(task, undo)
+  local ok, err = pcall(prepare_to_suspend, task, undo)
+  if not ok then
+    abandon(task, undo)
+    error(err, 0)
   end
   return resumed(task, yield(WAITS))
 end
@@ -130,6 +152,9 @@ function is_alive(task)
 end
 
 local function wake(task, how, ...)
+  if task.state then
+    return
+  end
   task.undo = nil
   if status(task.coroutine) == "suspended" then
     task.is_due = nil
@@ -190,16 +215,25 @@ local function expire(task, seconds, cancels)
   end
 end
 
+local function begin_await(task, awaited, timer)
+  task.timer, task.awaits = timer, awaited
+  awaited:subscribe(task.loop, awaited_is_done, task)
+end
+
 local function await(method, awaited, seconds, cancels)
   local task = task_to_suspend(method)
   if awaited == task then
     misuse(("%s: a task cannot wait for itself"):format(method))
   end
-  if seconds then
-    task.timer = task.loop:call_later(seconds, expire, task, seconds, cancels)
+  local timer = seconds and task.loop:call_later(seconds, expire, task, seconds, cancels) or nil
+  local ok, err = pcall(begin_await, task, awaited, timer)
+  if not ok then
+    if timer then
+      timer:cancel()
+    end
+    task.timer, task.awaits = nil, nil
+    error(err, 0)
   end
-  task.awaits = awaited
-  awaited:subscribe(task.loop, awaited_is_done, task)
   suspend(task, false)
   return awaited:result()
 end
@@ -317,7 +351,11 @@ end
 local function sleep(seconds)
   check.seconds("sleep", 1, seconds)
   local task = task_to_suspend("sleep")
-  task.timer = task.loop:call_later(seconds, end_sleep, task)
+  local timer = task.loop:call_later(seconds, end_sleep, task)
+  if not pcall(rawset, task, "timer", timer) then
+    timer:cancel()
+    error("not enough memory", 0)
+  end
   suspend(task, stop_timer)
 end
 

@@ -23,8 +23,10 @@ Waiters.__index = Waiters
 --                           become the results of its wait
 function Waiters.new(on_left, owner, look, on_first)
   return setmetatable({
-    first = nil, -- of a doubly linked list, from which any can leave at once
-    last = nil,
+    -- Of a doubly linked list, from which any can leave at once. Fields that are false, here and in
+    -- a waiter, have their place in the table: to set them takes no memory.
+    first = false,
+    last = false,
     on_left = on_left,
     owner = owner,
     look = look,
@@ -44,7 +46,7 @@ local function unlink(waiter)
   else
     line.last = before
   end
-  waiter.line, waiter.before, waiter.after = nil, nil, nil
+  waiter.line, waiter.before, waiter.after = false, false, false
 end
 
 local function link_last(line, waiter)
@@ -126,9 +128,9 @@ local function take_waiter(waiting)
     attempt = nil,
     a = nil,
     b = nil,
-    line = nil, -- the line it is in
-    before = nil,
-    after = nil,
+    line = false, -- the line it is in
+    before = false,
+    after = false,
     timer = nil, -- ends the wait
   } -- and after wake(): give_back, owner; at most eight fields are set, so the table keeps its size
 end
@@ -168,14 +170,18 @@ function Waiters:wait(waiting, seconds, attempt, a, b)
   if seconds then
     waiter.timer = waiting.loop:call_later(seconds, expire, waiter)
   end
+  if not pcall(rawset, waiting, "waiter", waiter) then
+    stop_timer(waiter)
+    error("not enough memory", 0)
+  end
   -- Nothing is allocated between look() and link_last(), so no finalizer runs there.
   if self.look and self.look(self.owner, waiter) then
+    waiting.waiter = nil
     stop_timer(waiter)
     spare(waiter)
     return true
   end
   link_last(self, waiter)
-  waiting.waiter = waiter
   if self.on_first and self.first == waiter then
     local begun, message, name = begin_line(self, waiter)
     if not begun then
@@ -225,8 +231,8 @@ function Waiters:wake(give_back, owner)
   if not waiter then
     return false
   end
-  unlink(waiter) -- first: a finalizer may call wake() while the callback is added
-  waiter.give_back, waiter.owner = give_back, owner
+  waiter.give_back, waiter.owner = give_back, owner -- which may take memory
+  unlink(waiter) -- before the callback is added: a finalizer may call wake() then
   local loop = waiter.task.loop
   local ok, err = pcall(loop.add_callback, loop, deliver, waiter)
   if not ok then
