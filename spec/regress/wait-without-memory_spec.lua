@@ -75,7 +75,7 @@ local PROGRAM = [==[
       iterations = iterations + 1
       local ok, _, more = pcall(loop.step, loop, 0.01)
       assert(iterations < 50, n .. ": the loop never comes to rest")
-    until ok and not more
+    until ok and not more and loop:timeout() == nil
     assert(other == 3, n .. ": other callbacks are lost")
     check(complete)
     loop:close(true)
