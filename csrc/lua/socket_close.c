@@ -32,7 +32,7 @@ static void settle(void *zmq) {
 /* Ends the events of a monitored socket. The last one on the PAIR is then
  * ZMQ_EVENT_MONITOR_STOPPED. In a forked child the sockets are the parent's. */
 void zlua_unmonitor(zlua_socket *monitored) {
-  if (monitored->context->pid == getpid()) {
+  if (zlua_socket_check_process(monitored) == 0) {
     (void)zmq_socket_monitor(monitored->zmq, NULL, 0);
   }
   monitored->monitor->monitored = NULL;
