@@ -107,17 +107,19 @@ static void become_running(lua_State *L, int nothing_index) {
   }
 }
 
-/* [-ZLUA_SLOTS, +0] removes the slots. At the end of the outermost entry,
- * raises any pending error; an inner entry lets the core return first. After
- * it, errors may be raised. */
+/* [-ZLUA_SLOTS, +0] removes the slots. Raises any pending error at the end of
+ * the outermost entry, and at that of a run, which a callback of close() or
+ * flush() may have begun; another inner entry lets the core return first.
+ * After it, errors may be raised. */
 int zlua_leave(lua_State *L, zlua_loop *loop, const zlua_entry *before) {
   int state = loop->slots + ZLUA_SLOT_STATE;
   lua_pushnil(L); /* it was kept for error handlers only */
   lua_rawseti(L, state, ZLUA_LEFT_CALLBACK);
   bool has_resumed = loop->changes != before->changes || loop->clock;
-  bool raise = !before->L && zlua_push_clock_error(L, loop);
+  bool ends = !before->L || before->is_run;
+  bool raise = ends && zlua_push_clock_error(L, loop);
   lua_pushnil(L); /* the clock's error has no trace */
-  if (loop->failed && !before->L) {
+  if (loop->failed && ends) {
     raise = true;
     loop->failed = false;
     lua_rawgeti(L, state, ZLUA_LEFT_ERROR);

@@ -13,6 +13,7 @@ typedef struct zlua_entry {
   lua_State *runner;
   unsigned changes;
   int slots;
+  bool is_run; /* of the loop: errors of callbacks end here */
 } zlua_entry;
 void zlua_check_depth(lua_State *L, const zlua_loop *loop);
 void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,

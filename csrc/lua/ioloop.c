@@ -187,6 +187,7 @@ static void enter_running(lua_State *L, zlua_loop *loop, loop_entry *before) {
   zlua_getregistry(L, &running_key);
   before->former = lua_gettop(L);
   zlua_enter(L, loop, 1, &before->entry);
+  before->entry.is_run = true;
   lua_pushvalue(L, 1);
   zlua_setregistry(L, &running_key);
 }
