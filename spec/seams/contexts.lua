@@ -230,10 +230,11 @@ function contexts.clock(world, body, number)
   loop:close()
 end
 
--- At some instruction of the library.
+-- At some instruction of the library; or at none, if the coroutine ends before.
 function contexts.hook(world, body, number)
   local co, left = coroutine.running(), number % 200
   world.hooks = world.hooks + 1
+  world.hooked[#world.hooked + 1] = co
   body = guarded(world, body)
   local function hook()
     world:enter()

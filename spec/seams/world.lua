@@ -212,6 +212,7 @@ local function new(program, backend, pipe)
     oracle = Oracle.new(),
     left = MOST_ACTS,
     hooks = 0, -- that wait for their instruction
+    hooked = {}, -- coroutines that have had one
     ran = {},
     pending = {},
     loops = {}, contexts = {zmq.Context()}, links = {}, tasks = {}, timers = {}, periodics = {},
@@ -455,12 +456,14 @@ function World:release()
     collectgarbage()
     self:step()
   end
+  for _, co in ipairs(self.hooked) do debug.sethook(co) end -- else Lua 5.1 keeps it for ever
+  debug.sethook()
   for _, loop in ipairs(loops) do loop:close() end
   for _, context in ipairs(contexts_) do
     local ok, message = context:term()
     self.oracle:check(ok, "the context does not end: %s", tostring(message))
   end
-  self.loops, self.loop, self.contexts, self.green = {}, nil, {}, nil
+  self.loops, self.loop, self.contexts, self.green, self.hooked = {}, nil, {}, nil, {}
 end
 
 --- After a full collection: is anything still there?
