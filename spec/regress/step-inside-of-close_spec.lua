@@ -1,5 +1,5 @@
--- close() and flush() call callbacks while the loop rests, and such a callback may run the loop. What
--- a callback of that run raised was kept for the end of close(): the run raised "EINTR:
+-- close() and flush() call callbacks while the loop rests, and such a callback may run the loop.
+-- What a callback of that run raised was kept for the end of close(): the run raised "EINTR:
 -- interrupted".
 local helper = require("spec.helper")
 local test = helper.test

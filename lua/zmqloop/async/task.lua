@@ -182,19 +182,26 @@ local function timed_out(seconds)
   return ("ETIMEDOUT: Operation timed out after %s seconds"):format(core.number_text(seconds))
 end
 
+-- Without memory for that text, the lack of it is the error.
+local function time_out(task, seconds)
+  local _, err = pcall(timed_out, seconds)
+  undo_wait(task)
+  fail_with(task, err)
+end
+
 -- Called by the loop when a future that the task awaits is done.
 local function awaited_is_done(task, awaited)
   if task.awaits ~= awaited then
     return
   end
-  local expired = task.expired
-  task.awaits, task.expired = nil, nil
   stop_timer(task)
+  if task.expired and not task.must_cancel then
+    return time_out(task, task.expired)
+  end
+  task.awaits, task.expired = nil, nil
   if task.must_cancel then
     task.must_cancel = nil
     fail_with(task, CANCELLED)
-  elseif expired then
-    fail_with(task, timed_out(expired))
   else
     wake_with(task)
   end
@@ -210,8 +217,7 @@ local function expire(task, seconds, cancels)
     task.expired = seconds
     awaited:cancel()
   else
-    undo_wait(task)
-    fail_with(task, timed_out(seconds))
+    time_out(task, seconds)
   end
 end
 
@@ -290,7 +296,8 @@ function Task.set_error()
 end
 
 local function raise_cancelled(self)
-  if self.must_cancel and self.undo == false then
+  if self.must_cancel and is_alive(self) and status(self.coroutine) == "suspended" then
+    undo_wait(self)
     self.must_cancel = nil
     fail_with(self, CANCELLED)
   end
@@ -320,6 +327,10 @@ function Task:give_up()
     return awaited
   elseif awaited or self.undo == nil then -- about to wake, or running
     self.must_cancel = true
+    local state = status(self.coroutine)
+    if state == "suspended" or state == "dead" then -- memory may lack to wake it, or to end it
+      self.loop:add_callback(raise_cancelled, self)
+    end
   else
     interrupt(self)
   end
