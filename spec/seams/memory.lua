@@ -7,10 +7,17 @@ local memory = {available = found}
 
 local armed = false
 
+-- LuaJIT 2.1.0-beta3 crashes, in its collector, after an allocation of compiled code has failed.
+local jit = rawget(_G, "jit")
+
 --- The n-th allocation from here on fails, until off().
 function memory.fail_once(n)
   if found then
     armed = true
+    if jit then
+      jit.off()
+      jit.flush()
+    end
     faultalloc.fail_once(n)
   end
 end
@@ -20,6 +27,7 @@ function memory.off()
   if armed then
     faultalloc.off()
     armed = false
+    if jit then jit.on() end
   end
 end
 
