@@ -1,5 +1,11 @@
 --- zmqloop.async.combine: shield(), gather() and as_completed(): futures built from futures.
 local core = require("zmqloop.core")
+local classes = require("zmqloop.class")
+
+if classes.registered("async.combine") then
+  return classes.registered("async.combine")
+end
+
 local check = require("zmqloop.check")
 local compat = require("zmqloop.compat")
 local future = require("zmqloop.async.future")
@@ -204,8 +210,8 @@ local function as_completed(futures)
   return next_done, nil, nil, guard
 end
 
-return {
+return classes.register("async.combine", {
   shield = shield,
   gather = gather,
   as_completed = as_completed,
-}
+})

@@ -1,6 +1,12 @@
 --- zmqloop.async.run_sync: methods of IOLoop for futures: add_future() and run_sync().
 -- Loaded when one of them is first used.
 local core = require("zmqloop.core")
+local classes = require("zmqloop.class")
+
+if classes.registered("async.run_sync") then
+  return classes.registered("async.run_sync")
+end
+
 local future = require("zmqloop.async.future")
 local tasks = require("zmqloop.async.task")
 local trace = require("zmqloop.trace")
@@ -59,7 +65,7 @@ function IOLoop:run_sync(fn, timeout)
   return task:result()
 end
 
-return {
+return classes.register("async.run_sync", {
   add_future = IOLoop.add_future,
   run_sync = IOLoop.run_sync,
-}
+})
