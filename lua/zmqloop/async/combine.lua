@@ -52,11 +52,11 @@ end
 
 -- Overrides Future:subscribe().
 function Shield:subscribe(...)
+  self.waiting = self.waiting + 1 -- first: unsubscribe() may follow a failed one
   if not self.part.place then
     self.inner:subscribe(false, inner_is_done, self.part)
   end
   Future.subscribe(self, ...)
-  self.waiting = self.waiting + 1
 end
 
 local function stop_listening(self)

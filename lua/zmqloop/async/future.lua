@@ -323,10 +323,11 @@ function Future:subscribe(loop, fn, subscriber)
   local callbacks = self.callbacks or made
   self.callbacks = callbacks
   local last = #callbacks
-  callbacks[last + 1], callbacks[last + 2], callbacks[last + 3] = loop, false, subscriber
   if subscriber then
     subscriber.place = last + 3
   end
+  callbacks[last + 3] = subscriber -- the last one first: without memory they stay in threes
+  callbacks[last + 2], callbacks[last + 1] = false, loop
   callbacks[last + 2] = fn
   if self.state and callbacks[last + 2] then -- a hook has finished it without seeing this one
     callbacks[last + 2] = false

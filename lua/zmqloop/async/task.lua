@@ -35,8 +35,16 @@ local close = rawget(coroutine, "close") -- from 5.4 on
 -- then checks whether it still has to wait, and then registers with whatever will wake the task.
 -- Between that and the yield the task may be woken too: see wake().
 --
--- While a task waits, `undo` removes its registration; it is false if there is nothing to remove,
--- or if that is in `awaits`.
+-- While a task waits, `undo` removes its registration, or if that is in `awaits` only the timer; it
+-- is false if there is nothing to remove. It also removes part of a registration: a wait that
+-- cannot begin, for want of memory or because a hook raises, must not end another wait of the task.
+
+-- Calls fn(task, ...) after this many seconds.
+local function set_timer(task, seconds, fn, ...)
+  task.timer = false -- makes room first: without that it could not be stopped
+  task.timer = task.loop:call_later(seconds, fn, task, ...)
+  return true
+end
 
 local function stop_timer(task)
   if task.timer then
@@ -57,7 +65,11 @@ local function undo_wait(task)
   end
 end
 
-local is_alive, suspend
+local is_alive, begin_wait, suspend
+
+local function is_needed()
+  return true
+end
 
 -- Returns or raises the values with which the waiting coroutine was resumed.
 local function resumed(task, how, ...)
@@ -84,7 +96,8 @@ local function task_to_suspend(method)
     misuse(("%s: cannot wait here, %s"):format(method, why or obstacle()))
   elseif task.must_cancel then
     if task.is_callback and not task.has_left then
-      suspend(task, false) -- makes it a task, so that CANCELLED is not an error of a callback
+      begin_wait(task, false, is_needed) -- makes it a task: then CANCELLED is not its error
+      suspend(task)
     end
     task.must_cancel = nil
     error(CANCELLED, 0)
@@ -92,11 +105,8 @@ local function task_to_suspend(method)
   return task
 end
 
--- May fail, for want of memory or by a hook: each new field may.
-local function prepare_to_suspend(task, undo)
-  if task.is_callback and not task.has_left then
-    leave_loop(task)
-  end
+-- The registration is complete.
+local function note_wait(task, undo)
   if not task.is_due then
     task.undo = undo
     if task.must_cancel then -- by a finalizer, since task_to_suspend() checked
@@ -104,29 +114,40 @@ local function prepare_to_suspend(task, undo)
       task:cancel()
     end
   end
+  if task.is_callback and not task.has_left then
+    leave_loop(task) -- last: there is no way back
+  end
+  return true
 end
 
--- The wait of the task cannot begin: removes what would wake it.
-local function abandon(task, undo)
-  task.undo = nil
-  if undo then
-    undo(task)
-  end
+local function abandon_wait(task, undo)
+  task.is_due = nil
+  task.undo = undo
   undo_wait(task)
   if task.is_callback and not task.has_left then
     stay_in_loop(task)
   end
 end
 
---- Suspends the running task, which task_to_suspend() returned, until wake_with() or fail_with().
--- undo(task) must remove what would wake it; false if that is the task's `awaits`. Returns the
--- arguments of wake_with().
-function suspend(task, undo)
-  local ok, err = pcall(prepare_to_suspend, task, undo)
-  if not ok then
-    abandon(task, undo)
-    error(err, 0)
+--- Begins a wait of the running task, which task_to_suspend() returned; suspend() must follow.
+-- register(task, ...) arranges that wake_with() or fail_with() will be called, and returns true; or
+-- false and up to three other values, if there is nothing to wait for. undo(task) must remove what
+-- it has arranged, even if it has raised an error half-way; false: nothing. Returns what register()
+-- has returned, and raises its errors.
+function begin_wait(task, undo, register, ...)
+  local ok, waits, a, b, c = pcall(register, task, ...)
+  if ok and waits then
+    ok, waits = pcall(note_wait, task, undo)
   end
+  if not ok then
+    abandon_wait(task, undo)
+    error(waits, 0)
+  end
+  return waits, a, b, c
+end
+
+--- Suspends the running task after begin_wait(). Returns the arguments of wake_with().
+function suspend(task)
   return resumed(task, yield(WAITS))
 end
 
@@ -151,6 +172,8 @@ function is_alive(task)
   return false
 end
 
+local wake_due
+
 local function wake(task, how, ...)
   if task.state then
     return
@@ -161,7 +184,13 @@ local function wake(task, how, ...)
     step(task, how, ...)
   elseif is_alive(task) then -- it is about to be suspended
     task.is_due = true
-    task.loop:add_callback(wake, task, how, ...)
+    task.loop:add_callback(wake_due, task, how, ...)
+  end
+end
+
+function wake_due(task, how, ...)
+  if task.is_due then -- else that wait could not begin
+    wake(task, how, ...)
   end
 end
 
@@ -221,9 +250,13 @@ local function expire(task, seconds, cancels)
   end
 end
 
-local function begin_await(task, awaited, timer)
-  task.timer, task.awaits = timer, awaited
+local function register_await(task, awaited, seconds, cancels)
+  if seconds then
+    set_timer(task, seconds, expire, seconds, cancels)
+  end
+  task.awaits = awaited
   awaited:subscribe(task.loop, awaited_is_done, task)
+  return true
 end
 
 local function await(method, awaited, seconds, cancels)
@@ -231,16 +264,8 @@ local function await(method, awaited, seconds, cancels)
   if awaited == task then
     misuse(("%s: a task cannot wait for itself"):format(method))
   end
-  local timer = seconds and task.loop:call_later(seconds, expire, task, seconds, cancels) or nil
-  local ok, err = pcall(begin_await, task, awaited, timer)
-  if not ok then
-    if timer then
-      timer:cancel()
-    end
-    task.timer, task.awaits = nil, nil
-    error(err, 0)
-  end
-  suspend(task, false)
+  begin_wait(task, stop_timer, register_await, awaited, seconds, cancels)
+  suspend(task)
   return awaited:result()
 end
 
@@ -362,12 +387,8 @@ end
 local function sleep(seconds)
   check.seconds("sleep", 1, seconds)
   local task = task_to_suspend("sleep")
-  local timer = task.loop:call_later(seconds, end_sleep, task)
-  if not pcall(rawset, task, "timer", timer) then
-    timer:cancel()
-    error("not enough memory", 0)
-  end
-  suspend(task, stop_timer)
+  begin_wait(task, stop_timer, set_timer, seconds, end_sleep)
+  suspend(task)
 end
 
 --- Future:await() as a function.
@@ -445,6 +466,7 @@ return classes.register("async.task", classes.extend({
 
   -- For modules that suspend tasks.
   task_to_suspend = task_to_suspend,
+  begin_wait = begin_wait,
   suspend = suspend,
   is_alive = is_alive,
   wake_with = wake_with,

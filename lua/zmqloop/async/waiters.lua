@@ -7,7 +7,8 @@ local core = require("zmqloop.core")
 local task = require("zmqloop.async.task")
 
 local check_seconds = core.check_seconds
-local task_to_suspend, suspend, is_alive = task.task_to_suspend, task.suspend, task.is_alive
+local task_to_suspend, is_alive = task.task_to_suspend, task.is_alive
+local begin_task_wait, suspend = task.begin_wait, task.suspend
 local wake_with, fail_with = task.wake_with, task.fail_with
 
 local pcall, status = pcall, coroutine.status
@@ -96,13 +97,17 @@ local function expire(waiter)
   wake_with(waiter.task, false)
 end
 
--- The undo function for suspend().
+-- Undoes stand_in_line(), or part of it.
 local function cancel(waiting)
   local waiter = waiting.waiter
   waiting.waiter = nil
-  if waiter.line then
-    give_up(waiter)
-  elseif waiter.give_back then
+  if not waiter then
+    return
+  elseif waiter.line then
+    return give_up(waiter)
+  end
+  stop_timer(waiter)
+  if waiter.give_back then
     waiter.give_back(waiter.owner)
   end
 end
@@ -145,20 +150,28 @@ local function woken(waiting, ...)
   return ...
 end
 
--- Calls on_first(). Returns true, or ends the wait and returns nil, message, name.
-local function begin_line(line, waiter)
-  local ok, result, message, name = pcall(line.on_first, line.owner, line)
-  if ok and result then
-    return true
+-- For task.begin_wait().
+local function stand_in_line(waiting, line, seconds, waiter)
+  waiting.waiter = waiter
+  if seconds then
+    waiter.timer = false -- makes room first: without that it could not be stopped
+    waiter.timer = waiting.loop:call_later(seconds, expire, waiter)
   end
-  waiter.task.waiter = nil
-  if waiter.line then
-    leave(waiter)
+  -- Nothing calls finalizers between look() and link_last().
+  if line.look and line.look(line.owner, waiter) then
+    stop_timer(waiter)
+    spare(waiter)
+    return false, true
   end
-  if not ok then
-    error(result, 0)
+  link_last(line, waiter)
+  if line.on_first and line.first == waiter then
+    local begun, message, name = line.on_first(line.owner, line)
+    if not begun then
+      leave(waiter)
+      return false, begun, message, name
+    end
   end
-  return result, message, name
+  return true
 end
 
 --- Suspends the running task, from begin_wait(). Returns true when it is woken, the arguments of
@@ -167,28 +180,12 @@ end
 function Waiters:wait(waiting, seconds, attempt, a, b)
   local waiter = take_waiter(waiting)
   waiter.attempt, waiter.a, waiter.b = attempt, a, b
-  if seconds then
-    waiter.timer = waiting.loop:call_later(seconds, expire, waiter)
+  local waits, result, message, name = begin_task_wait(waiting, cancel, stand_in_line, self,
+    seconds, waiter)
+  if not waits then
+    return woken(waiting, result, message, name)
   end
-  if not pcall(rawset, waiting, "waiter", waiter) then
-    stop_timer(waiter)
-    error("not enough memory", 0)
-  end
-  -- Nothing is allocated between look() and link_last(), so no finalizer runs there.
-  if self.look and self.look(self.owner, waiter) then
-    waiting.waiter = nil
-    stop_timer(waiter)
-    spare(waiter)
-    return true
-  end
-  link_last(self, waiter)
-  if self.on_first and self.first == waiter then
-    local begun, message, name = begin_line(self, waiter)
-    if not begun then
-      return begun, message, name
-    end
-  end
-  return woken(waiting, suspend(waiting, cancel))
+  return woken(waiting, suspend(waiting))
 end
 
 --- The first waiter that can be woken, or nil. Waiters of closed loops leave the line, and those
