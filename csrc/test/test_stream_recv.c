@@ -10,6 +10,7 @@
 
 #include "support/streams.h"
 #include "test.h"
+#include "zmqloop_batch.h"
 
 static void test_stream_receives_in_batches(void) {
   inbox in;
