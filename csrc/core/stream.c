@@ -36,6 +36,7 @@ static void report_and_receive(zl_stream *stream) {
   bool reports_first = !stream->starved;
   stream->starved = false;
   if (reports_first) {
+    zl__stream_tell(stream);
     zl__stream_report_sent(stream);
     stream->starved = zl__stream_spent(stream);
   }
@@ -43,23 +44,35 @@ static void report_and_receive(zl_stream *stream) {
     zl__stream_receive_turn(stream);
   }
   if (!zl__stream_over(stream) && !reports_first) {
+    zl__stream_tell(stream);
     zl__stream_report_sent(stream);
+  }
+}
+
+static void end_draining(zl_stream *stream) {
+  if (zl__stream_spent(stream)) {
+    zl__socket_dirty(&stream->socket);
+  } else if (stream->on_done) { /* the user's clock has not closed it */
+    zl__budget_count(&zl__stream_loop(stream)->budget);
+    zl__stream_finish_draining(stream);
   }
 }
 
 static void stream_serve(zl__watch *watch) {
   zl_stream *stream = stream_of(watch);
+  if (zl__stream_over(stream)) {
+    zl__stream_tell(stream); /* what is left to tell of its end */
+    return;
+  }
   report_and_receive(stream);
   if (!zl__stream_over(stream) && stream->queue.unsent) {
     zl__stream_send_queued(stream);
   } else if (!zl__stream_over(stream) && !stream->on_recv) {
     look(stream);
   }
-  if (!zl__stream_over(stream)) {
-    zl__stream_tell_room(stream); /* a limit may have been raised */
-  }
+  zl__stream_tell(stream); /* a limit may have been raised */
   if (!zl__stream_over(stream) && stream->on_done && !stream->queue.head) {
-    zl__stream_finish_draining(stream);
+    end_draining(stream);
   }
   if (zl__stream_has_reports(stream)) {
     zl__socket_dirty(&stream->socket);
@@ -103,12 +116,14 @@ int zl_stream_flush(zl_stream *stream, int events, int limit) {
   }
   int64_t events_left = loop->budget.events_left;
   int64_t budget_ends = loop->budget.ends;
+  int64_t handled = loop->budget.handled;
   zl__handles_keep(loop);
   loop->budget.events_left = INT64_MAX;
   loop->budget.ends = ZL_FOREVER;
   stream->turn = &turn;
   int total = flush_all(stream, events, limit < 0 ? INT_MAX : limit);
   stream->turn = outer;
+  loop->budget.handled = handled;
   loop->budget.events_left = events_left;
   loop->budget.ends = budget_ends;
   zl__socket_dirty(&stream->socket);
@@ -134,7 +149,7 @@ static void dispose(zl__handle *handle) {
 static bool stream_alive(const zl__handle *handle) {
   const zl_stream *stream =
       zl__container(handle, const zl_stream, socket.watch.handle);
-  return stream->on_done ||
+  return stream->on_done || stream->ending || stream->failure != 0 ||
          (!stream->socket.dead && (stream->on_recv || stream->queue.head));
 }
 

@@ -41,6 +41,9 @@ struct zl_stream {
   size_t most_messages; /* in the queue; 0: no limit */
   size_t most_bytes;
   bool refused;   /* refused a message; on_room is pending */
+  bool emptied;   /* the last queued message has left; on_empty is pending */
+  bool ending;    /* the socket has died, and not all of that was told */
+  int failure;    /* a refused message's error, still to be told; 0: none */
   bool draining;  /* accepts no more messages */
   bool early;     /* a REP may queue messages without a request to answer */
   bool starved;   /* reports used up the budget of the last turn */
@@ -76,11 +79,9 @@ static inline bool zl__stream_spent(const zl_stream *stream) {
 
 /* ---- stream_report.c ----------------------------------------------------- */
 
-/* Calls fn, which the caller has set. */
-void zl__stream_call(zl_stream *stream, zl_stream_fn fn, void *arg);
-
-/* Calls on_error, if there is one. */
-void zl__stream_fail(zl_stream *stream, int rc);
+/* Makes the calls that are due about the queue and the end of the socket, as
+ * many as the step's budget allows; the next turn makes the others. */
+void zl__stream_tell(zl_stream *stream);
 
 bool zl__stream_has_reports(const zl_stream *stream);
 
@@ -95,8 +96,8 @@ void zl__stream_report_sent(zl_stream *stream);
  * socket dies, or on timeout. */
 void zl__stream_finish_draining(zl_stream *stream);
 
-/* The socket is no longer usable. There will be no other turn, and nothing can
- * be sent that would cause new reports. */
+/* The socket is no longer usable: tells that. Nothing can be sent that would
+ * cause new reports. */
 void zl__stream_die(zl_stream *stream, int rc);
 
 /* ---- stream_receive.c ---------------------------------------------------- */
@@ -114,8 +115,8 @@ int zl__stream_flush_received(zl_stream *stream, int limit, bool discards);
 
 /* ---- stream_send.c ------------------------------------------------------- */
 
-/* Calls on_room if a message was refused and there is room again. */
-void zl__stream_tell_room(zl_stream *stream);
+/* Was a message refused, and is there room again? */
+bool zl__stream_has_room_again(const zl_stream *stream);
 
 /* Sends queued messages, at most as many as one turn allows. */
 void zl__stream_send_queued(zl_stream *stream);

@@ -297,13 +297,8 @@ static bool half_empty(const zl_stream *stream) {
           queue->unsent_bytes <= stream->most_bytes / 2);
 }
 
-void zl__stream_tell_room(zl_stream *stream) {
-  if (stream->refused && !stream->draining && half_empty(stream)) {
-    stream->refused = false;
-    if (stream->on_room) {
-      zl__stream_call(stream, stream->on_room, stream->on_room_arg);
-    }
-  }
+bool zl__stream_has_room_again(const zl_stream *stream) {
+  return stream->refused && !stream->draining && half_empty(stream);
 }
 
 static size_t sum_of(const zl_frame *frames, size_t count) {
@@ -321,14 +316,10 @@ static void tell_sent(zl_stream *stream, int rc) {
   bool silent = stream->queue.unsent->token == 0;
   zl__queue_sent(zl__stream_loop(stream), &stream->queue, rc);
   if (rc < 0 && silent) {
-    zl__stream_fail(stream, rc);
+    stream->failure = rc;
   }
-  if (!zl__stream_over(stream)) {
-    zl__stream_tell_room(stream);
-  }
-  if (!zl__stream_over(stream) && !stream->queue.unsent && stream->on_empty) {
-    zl__stream_call(stream, stream->on_empty, stream->on_empty_arg);
-  }
+  stream->emptied = !stream->queue.unsent;
+  zl__stream_tell(stream);
 }
 
 /* Sends the first queued message. Returns false if the socket cannot take it
@@ -350,8 +341,11 @@ static bool send_first(zl_stream *stream) {
 
 /* A long queue is sent in several turns, with the rest of the loop in
  * between. At least one message per turn, or receiving could use up each
- * step's budget. */
+ * step's budget; but none while there is an error to tell. */
 void zl__stream_send_queued(zl_stream *stream) {
+  if (stream->failure != 0) {
+    return;
+  }
   for (int left = SENDS_PER_TURN;
        !zl__stream_over(stream) && stream->queue.unsent; left--) {
     if (left == 0 || (left < SENDS_PER_TURN && zl__stream_spent(stream))) {

@@ -41,7 +41,7 @@ static const char *verify_slots(const zl_loop *loop) {
 static const char *verify_ready(const zl__link *head) {
   for (const zl__link *link = head->next; link != head; link = link->next) {
     const zl__watch *watch = zl__container(link, const zl__watch, ready);
-    if (watch->handle.closed || watch->index == 0) {
+    if (watch->handle.closed) {
       return "a ready watch is open";
     }
   }

@@ -184,7 +184,8 @@ ZL_API int zl_loop_run(zl_loop *loop, int mode);
 
 /* What one step may use up; 0 means no limit. */
 typedef struct zl_budget {
-  int events; /* callbacks, timers, posts, signals, descriptors, messages */
+  int events;      /* calls of callbacks, and messages that are received; what a
+                      callback flushes does not count */
   int64_t time_ns; /* checked before each of them */
 } zl_budget;
 

@@ -329,6 +329,118 @@ static void test_stream_refused_messages(void) {
   end();
 }
 
+/* ---- the budget of a step ------------------------------------------------ */
+
+typedef struct notices {
+  reports r;
+  int room;
+  int empty;
+  int done;
+} notices;
+
+static void on_room(zl_stream *stream, void *arg) {
+  (void)stream;
+  ((notices *)arg)->room++;
+}
+
+static void on_empty(zl_stream *stream, void *arg) {
+  (void)stream;
+  ((notices *)arg)->empty++;
+}
+
+static void on_done(zl_stream *stream, void *arg) {
+  (void)stream;
+  ((notices *)arg)->done++;
+}
+
+static int count_of(const notices *n) {
+  return n->r.count + n->r.errors + n->room + n->empty + n->done;
+}
+
+static zl_stream *new_noticed(void *socket, notices *n) {
+  zl_stream *stream = new_stream(socket);
+  memset(n, 0, sizeof *n);
+  zl_stream_on_error(stream, on_error, &n->r);
+  zl_stream_on_sent(stream, on_sent, &n->r);
+  zl_stream_on_room(stream, on_room, n);
+  zl_stream_on_empty(stream, on_empty, n);
+  return stream;
+}
+
+/* Steps of one event each, until `wanted` calls were made. */
+static void step_one_by_one(const notices *n, int wanted) {
+  zl_budget one = {.events = 1};
+  for (int i = 0; count_of(n) < wanted && i < 1000; i++) {
+    int before = count_of(n);
+    int rc = zl_loop_step(loop, 0, &one);
+    CHECK(rc >= 0);
+    CHECK((rc & ~ZL_STEP_MORE) <= 1);
+    CHECK(count_of(n) - before <= 1);
+    CHECK(count_of(n) == wanted || (rc & ZL_STEP_MORE));
+  }
+  CHECK_INT(count_of(n), wanted);
+}
+
+/* What queued messages bring about when they leave: room in the queue, an
+ * error, an empty queue, the end of draining. */
+static void test_stream_notices_keep_to_the_budget(void) {
+  notices n;
+  char text[8];
+  begin();
+  void *router = new_socket(context, ZMQ_ROUTER);
+  void *dealer = new_socket(context, ZMQ_DEALER);
+  set_option(router, ZMQ_ROUTER_MANDATORY, 1);
+  set_option(router, ZMQ_SNDHWM, 2);
+  set_option(dealer, ZMQ_RCVHWM, 2);
+  CHECK_INT(zmq_setsockopt(dealer, ZMQ_ROUTING_ID, "peer", 4), 0);
+  join_sockets(INPROC, router, dealer);
+  send_text(dealer, "hello", 0);
+  zl_stream *stream = new_noticed(router, &n);
+  CHECK_INT(zl_stream_flush(stream, ZL_READ, -1), 1);
+  int accepted = send_until_queued(stream);
+  CHECK_INT(send_two(stream, "ghost", "m", 0), ZL_QUEUED);
+  zl_stream_set_limits(stream, 2, 0);
+  CHECK_INT(send_two(stream, "peer", "m", 0), -EAGAIN);
+  for (int i = 1; i < accepted; i++) {
+    CHECK_INT(recv_text(dealer, text, sizeof text), 1);
+  }
+  step_one_by_one(&n, 3);
+  CHECK(n.room == 1 && n.r.errors == 1 && n.empty == 1);
+  CHECK_INT(n.r.error, -EHOSTUNREACH);
+  CHECK_INT(zl_stream_drain(stream, ZL_FOREVER, on_done, &n), 0);
+  step_one_by_one(&n, 4);
+  CHECK_INT(n.done, 1);
+  zl_stream_close(stream);
+  close_socket(router);
+  close_socket(dealer);
+  end();
+}
+
+/* The reports that are left, the error, the end of draining. */
+static void test_stream_end_of_a_context_keeps_to_the_budget(void) {
+  enum { MESSAGES = 5 };
+  notices n;
+  begin();
+  void *pull = new_socket(context, ZMQ_PULL);
+  void *push = new_socket(context, ZMQ_PUSH);
+  join_sockets(INPROC, pull, push);
+  zl_stream *stream = new_noticed(push, &n);
+  for (uint64_t token = 1; token <= MESSAGES; token++) {
+    CHECK_INT(send_one(stream, "m", token), 0);
+  }
+  CHECK_INT(zl_stream_drain(stream, ZL_FOREVER, on_done, &n), 0);
+  CHECK_INT(zmq_ctx_shutdown(context), 0);
+  CHECK_INT(zl_stream_flush(stream, ZL_WRITE, -1), 0);
+  step_one_by_one(&n, MESSAGES + 2);
+  CHECK(n.r.count == MESSAGES && n.r.errors == 1 && n.done == 1);
+  CHECK_INT(n.r.error, -ETERM);
+  CHECK(!zl_loop_alive(loop));
+  zl_stream_close(stream);
+  close_socket(pull);
+  close_socket(push);
+  end();
+}
+
 /* A type that never receives still sends. */
 static void test_stream_receive_on_a_type_that_cannot(void) {
   inbox in;
@@ -383,6 +495,8 @@ static const zl_test tests[] = {
     TEST(test_stream_reports_in_order_from_the_loop),
     TEST(test_stream_send_in_a_report),
     TEST(test_stream_refused_messages),
+    TEST(test_stream_notices_keep_to_the_budget),
+    TEST(test_stream_end_of_a_context_keeps_to_the_budget),
     TEST(test_stream_receive_on_a_type_that_cannot),
     TEST(test_stream_send_on_a_type_that_cannot),
 };
