@@ -78,7 +78,9 @@ end
 
 local function end_failed(self, err, text)
   err = explain(err)
-  if self.state then
+  if self.state and rawequal(err, "not enough memory") then
+    error(err, 0) -- to tell of its end
+  elseif self.state then
     return -- the user has resumed it, and it has ended
   elseif is_cancelled(err) then
     future.finish(self, "cancelled")

@@ -120,20 +120,36 @@ local function notify(self, loop, fn, subscriber)
   end
 end
 
+-- The same, where memory may lack for it: tries twice, since some may be free again. Returns the
+-- error, or nil.
+local function try_to_notify(self, loop, fn, subscriber)
+  if not loop then
+    fn(subscriber, self) -- not in pcall(): futures in a chain would nest C calls
+    return nil
+  end
+  if pcall(notify, self, loop, fn, subscriber) then
+    return nil
+  end
+  local ok, err = pcall(notify, self, loop, fn, subscriber)
+  return not ok and err or nil
+end
+
 -- A hook may run between any two instructions. So the new state is set before the subscribers are
--- removed, and each subscriber is crossed out before it is called.
+-- removed, and each subscriber is crossed out before it is called. Raises when all have been tried,
+-- if memory was lacking for one.
 local function finish(self, state)
   self.state = state
-  local callbacks = self.callbacks
+  local callbacks, failure = self.callbacks, nil
   self.callbacks = nil
-  if callbacks then
-    for i = 1, #callbacks, 3 do
-      local fn = callbacks[i + 1]
-      if fn then
-        callbacks[i + 1] = false
-        notify(self, callbacks[i], fn, callbacks[i + 2])
-      end
+  for i = 1, callbacks and #callbacks or 0, 3 do
+    local fn = callbacks[i + 1]
+    if fn then
+      callbacks[i + 1] = false
+      failure = try_to_notify(self, callbacks[i], fn, callbacks[i + 2]) or failure
     end
+  end
+  if failure then
+    error(failure, 0)
   end
 end
 

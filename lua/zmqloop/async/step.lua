@@ -64,6 +64,8 @@ local WAITS, RETURNED, TRIES = {}, {}, compat.TRIES
 -- must not be called.
 local WOKEN, FAILED = {}, {}
 
+local NO_MEMORY = "not enough memory" -- Lua's error
+
 -- Coroutines that have returned, for reuse: creating one is most of the cost of a short task.
 local idle, idle_count, IDLE_MAX = {}, 0, 256
 
@@ -233,8 +235,6 @@ end
 
 -- ---- one step ----------------------------------------------------------------------------------
 
-local step
-
 local function returned(self)
   if idle_count < IDLE_MAX then
     idle_count = idle_count + 1
@@ -247,13 +247,26 @@ local function failed(self, err)
   end_failed(self, close_failed(self, err))
 end
 
--- Handles the results of a resume.
-local function stepped(self, before, ok, what)
-  current = before
+local step, stepped
+
+-- Whether the last resume has come as far as running the coroutine.
+local has_run
+
+-- Resumes the coroutine and handles the results; `before` is the task that ran until now.
+local function resume_in(self, before, ...)
+  current = self
+  if watched[self.loop] then
+    return stepped(self, before, core.resume(self.loop, self.coroutine, ...))
+  end
+  return stepped(self, before, resume(self.coroutine, ...))
+end
+
+function stepped(self, before, ok, what)
+  current, has_run = before, true
   if rawequal(what, RETURNED) then
     returned(self)
   elseif ok and rawequal(what, TRIES) then
-    step(self, true)
+    return resume_in(self, before, true)
   elseif self.is_callback then
     callback_stepped(self, ok, what)
   elseif not ok then
@@ -266,22 +279,37 @@ local function stepped(self, before, ok, what)
   end
 end
 
+-- Without memory for that, tries again in the next iteration: nobody else would wake the task.
 function step(self, ...)
   if self.state then
     return -- it has already ended
   end
-  local before, loop = current, self.loop
-  current = self
-  if watched[loop] then
-    return stepped(self, before, core.resume(loop, self.coroutine, ...))
+  local before = current
+  has_run = false
+  local ok, err = pcall(resume_in, self, before, ...)
+  if ok then
+    return
   end
-  return stepped(self, before, resume(self.coroutine, ...))
+  current = before
+  if not has_run then
+    self.loop:add_callback(step, self, ...)
+  end
+  if has_run or not rawequal(err, NO_MEMORY) then -- such as the error of a hook
+    error(err, 0)
+  end
 end
 
-local function begin(self, fn, ...)
+local begin
+
+function begin(self, fn, ...)
   if not self.state then
-    local co = take_coroutine()
-    if not self.state then -- else a finalizer has cancelled it
+    local ok, co = pcall(take_coroutine)
+    if not ok then
+      self.loop:add_callback(begin, self, fn, ...)
+      if not rawequal(co, NO_MEMORY) then
+        error(co, 0)
+      end
+    elseif not self.state then -- else a finalizer has cancelled it
       self.coroutine = co
       step(self, self, fn, ...)
     end
