@@ -207,11 +207,11 @@ size_t zlua_stream_close(lua_State *L, int index, const int *linger) {
   zlua_getuservalue(L, index);
   lua_rawgeti(L, top + 1, STREAM_LOOP);
   lua_rawgeti(L, top + 1, STREAM_FOREIGN);
-  /* Everything that may raise is done first. */
+  /* Everything that may raise is done first. A finalizer may then close it. */
   int place = is_telling(loop) ? reserve_closed(L, loop, top + 2) : 0;
   zlua_enter(L, loop, top + 2, &before);
-  if (!is_gone(stream) && call_foreign(L, loop, top + 3, "closed", NULL) &&
-      stream->core) {
+  if (stream->core && !is_gone(stream) &&
+      call_foreign(L, loop, top + 3, "closed", NULL) && stream->core) {
     zl_stream_socket_closed(stream->core);
   }
   if (stream->core) {

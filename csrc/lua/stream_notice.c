@@ -51,7 +51,9 @@ static int call_notice(lua_State *L, void *handle) {
 static int call_finish(lua_State *L) {
   const zlua_stream *stream = lua_touserdata(L, 3);
   (void)zlua_stream_push(L, stream, 1);
-  (void)zlua_stream_close(L, 5, NULL);
+  if (stream->core) { /* else a finalizer has closed it */
+    (void)zlua_stream_close(L, 5, NULL);
+  }
   return 0;
 }
 

@@ -454,6 +454,25 @@ cross("stream:send_wait", function(loop)
   return world
 end)
 
+-- ---- ends of streams ----------------------------------------------------------------------------
+
+for _, method in ipairs{"close", "drain"} do
+  cross("stream:" .. method, function(loop)
+    local world, told = pair(loop), 0
+    local stream = world.stream
+    stream:set_close_callback(function() told = told + 1 end)
+    world.op = function() pcall(stream[method], stream) end -- it may be closed already
+    world.acts = {
+      close = function() stream:close(0) end,
+      socket = function() stream.socket:close(0) end,
+    }
+    world.check = function()
+      if told ~= 1 then return ("told %d times"):format(told) end
+    end
+    return world
+  end)
+end
+
 -- Fewer would say that the collector did not run. That of 5.2 runs at every sixth allocation, in
 -- either of its modes and at any pace.
 local least = _VERSION == "Lua 5.2" and 100 or 500
