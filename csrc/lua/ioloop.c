@@ -179,6 +179,13 @@ typedef struct loop_entry {
   int former; /* the index of the loop that ran before */
 } loop_entry;
 
+static void leave_running(lua_State *L, zlua_loop *loop,
+                          const loop_entry *before) {
+  lua_pushvalue(L, before->former);
+  zlua_setregistry(L, &running_key);
+  (void)zlua_leave(L, loop, &before->entry);
+}
+
 static void enter_running(lua_State *L, zlua_loop *loop, loop_entry *before) {
   if (zl_loop_running(loop->core)) {
     zlua_error(L, "IOLoop is already running");
@@ -190,13 +197,10 @@ static void enter_running(lua_State *L, zlua_loop *loop, loop_entry *before) {
   before->entry.is_run = true;
   lua_pushvalue(L, 1);
   zlua_setregistry(L, &running_key);
-}
-
-static void leave_running(lua_State *L, zlua_loop *loop,
-                          const loop_entry *before) {
-  lua_pushvalue(L, before->former);
-  zlua_setregistry(L, &running_key);
-  (void)zlua_leave(L, loop, &before->entry);
+  if (!loop->core) { /* a finalizer has closed it */
+    leave_running(L, loop, before);
+    zlua_error(L, "loop is closed");
+  }
 }
 
 static int run(lua_State *L, const char *method, int mode) {

@@ -180,7 +180,8 @@ static int drain_stream(lua_State *L) {
   }
   stream->draining = true;
   zlua_stream_set_kept(L, stream, 1, true);
-  lua_pushboolean(L, stream->handle.loop->L == NULL);
+  /* A finalizer may have closed it. */
+  lua_pushboolean(L, stream->core && stream->handle.loop->L == NULL);
   return 1;
 }
 

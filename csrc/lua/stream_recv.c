@@ -424,7 +424,8 @@ static int stream_flush(lua_State *L) {
   zlua_getuservalue(L, 1);
   lua_rawgeti(L, -1, STREAM_LOOP);
   zlua_enter(L, loop, lua_gettop(L), &before);
-  int count = zl_stream_flush(stream->core, events, limit);
+  /* A finalizer may have closed it. */
+  int count = stream->core ? zl_stream_flush(stream->core, events, limit) : 0;
   (void)zlua_leave(L, loop, &before);
   lua_pushinteger(L, count);
   return 1;

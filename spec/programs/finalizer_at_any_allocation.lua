@@ -473,6 +473,28 @@ for _, method in ipairs{"close", "drain"} do
   end)
 end
 
+cross("stream:flush", function(loop)
+  local world = pair(loop)
+  local stream = world.stream
+  stream:on_recv(function() end)
+  world.op = function() pcall(stream.flush, stream) end
+  world.acts = {close = function() stream:close(0) end}
+  world.check = function() return not stream:closed() and "open" or nil end
+  return world
+end)
+
+for _, method in ipairs{"step", "run"} do
+  cross("loop:" .. method, function()
+    local loop = new_loop()
+    return {
+      outside = true,
+      op = function() pcall(loop[method], loop) end,
+      acts = {close = function() loop:close() end},
+      check = function() return not loop:closed() and "open" or nil end,
+    }
+  end)
+end
+
 -- Fewer would say that the collector did not run. That of 5.2 runs at every sixth allocation, in
 -- either of its modes and at any pace.
 local least = _VERSION == "Lua 5.2" and 100 or 500
