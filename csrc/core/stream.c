@@ -278,16 +278,17 @@ int zl_stream_drain(zl_stream *stream, int64_t timeout_ns, zl_stream_fn fn,
   if (timeout_ns < 0 || !fn) {
     return -EINVAL;
   }
-  /* A dead stream has no turn that could call fn: the timer does. */
-  int rc = stream_set_deadline(stream, stream->socket.dead ? 0 : timeout_ns);
-  if (rc < 0) {
-    return rc;
+  if (!zl__stream_over(stream)) { /* else its next turn calls fn */
+    int rc = stream_set_deadline(stream, timeout_ns);
+    if (rc < 0) {
+      return rc;
+    }
   }
   stream->draining = true;
   stream->on_done = fn;
   stream->on_done_arg = arg;
   zl__handle_enliven(&stream->socket.watch.handle);
-  zl__socket_dirty(&stream->socket);
+  zl__watch_dirty(&stream->socket.watch); /* even if the socket is dead */
   return 0;
 }
 

@@ -38,8 +38,9 @@ void zl__stream_report_sent(zl_stream *stream) {
 void zl__stream_finish_draining(zl_stream *stream) {
   zl_stream_fn fn = stream->on_done;
   stream->on_done = NULL;
-  zl_timer_close(stream->deadline);
-  stream->deadline = NULL;
+  if (stream->deadline) {
+    zl_timer_cancel(stream->deadline); /* kept: a second call needs no memory */
+  }
   fn(stream, stream->on_done_arg);
 }
 

@@ -66,18 +66,6 @@ static bool call_foreign(lua_State *L, zlua_loop *loop, int index,
   return it.result;
 }
 
-typedef struct closed {
-  size_t unsent;
-} closed;
-
-/* (active, state, closed, loop, close callback): fn(unsent) */
-static int call_closed(lua_State *L, void *handle) {
-  const closed *it = handle;
-  lua_rawgeti(L, 2, ZLUA_LEFT_CALLBACK);
-  lua_pushinteger(L, (lua_Integer)it->unsent);
-  return 2;
-}
-
 /* Does the stream know that its socket was closed? */
 static bool is_gone(const zlua_stream *stream) {
   return zl_stream_may_send(stream->core, 0) == -ENOTSOCK;
@@ -87,7 +75,7 @@ static bool is_gone(const zlua_stream *stream) {
  * that one has returned: otherwise each could close the next stream and
  * overflow the C stack. They are queued in the loop's state at
  * ZLUA_LEFT_CLOSED: callback, unsent, callback, unsent... */
-enum { CLOSED_VALUES = 2 };
+enum { CLOSED_VALUES = 2, CLOSED_ROOM = 8 };
 
 /* Is a close callback of the loop running? Its caller then calls the waiting
  * ones. */
@@ -97,31 +85,29 @@ static bool is_telling(const zlua_loop *loop) {
          calls->slot == (int)ZLUA_SLOT_CALL_CLOSED;
 }
 
-/* [-0, +0] reserves a place in the queue of the loop at index, so that filling
- * it cannot fail. An unfilled place is skipped. */
-static int reserve_closed(lua_State *L, zlua_loop *loop, int index) {
-  int place = loop->last_closed + 1;
+/* [-0, +0] makes room in the queue of the loop at index, so that add_closed()
+ * needs no memory: also for streams that finalizers close before it. */
+static void make_room_for_closed(lua_State *L, const zlua_loop *loop,
+                                 int index) {
+  int end = loop->last_closed + CLOSED_ROOM * CLOSED_VALUES;
   zlua_getuservalue(L, index);
   lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
   lua_rawgeti(L, -1, ZLUA_LEFT_CLOSED);
-  for (int i = CLOSED_VALUES - 1; i >= 0; i--) {
+  lua_rawgeti(L, -1, end);
+  bool has_room = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  for (int place = loop->last_closed + 1; place <= end && !has_room; place++) {
     lua_pushboolean(L, 0);
-    lua_rawseti(L, -2, place + i);
+    lua_rawseti(L, -2, place);
   }
   lua_pop(L, 3);
+}
+
+/* [-1, +0] queues the close callback at the top. */
+static void add_closed(lua_State *L, zlua_loop *loop, size_t unsent) {
+  int place = loop->last_closed + 1;
   loop->last_closed += CLOSED_VALUES;
-  return place;
-}
-
-/* [-0, +1] pushes the queue; the core has been entered. */
-static void push_closed(lua_State *L, const zlua_loop *loop) {
   lua_rawgeti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CLOSED);
-}
-
-/* [-1, +0] fills the place with the close callback at the top. */
-static void tell_later(lua_State *L, const zlua_loop *loop, int place,
-                       size_t unsent) {
-  push_closed(L, loop);
   lua_insert(L, -2);
   lua_rawseti(L, -2, place);
   lua_pushinteger(L, (lua_Integer)unsent);
@@ -129,50 +115,56 @@ static void tell_later(lua_State *L, const zlua_loop *loop, int place,
   lua_pop(L, 1);
 }
 
-/* [-1, +0] calls the close callback at the top. */
-static void tell_now(lua_State *L, zlua_loop *loop, size_t unsent) {
-  closed it = {.unsent = unsent};
-  lua_rawseti(L, loop->slots + ZLUA_SLOT_STATE, ZLUA_LEFT_CALLBACK);
-  (void)zlua_call(loop, ZLUA_SLOT_CALL_CLOSED, &it);
-}
-
-/* [-0, +1] takes the first pair off the queue, which is not empty, and pushes
- * the callback, or false. */
-static size_t push_first_closed(lua_State *L, zlua_loop *loop) {
+/* [-0, +2] takes the first pair off the queue, which is not empty. The state is
+ * at index. */
+static void take_closed(lua_State *L, zlua_loop *loop, int state) {
   int place = loop->first_closed;
   loop->first_closed += CLOSED_VALUES;
   if (loop->first_closed > loop->last_closed) {
     loop->first_closed = 1;
     loop->last_closed = 0;
   }
-  push_closed(L, loop);
-  lua_rawgeti(L, -1, place + 1);
-  size_t unsent = (size_t)lua_tointeger(L, -1);
-  lua_pop(L, 1);
+  lua_rawgeti(L, state, ZLUA_LEFT_CLOSED);
   lua_rawgeti(L, -1, place);
+  lua_rawgeti(L, -2, place + 1);
   lua_pushboolean(L, 0); /* keeps the place for reuse */
-  lua_rawseti(L, -3, place);
-  lua_remove(L, -2);
-  return unsent;
+  lua_rawseti(L, -4, place);
+  lua_remove(L, -3);
 }
 
-/* [-0, +0] calls the waiting ones. */
-static void tell_rest(lua_State *L, zlua_loop *loop) {
-  while (loop->first_closed < loop->last_closed) {
-    size_t unsent = push_first_closed(L, loop);
-    if (lua_toboolean(L, -1)) {
-      tell_now(L, loop, unsent);
-    } else {
-      lua_pop(L, 1);
-    }
+/* (active, state, whether it was taken, loop): fn(unsent) */
+static int call_closed(lua_State *L, void *taken) {
+  take_closed(L, lua_touserdata(L, 4), 2);
+  *(bool *)taken = true;
+  zlua_calling(L, 2, lua_gettop(L) - 1);
+  return 2;
+}
+
+static void tell_again(zl_loop *core, void *arg);
+
+/* [-0, +0] calls the queued close callbacks. One for whose call there is no
+ * memory stays queued: the next iteration, or the next close, calls it. */
+static void tell_closed(zlua_loop *loop) {
+  bool taken = true;
+  while (taken && loop->first_closed < loop->last_closed) {
+    taken = false;
+    (void)zlua_call(loop, ZLUA_SLOT_CALL_CLOSED, &taken);
+  }
+  if (!taken && loop->core) {
+    (void)zl_loop_add_callback(loop->core, tell_again, loop);
   }
 }
 
+static void tell_again(zl_loop *core, void *arg) {
+  zlua_loop *loop = arg;
+  (void)core;
+  tell_closed(loop);
+}
+
 /* [-0, +0] closes an open stream; the core has been entered. Its uservalue is
- * at index, another library's socket or nil at index + 2. place is that of the
- * close callback in the queue; 0: call it now. */
+ * at index, another library's socket or nil at index + 2. */
 static void close_now(lua_State *L, zlua_loop *loop, zlua_stream *stream,
-                      int index, const int *linger, int place) {
+                      int index, const int *linger) {
   bool gone = is_gone(stream);
   zlua_unanchor(L, &stream->handle, loop->slots + ZLUA_SLOT_ACTIVE);
   zlua_socket *socket = stream->socket;
@@ -185,13 +177,10 @@ static void close_now(lua_State *L, zlua_loop *loop, zlua_stream *stream,
   zlua_socket_tell_closed(L, -1);
   lua_pop(L, 1);
   lua_rawgeti(L, index, STREAM_ON_CLOSE);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-  } else if (place > 0) {
-    tell_later(L, loop, place, unsent);
+  if (!lua_isnil(L, -1)) {
+    add_closed(L, loop, unsent);
   } else {
-    tell_now(L, loop, unsent);
-    tell_rest(L, loop);
+    lua_pop(L, 1);
   }
 }
 
@@ -208,14 +197,17 @@ size_t zlua_stream_close(lua_State *L, int index, const int *linger) {
   lua_rawgeti(L, top + 1, STREAM_LOOP);
   lua_rawgeti(L, top + 1, STREAM_FOREIGN);
   /* Everything that may raise is done first. A finalizer may then close it. */
-  int place = is_telling(loop) ? reserve_closed(L, loop, top + 2) : 0;
+  make_room_for_closed(L, loop, top + 2);
   zlua_enter(L, loop, top + 2, &before);
   if (stream->core && !is_gone(stream) &&
       call_foreign(L, loop, top + 3, "closed", NULL) && stream->core) {
     zl_stream_socket_closed(stream->core);
   }
   if (stream->core) {
-    close_now(L, loop, stream, top + 1, linger, place);
+    close_now(L, loop, stream, top + 1, linger);
+  }
+  if (!is_telling(loop)) {
+    tell_closed(loop);
   }
   (void)zlua_leave(L, loop, &before);
   lua_settop(L, top);

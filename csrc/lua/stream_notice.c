@@ -57,15 +57,16 @@ static int call_finish(lua_State *L) {
   return 0;
 }
 
-/* [-0, +0] closes the stream, which is held. When out of memory the close
- * callback is not called, but the stream is closed. */
+static void on_done(zl_stream *core, void *arg);
+
+/* [-0, +0] closes the stream, which is held. Without memory for that tries
+ * again in the next iteration. Then the socket is dead, everything has been
+ * sent, or there is a timer, which can be started again: none of these needs
+ * memory. */
 static void finish(zlua_stream *stream, zlua_loop *loop) {
   (void)zlua_call(loop, ZLUA_SLOT_CALL_FINISH, stream);
-  if (stream->core) {
-    zlua_socket *socket = stream->socket;
-    zlua_unanchor(loop->L, &stream->handle, loop->slots + ZLUA_SLOT_ACTIVE);
-    (void)zlua_stream_detach(stream);
-    zlua_socket_shut(socket, NULL);
+  if (stream->core && zl_stream_drain(stream->core, 0, on_done, stream) < 0) {
+    (void)zl_stream_drain(stream->core, ZL_FOREVER, on_done, stream);
   }
 }
 
