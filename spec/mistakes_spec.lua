@@ -334,7 +334,7 @@ describe("texts of numbers", function()
       print(zmqloop.DelayedCallback(print, 12.5))
       loop:set_blocking_log_threshold(0.02)
       loop:add_callback(function()
-        local till = loop:time() + 0.1
+        local till = loop:time() + 0.5
         while loop:time() < till do end
       end)
       loop:call_later(0, function() loop:stop() end)

@@ -24,16 +24,11 @@ int zl__frame_copy(zmq_msg_t *to, const zl_frame *from) {
   return 0;
 }
 
-/* The spare messages for this number of frames, or NULL if none are kept. */
-static zl__spares *spares_of(zl_loop *loop, size_t count) {
-  return count <= ZL__SPARE_FRAMES ? &loop->spares.by_frames[count] : NULL;
-}
-
 static zl__message *message_allocate(zl_loop *loop, size_t count) {
-  zl__spares *spares = spares_of(loop, count);
-  if (!spares || !spares->first) {
+  if (count > ZL__SPARE_FRAMES || !loop->spares.by_frames[count].first) {
     return zl__alloc(&loop->memory, size_of(count));
   }
+  zl__spares *spares = &loop->spares.by_frames[count];
   zl__message *message = spares->first;
   spares->first = message->next;
   spares->count--;
@@ -104,15 +99,17 @@ void zl__message_release(zl__message *message) {
 }
 
 void zl__message_free(zl_loop *loop, zl__message *message) {
-  zl__spares *spares = spares_of(loop, message->capacity);
+  size_t capacity = message->capacity;
   zl__message_release(message);
-  if (spares && spares->count < ZL__SPARE_MESSAGES) {
-    message->next = spares->first;
-    spares->first = message;
-    spares->count++;
-  } else {
-    zl__free(&loop->memory, message, size_of(message->capacity));
+  if (capacity > ZL__SPARE_FRAMES ||
+      loop->spares.by_frames[capacity].count >= ZL__SPARE_MESSAGES) {
+    zl__free(&loop->memory, message, size_of(capacity));
+    return;
   }
+  zl__spares *spares = &loop->spares.by_frames[capacity];
+  message->next = spares->first;
+  spares->first = message;
+  spares->count++;
 }
 
 void zl__messages_free(zl_loop *loop) {

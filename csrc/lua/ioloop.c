@@ -397,12 +397,12 @@ static int check_loop(lua_State *L) {
   lua_settop(L, 3);
   if (zlua_test_object(L, 3, &zlua_class_loop)) {
     return 0;
-  } else if (argument == 0) {
-    return zlua_bad_self(L, 3, method, "IOLoop");
-  } else if (!lua_isnil(L, 3)) {
-    return zlua_type_error(L, method, argument, 3, "IOLoop");
   }
-  return 0;
+  if (argument == 0) {
+    return zlua_bad_self(L, 3, method, "IOLoop");
+  }
+  return lua_isnil(L, 3) ? 0
+                         : zlua_type_error(L, method, argument, 3, "IOLoop");
 }
 
 /* calling(loop, callback): the code that runs next is called on behalf of the

@@ -60,7 +60,11 @@ local function can_yield()
   if isyieldable then
     return isyieldable()
   elseif not IS_5_1 then
-    return (pcall(coroutine.yield, TRIES))
+    local can, err = pcall(coroutine.yield, TRIES)
+    if err == "not enough memory" then
+      error(err, 0)
+    end
+    return can
   elseif find_c_function(passable) then
     return false, obstacle()
   end
