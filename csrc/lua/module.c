@@ -10,7 +10,6 @@
 #include "argument.h"
 #include "compat.h"
 #include "open.h"
-#include "options.h"
 #include "zmqloop.h"
 #include "zmqloop_lua.h"
 
@@ -75,6 +74,26 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
+/* The parts, in the order in which they are opened. [-0, +0] each, with the
+ * module's table at the top. */
+static void (*const parts[])(lua_State *) = {
+    zlua_open_exit, /* first: Lua finalizes it last */
+    zlua_open_argument,    zlua_open_object,       zlua_open_trace,
+    zlua_open_text,        zlua_open_spelling,     zlua_open_context_life,
+    zlua_open_socket_life, zlua_open_socket_close, zlua_open_socket_address,
+    zlua_open_socket_send, zlua_open_socket_recv,  zlua_open_option_value,
+    zlua_open_monitor,     zlua_open_poller,       zlua_open_proxy,
+    zlua_open_curve,       zlua_open_calls,        zlua_open_slot,
+    zlua_open_entry,       zlua_open_report,       zlua_open_call,
+    zlua_open_loop,        zlua_open_ending,       zlua_open_ioloop,
+    zlua_open_callback,    zlua_open_timer,        zlua_open_handler,
+    zlua_open_block_hook,  zlua_open_blocked,      zlua_open_signal,
+    zlua_open_stream_life, zlua_open_stream_close, zlua_open_stream_notice,
+    zlua_open_stream_recv, zlua_open_stream_send,  zlua_open_stream_jit,
+    zlua_open_frame,       zlua_open_tracker,      zlua_open_source,
+    zlua_open_testing,     zlua_open_options,      zlua_open_constants,
+};
+
 /* The module is created once per state, however often it is required: two would
  * not recognize each other's objects. */
 int luaopen_zmqloop_core(lua_State *L) {
@@ -83,49 +102,9 @@ int luaopen_zmqloop_core(lua_State *L) {
     return 1;
   }
   lua_newtable(L);
-  zlua_open_exit(L); /* first: Lua finalizes it last */
-  zlua_open_argument(L);
-  zlua_open_object(L);
-  zlua_open_trace(L);
-  zlua_open_text(L);
-  zlua_open_spelling(L);
-  zlua_open_context_life(L);
-  zlua_open_socket_life(L);
-  zlua_open_socket_close(L);
-  zlua_open_socket_address(L);
-  zlua_open_socket_send(L);
-  zlua_open_socket_recv(L);
-  zlua_open_option_value(L);
-  zlua_open_monitor(L);
-  zlua_open_poller(L);
-  zlua_open_proxy(L);
-  zlua_open_curve(L);
-  zlua_open_calls(L);
-  zlua_open_slot(L);
-  zlua_open_entry(L);
-  zlua_open_report(L);
-  zlua_open_call(L);
-  zlua_open_loop(L);
-  zlua_open_ending(L);
-  zlua_open_ioloop(L);
-  zlua_open_callback(L);
-  zlua_open_timer(L);
-  zlua_open_handler(L);
-  zlua_open_block_hook(L);
-  zlua_open_blocked(L);
-  zlua_open_signal(L);
-  zlua_open_stream_life(L);
-  zlua_open_stream_close(L);
-  zlua_open_stream_notice(L);
-  zlua_open_stream_recv(L);
-  zlua_open_stream_send(L);
-  zlua_open_stream_jit(L);
-  zlua_open_frame(L);
-  zlua_open_tracker(L);
-  zlua_open_source(L);
-  zlua_open_testing(L);
-  zlua_push_options(L);
-  zlua_open_constants(L);
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    parts[i](L);
+  }
   zlua_setfuncs(L, functions);
   lua_pushliteral(L, ZL_VERSION);
   lua_setfield(L, -2, "version_string");

@@ -19,6 +19,7 @@ void zlua_open_socket_close(lua_State *L);
 void zlua_open_socket_address(lua_State *L);
 void zlua_open_socket_send(lua_State *L);
 void zlua_open_socket_recv(lua_State *L);
+void zlua_open_options(lua_State *L);
 void zlua_open_option_value(lua_State *L);
 void zlua_open_monitor(lua_State *L);
 void zlua_open_poller(lua_State *L);

@@ -13,6 +13,7 @@
 
 #include "argument.h"
 #include "compat.h"
+#include "open.h"
 #include "spelling.h"
 
 #define INT      ZLUA_OPTION_INT
@@ -364,7 +365,7 @@ static void add_constants(lua_State *L, const zlua_option *options) {
 
 /* [-0, +0] module table on the top: socket_options, context_options
  * and unknown_option. */
-void zlua_push_options(lua_State *L) {
+void zlua_open_options(lua_State *L) {
   push_names(L, zlua_socket_options);
   lua_setfield(L, -2, "socket_options");
   push_names(L, zlua_context_options);

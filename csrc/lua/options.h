@@ -41,7 +41,6 @@ const zlua_option *zlua_find_option(lua_State *L, int index,
                                     const zlua_option *options);
 int zlua_unknown_option(lua_State *L, int index, const char *method,
                         const zlua_option *options, const zlua_option *more);
-void zlua_push_options(lua_State *L);
 void zlua_option_constants(lua_State *L);
 
 #endif /* ZLUA_OPTIONS_H */

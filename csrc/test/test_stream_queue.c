@@ -87,47 +87,54 @@ static void test_stream_full_of_bytes_refuses(void) {
   end();
 }
 
-static void test_stream_tells_of_room_once_after_a_refusal(void) {
-  enum { LIMIT = 8 };
+enum { ROOM_LIMIT = 8 };
+
+static void fill_to_limit(zl_stream *stream) {
+  while (zl_stream_queued(stream) < ROOM_LIMIT) {
+    CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
+  }
+}
+
+/* The peer receives until at most so many are queued, and nothing is told
+ * before. */
+static void empty_to(zl_stream *stream, void *pull, size_t most,
+                     const int *rooms) {
   char text[8];
+  int before = *rooms;
+  while (zl_stream_queued(stream) > most) {
+    CHECK_INT(*rooms, before);
+    CHECK_INT(recv_text(pull, text, sizeof text), 1);
+    (void)step();
+  }
+}
+
+static void test_stream_tells_of_room_once_after_a_refusal(void) {
   void *push;
   void *pull;
   int taken;
   int rooms = 0;
   begin();
   zl_stream *stream = new_full_push(&push, &pull, &taken);
-  zl_stream_set_limits(stream, LIMIT, 0);
+  zl_stream_set_limits(stream, ROOM_LIMIT, 0);
   zl_stream_on_room(stream, count_call, &rooms);
-  while (zl_stream_queued(stream) < LIMIT) {
-    CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
-  }
+  fill_to_limit(stream);
   for (int round = 0; round < 3; round++) {
-    int before = rooms;
     CHECK_INT(send_one(stream, "m", 0), -EAGAIN);
     CHECK_INT(send_one(stream, "m", 0), -EAGAIN);
     (void)step();
-    CHECK_INT(rooms, before); /* nothing has left */
-    while (zl_stream_queued(stream) > LIMIT / 2) {
-      CHECK_INT(rooms, before);
-      CHECK_INT(recv_text(pull, text, sizeof text), 1);
-      (void)step();
-    }
-    CHECK_INT(rooms, before + 1);
+    CHECK_INT(rooms, round); /* nothing has left */
+    empty_to(stream, pull, ROOM_LIMIT / 2, &rooms);
+    CHECK_INT(rooms, round + 1);
     CHECK(zl_stream_queued(stream) > 0);
-    while (zl_stream_queued(stream) < LIMIT) {
-      CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
-    }
+    fill_to_limit(stream);
   }
   /* Without a refusal on_room is not called, */
-  while (zl_stream_queued(stream) > 0) {
-    CHECK_INT(recv_text(pull, text, sizeof text), 1);
-    (void)step();
-  }
+  empty_to(stream, pull, 0, &rooms);
   CHECK_INT(rooms, 3);
   /* and a higher limit is room. */
   while (send_one(stream, "m", 0) >= 0) {
   }
-  zl_stream_set_limits(stream, 10 * LIMIT, 0);
+  zl_stream_set_limits(stream, 10 * (size_t)ROOM_LIMIT, 0);
   CHECK_INT(rooms, 3);
   (void)step();
   CHECK_INT(rooms, 4);
