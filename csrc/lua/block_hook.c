@@ -178,7 +178,7 @@ static int push_blocked_loops(lua_State *L) {
 }
 
 static void on_hook(lua_State *L, lua_Debug *event) {
-  luaL_checkstack(L, LUA_MINSTACK, "too many nested calls");
+  zlua_make_room(L, LUA_MINSTACK);
   int top = lua_gettop(L);
   int count = push_blocked_loops(L);
   static const zlua_blocked none = {.L = NULL};

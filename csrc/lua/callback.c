@@ -55,7 +55,7 @@ int zlua_unpack(lua_State *L) {
   }
   int count = (int)lua_tointeger(L, -1);
   lua_pop(L, 1);
-  luaL_checkstack(L, count + LUA_MINSTACK, "too many arguments");
+  zlua_make_room(L, count + LUA_MINSTACK);
   for (int i = 0; i <= count; i++) {
     lua_rawgeti(L, packed, PACKED_CALLBACK + i);
   }

@@ -44,6 +44,15 @@ static inline int zlua_absindex(lua_State *L, int index) {
 
 #endif
 
+/* [-0, +0] makes room for so many values. luaL_checkstack() would call it an
+ * overflow when there is no memory. */
+static inline void zlua_make_room(lua_State *L, int count) {
+  if (!lua_checkstack(L, count)) {
+    lua_pushliteral(L, "not enough memory");
+    (void)lua_error(L);
+  }
+}
+
 /* [-0, +1] pushes registry[key]. */
 static inline void zlua_getregistry(lua_State *L, const void *key) {
   lua_pushlightuserdata(L, (void *)(size_t)key);

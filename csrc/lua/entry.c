@@ -66,7 +66,7 @@ void zlua_check_depth(lua_State *L, const zlua_loop *loop) {
  * done. */
 void zlua_enter(lua_State *L, zlua_loop *loop, int loop_index,
                 zlua_entry *before) {
-  luaL_checkstack(L, ZLUA_SLOTS + LUA_MINSTACK, "too many nested calls");
+  zlua_make_room(L, ZLUA_SLOTS + LUA_MINSTACK);
   int slots = lua_gettop(L) + 1;
   lua_pushvalue(L, loop_index);     /* ZLUA_SLOT_LOOP */
   zlua_getuservalue(L, loop_index); /* uservalue */

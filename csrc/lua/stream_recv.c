@@ -97,9 +97,7 @@ enum { LARGEST_FRAME = 256 };
  * still with the core: stack, and from 5.2 on Lua's record of a call, which
  * exists once any call was made. */
 void zlua_stream_make_room(lua_State *L) {
-  if (!lua_checkstack(L, LARGEST_FRAME + LUA_MINSTACK)) {
-    zlua_raise(L, -ENOMEM);
-  }
+  zlua_make_room(L, LARGEST_FRAME + LUA_MINSTACK);
 #if LUA_VERSION_NUM >= 502
   zlua_let_hooks_run(L); /* calls a function that does nothing */
 #endif

@@ -22,6 +22,7 @@
 #include "slot.h"
 #include "socket.h"
 #include "stream.h"
+#include "stream_recv.h"
 #include "tracker.h"
 #include "zmqloop.h"
 
@@ -33,6 +34,7 @@ typedef struct sent {
   int status;
   bool to_stream; /* to the stream's on_send, not to the message's own
                    * callback */
+  bool is_told;   /* the call has begun */
 } sent;
 
 /* [-0, +n] pushes true, or nil, message, name; returns how many. */
@@ -44,44 +46,65 @@ static int push_status(lua_State *L, int status) {
   return 1;
 }
 
-/* (active, state, sent, loop): fn(frames, status) */
+/* [-0, +1] pushes table[token]. */
+static void push_of_token(lua_State *L, int table, uint64_t token) {
+  zlua_pushint64(L, (int64_t)token);
+  lua_rawget(L, table);
+}
+
+/* [-0, +0] table[token] = nil */
+static void forget_token(lua_State *L, int table, uint64_t token) {
+  zlua_pushint64(L, (int64_t)token);
+  lua_pushnil(L);
+  lua_rawset(L, table);
+}
+
+/* (active, state, sent, loop): fn(frames, status). What needs memory comes
+ * first: if there is none, tell() calls this again. */
 static int call_sent(lua_State *L, void *handle) {
-  const sent *it = handle;
+  enum { STREAM = 5, USERVALUE, MESSAGES, CALLBACKS, FRAMES, CALLBACK };
+  sent *it = handle;
   zlua_stream *stream = it->stream;
-  int64_t token = (int64_t)it->token;
-  (void)zlua_stream_push(L, stream, 1); /* 5: kept here */
-  zlua_getuservalue(L, 5);              /* 6 */
-  lua_rawgeti(L, 6, STREAM_MESSAGES);   /* 7 */
-  zlua_pushint64(L, token);
-  lua_rawget(L, 7); /* 8: frames */
+  zlua_stream_make_room(L);
+  (void)zlua_stream_push(L, stream, 1);
+  zlua_getuservalue(L, STREAM);
+  lua_rawgeti(L, USERVALUE, STREAM_MESSAGES);
+  lua_rawgeti(L, USERVALUE, STREAM_CALLBACKS);
+  push_of_token(L, MESSAGES, it->token);
   if (it->to_stream) {
-    zlua_pushint64(L, token);
-    lua_pushnil(L);
-    lua_rawset(L, 7); /* messages[token] = nil */
-    lua_rawgeti(L, 6, STREAM_ON_SEND);
+    lua_rawgeti(L, USERVALUE, STREAM_ON_SEND);
   } else {
-    lua_rawgeti(L, 6, STREAM_CALLBACKS);
-    zlua_pushint64(L, token);
-    lua_rawget(L, -2);
-    zlua_pushint64(L, token);
-    lua_pushnil(L);
-    lua_rawset(L, -4); /* callbacks[token] = nil */
+    push_of_token(L, CALLBACKS, it->token);
   }
-  if (lua_isnil(L, -1)) {
+  int count = 1 + push_status(L, it->status); /* of the arguments */
+  forget_token(L, it->to_stream ? MESSAGES : CALLBACKS, it->token);
+  it->is_told = true;
+  if (lua_isnil(L, CALLBACK)) {
     return 0;
   }
-  zlua_calling(L, 2, lua_gettop(L));
-  bool with_stream = it->to_stream && stream->sent_with_stream;
-  if (with_stream) {
-    lua_pushvalue(L, 5);
+  zlua_calling(L, 2, CALLBACK);
+  lua_pushvalue(L, FRAMES);
+  lua_insert(L, CALLBACK + 1);
+  if (it->to_stream && stream->sent_with_stream) {
+    lua_pushvalue(L, STREAM);
+    lua_insert(L, CALLBACK + 1);
+    count++;
   }
-  lua_pushvalue(L, 8);
-  return 2 + (with_stream ? 1 : 0) + push_status(L, it->status);
+  return 1 + count;
 }
 
 /* A token's last bit is set if the message has a callback of its own. */
 static bool has_callback(uint64_t token) {
   return token & 1;
+}
+
+/* Without memory tries once more, since some may be free again. */
+static void tell(zlua_loop *loop, sent *it) {
+  enum { ATTEMPTS = 2 };
+  it->is_told = false;
+  for (int i = 0; i < ATTEMPTS && !it->is_told && it->stream->core; i++) {
+    (void)zlua_call(loop, ZLUA_SLOT_CALL_SENT, it);
+  }
 }
 
 void zlua_stream_on_sent(zl_stream *core, uint64_t token, int status,
@@ -91,12 +114,10 @@ void zlua_stream_on_sent(zl_stream *core, uint64_t token, int status,
   (void)core;
   (void)zlua_stream_hold(it.stream);
   if (has_callback(token)) {
-    (void)zlua_call(loop, ZLUA_SLOT_CALL_SENT, &it);
+    tell(loop, &it);
   }
   it.to_stream = true;
-  if (it.stream->core) {
-    (void)zlua_call(loop, ZLUA_SLOT_CALL_SENT, &it);
-  }
+  tell(loop, &it);
   zlua_stream_release(it.stream, loop);
 }
 

@@ -121,7 +121,10 @@ local function take_coroutine()
     end
   end
   local co = coroutine.create(run)
-  coroutine.resume(co)
+  local ok, err = coroutine.resume(co)
+  if not ok then
+    error(err, 0)
+  end
   return co
 end
 

@@ -117,7 +117,15 @@ local function note_wait(task, undo)
   if task.is_callback and not task.has_left then
     leave_loop(task) -- last: there is no way back
   end
-  return true
+end
+
+-- One protected call for both: pcall() itself may lack memory, for its stack.
+local function register_and_note(task, undo, register, ...)
+  local waits, a, b, c = register(task, ...)
+  if waits then
+    note_wait(task, undo)
+  end
+  return waits, a, b, c
 end
 
 local function abandon_wait(task, undo)
@@ -135,10 +143,7 @@ end
 -- it has arranged, even if it has raised an error half-way; false: nothing. Returns what register()
 -- has returned, and raises its errors.
 function begin_wait(task, undo, register, ...)
-  local ok, waits, a, b, c = pcall(register, task, ...)
-  if ok and waits then
-    ok, waits = pcall(note_wait, task, undo)
-  end
+  local ok, waits, a, b, c = pcall(register_and_note, task, undo, register, ...)
   if not ok then
     abandon_wait(task, undo)
     error(waits, 0)
