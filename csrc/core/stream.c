@@ -70,7 +70,7 @@ static void stream_serve(zl__watch *watch) {
   } else if (!zl__stream_over(stream) && !stream->on_recv) {
     look(stream);
   }
-  zl__stream_tell(stream); /* a limit may have been raised */
+  zl__stream_tell(stream); /* what the budget left, or another limit */
   if (!zl__stream_over(stream) && stream->on_done && !stream->queue.head) {
     end_draining(stream);
   }
@@ -216,7 +216,8 @@ void zl_stream_on_room(zl_stream *stream, zl_stream_fn fn, void *arg) {
 void zl_stream_set_limits(zl_stream *stream, size_t messages, size_t bytes) {
   stream->most_messages = messages;
   stream->most_bytes = bytes;
-  if (stream->refused) {
+  zl__stream_note_room(stream);
+  if (stream->room == ZL__ROOM_AGAIN) {
     zl__socket_dirty(&stream->socket);
   }
 }

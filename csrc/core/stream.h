@@ -22,6 +22,13 @@ typedef struct zl__turn {
   int lost;     /* the error that killed the socket; 0: none */
 } zl__turn;
 
+/* What is known of a sender that met a full queue. */
+typedef enum zl__room {
+  ZL__ROOM_NOT_WANTED,
+  ZL__ROOM_WANTED, /* a message was refused */
+  ZL__ROOM_AGAIN,  /* since then there is room again; on_room is pending */
+} zl__room;
+
 struct zl_stream {
   zl_socket socket; /* its fn and interest are not used */
   zl_stream_fn on_recv;
@@ -40,7 +47,7 @@ struct zl_stream {
   zl__queue queue;
   size_t most_messages; /* in the queue; 0: no limit */
   size_t most_bytes;
-  bool refused;   /* refused a message; on_room is pending */
+  zl__room room;
   bool emptied;   /* the last queued message has left; on_empty is pending */
   bool ending;    /* the socket has died, and not all of that was told */
   int failure;    /* a refused message's error, still to be told; 0: none */
@@ -115,8 +122,8 @@ int zl__stream_flush_received(zl_stream *stream, int limit, bool discards);
 
 /* ---- stream_send.c ------------------------------------------------------- */
 
-/* Was a message refused, and is there room again? */
-bool zl__stream_has_room_again(const zl_stream *stream);
+/* A message has left the queue, or its limits have changed. */
+void zl__stream_note_room(zl_stream *stream);
 
 /* Sends queued messages, at most as many as one turn allows. */
 void zl__stream_send_queued(zl_stream *stream);

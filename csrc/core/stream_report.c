@@ -76,7 +76,7 @@ static notice next_notice(const zl_stream *stream) {
   if (zl__stream_over(stream)) {
     return next_at_the_end(stream);
   }
-  if (zl__stream_has_room_again(stream)) {
+  if (stream->room == ZL__ROOM_AGAIN && !stream->draining) {
     return NOTICE_ROOM;
   }
   return stream->emptied && !stream->queue.unsent ? NOTICE_EMPTY : NOTICE_NONE;
@@ -104,7 +104,7 @@ static void tell(zl_stream *stream, notice what) {
     fail(stream, rc);
     break;
   case NOTICE_ROOM:
-    stream->refused = false;
+    stream->room = ZL__ROOM_NOT_WANTED;
     call(stream, stream->on_room, stream->on_room_arg);
     break;
   case NOTICE_EMPTY:

@@ -297,8 +297,19 @@ static bool half_empty(const zl_stream *stream) {
           queue->unsent_bytes <= stream->most_bytes / 2);
 }
 
-bool zl__stream_has_room_again(const zl_stream *stream) {
-  return stream->refused && !stream->draining && half_empty(stream);
+/* Only here, and not whenever somebody looks: a message can be too large for
+ * a queue that is half empty, and on_room that sends it again would be called
+ * for ever. */
+void zl__stream_note_room(zl_stream *stream) {
+  if (stream->room == ZL__ROOM_WANTED && half_empty(stream)) {
+    stream->room = ZL__ROOM_AGAIN;
+  }
+}
+
+/* A message has left the queue. */
+static void note_one_less(zl_stream *stream) {
+  stream->emptied = !stream->queue.unsent;
+  zl__stream_note_room(stream);
 }
 
 static size_t sum_of(const zl_frame *frames, size_t count) {
@@ -318,7 +329,7 @@ static void tell_sent(zl_stream *stream, int rc) {
   if (rc < 0 && silent) {
     stream->failure = rc;
   }
-  stream->emptied = !stream->queue.unsent;
+  note_one_less(stream);
   zl__stream_tell(stream);
 }
 
@@ -405,7 +416,7 @@ int zl_stream_may_send(zl_stream *stream, size_t bytes) {
                    * answers it */
   }
   if (!has_room(stream, bytes)) {
-    stream->refused = true;
+    stream->room = ZL__ROOM_WANTED;
     return -EAGAIN;
   }
   return 0;
@@ -546,6 +557,7 @@ int zl_stream_unsend(zl_stream *stream, uint64_t token) {
   bool taken =
       zl__queue_take_back(zl__stream_loop(stream), &stream->queue, token);
   if (taken) {
+    note_one_less(stream);
     zl__socket_dirty(&stream->socket);
   }
   return taken;

@@ -142,6 +142,44 @@ static void test_stream_tells_of_room_once_after_a_refusal(void) {
   end();
 }
 
+enum { TOO_OFTEN = 100 };
+
+static void send_large(zl_stream *stream, void *arg) {
+  char large[8] = "1234567";
+  int *calls = arg;
+  if (++*calls < TOO_OFTEN) {
+    CHECK_INT(send_one(stream, large, 0), -EAGAIN);
+  }
+}
+
+/* Half of the limit is room again, but not for every message. */
+static void test_stream_tells_of_room_once_for_each_message_that_leaves(void) {
+  void *push;
+  void *pull;
+  int taken;
+  int calls = 0;
+  begin();
+  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  zl_stream_on_room(stream, send_large, &calls);
+  CHECK_INT(send_one(stream, "ab", 1), ZL_QUEUED);
+  CHECK_INT(send_one(stream, "cd", 2), ZL_QUEUED);
+  CHECK_INT(send_one(stream, "e", 3), ZL_QUEUED);
+  zl_stream_set_limits(stream, 0, 8);
+  send_large(stream, &calls);
+  calls = 0;
+  CHECK_INT(zl_stream_unsend(stream, 1), 1);
+  CHECK_INT(calls, 0);
+  (void)step();
+  CHECK_INT(calls, 1);
+  (void)step();
+  CHECK_INT(calls, 1);
+  CHECK_INT(zl_stream_unsend(stream, 2), 1);
+  (void)step();
+  CHECK_INT(calls, 2);
+  close_pair(stream, push, pull);
+  end();
+}
+
 static void close_in_call(zl_stream *stream, void *arg) {
   ++*(int *)arg;
   zl_stream_close(stream);
@@ -470,10 +508,27 @@ static void test_stream_unsend_makes_room(void) {
   end();
 }
 
+static void test_stream_unsend_may_empty_the_queue(void) {
+  int calls = 0;
+  begin();
+  void *push = new_socket(context, ZMQ_PUSH); /* without a peer */
+  zl_stream *stream = new_stream(push);
+  zl_stream_on_empty(stream, count_call, &calls);
+  CHECK_INT(send_one(stream, "m", 7), ZL_QUEUED);
+  CHECK_INT(zl_stream_unsend(stream, 7), 1);
+  CHECK_INT(calls, 0); /* from the loop */
+  (void)step();
+  CHECK_INT(calls, 1);
+  zl_stream_close(stream);
+  close_socket(push);
+  end();
+}
+
 static const zl_test tests[] = {
     TEST(test_stream_full_queue_refuses),
     TEST(test_stream_full_of_bytes_refuses),
     TEST(test_stream_tells_of_room_once_after_a_refusal),
+    TEST(test_stream_tells_of_room_once_for_each_message_that_leaves),
     TEST(test_stream_close_when_there_is_room),
     TEST(test_stream_drain_sends_what_is_queued),
     TEST(test_stream_drain_of_an_empty_queue_is_told_by_the_loop),
@@ -485,6 +540,7 @@ static const zl_test tests[] = {
     TEST(test_stream_reports_do_not_starve_receiving),
     TEST(test_stream_unsend_takes_back_what_is_queued),
     TEST(test_stream_unsend_makes_room),
+    TEST(test_stream_unsend_may_empty_the_queue),
 };
 
 TEST_MAIN(tests)
