@@ -33,4 +33,15 @@ function collector.set(pause, stepmul, mode)
   return pause_before, stepmul_before, mode_before
 end
 
+--- Returns a value that calls fn when it is collected.
+function collector.finalized(fn)
+  local newproxy = rawget(_G, "newproxy") -- where tables have no finalizers
+  if newproxy then
+    local proxy = newproxy(true)
+    getmetatable(proxy).__gc = fn
+    return proxy
+  end
+  return setmetatable({}, {__gc = fn})
+end
+
 return collector

@@ -100,6 +100,14 @@ describe("the Lua modules", function()
   pipe:close()
 
   for _, path in ipairs(paths) do
+    -- See "LuaJIT's path" in docs/binding.md.
+    it(path .. " has no loop that LuaJIT would not leave in a finalizer", function()
+      for _, line in ipairs(lines_of(path)) do
+        local code = line:gsub("%-%-.*", "")
+        assert.is_nil(code:match("%f[%w]in%s+pairs%s*%(") or code:match("%f[%w]in%s+next%f[%W]"))
+      end
+    end)
+
     it(path .. " documents each public function", function()
       local lines = lines_of(path)
       for i, line in ipairs(lines) do

@@ -53,16 +53,7 @@ function helper.loop_options()
   return {impl = helper.backend}
 end
 
---- A value that calls fn when it is collected.
-function helper.finalized(fn)
-  local newproxy = rawget(_G, "newproxy") -- where tables have no finalizers
-  if newproxy then
-    local proxy = newproxy(true)
-    getmetatable(proxy).__gc = fn
-    return proxy
-  end
-  return setmetatable({}, {__gc = fn})
-end
+helper.finalized = require("spec.collector").finalized
 
 --- Calls fn in a frame of its own: no slot of the caller's stack keeps what it
 -- made from being collected.

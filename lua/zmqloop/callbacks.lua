@@ -3,6 +3,7 @@
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
 
+local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
 local misuse = core.misuse
 local IOLoop = core.IOLoop
 
@@ -106,7 +107,7 @@ local faults = {
 local periodic_options = {jitter = true, immediate = true, missed = true, io_loop = true}
 
 local function check_periodic_options(options)
-  for name in pairs(options) do
+  for name in pairs_of(options) do
     if not periodic_options[name] then
       core.unknown_option("PeriodicCallback", 3, name, periodic_options)
     end

@@ -18,6 +18,7 @@ local task = require("zmqloop.async.task")
 local watch = require("zmqloop.async.watch")
 local zmq = require("zmqloop.zmq")
 
+local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
 local IOLoop, Watch, HELD = core.IOLoop, watch.Watch, watch.HELD
 local can_wait, current_task, is_outside = task.can_wait, task.task_to_suspend, task.is_outside
 local who_runs, is_held, free = task.who_runs, owner.is_held, owner.free
@@ -80,7 +81,7 @@ local function of_attempt(flags)
     return flags, true
   end
   local options = {}
-  for name, value in pairs(flags) do
+  for name, value in pairs_of(flags) do
     options[name] = value
   end
   local only

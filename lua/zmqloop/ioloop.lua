@@ -11,6 +11,7 @@ end
 local check = require("zmqloop.check")
 local report = require("zmqloop.report")
 
+local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
 local misuse = core.misuse
 local IOLoop = core.IOLoop
 IOLoop.__index = IOLoop
@@ -55,10 +56,10 @@ end
 
 local function merge(options)
   local merged = {}
-  for name, value in pairs(configured.options) do
+  for name, value in pairs_of(configured.options) do
     merged[name] = value
   end
-  for name, value in pairs(options or {}) do
+  for name, value in pairs_of(options or {}) do
     merged[name] = value
   end
   return merged
@@ -72,7 +73,7 @@ function IOLoop:initialize(impl, options)
   if impl ~= nil and impl ~= "epoll" and impl ~= "poll" then
     check.bad("initialize", 1, ("impl is 'epoll' or 'poll', not '%s'"):format(tostring(impl)))
   end
-  for name in pairs(options or {}) do
+  for name in pairs_of(options or {}) do
     if not option_names[name] then
       core.unknown_option("IOLoop", 1, name, option_names)
     end
@@ -118,7 +119,7 @@ setmetatable(IOLoop, {
 function IOLoop.configure(impl, options)
   check.table("configure", 2, options, true)
   local saved = {}
-  for name, value in pairs(options or {}) do
+  for name, value in pairs_of(options or {}) do
     saved[name] = value
   end
   local class

@@ -14,6 +14,7 @@ local check = require("zmqloop.check")
 local ioloop = require("zmqloop.ioloop")
 local zmqstream = require("zmqloop.zmqstream")
 
+local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
 local misuse = core.misuse
 local Socket = core.Socket
 
@@ -22,7 +23,7 @@ local STOPPED = core.constants.EVENT_MONITOR_STOPPED
 local ALL = core.constants.EVENT_ALL
 
 local names, numbers, protocol_errors = {}, {}, {}
-for constant, number in pairs(core.constants) do
+for constant, number in pairs_of(core.constants) do
   local name = constant:match("^EVENT_(.*)$")
   if name and name ~= "ALL" then
     names[number], numbers[name] = name, number
@@ -90,7 +91,7 @@ end
 -- ---- sockets ---------------------------------------------------------------------------------
 
 local event_names = {}
-for name in pairs(numbers) do
+for name in pairs_of(numbers) do
   event_names[#event_names + 1] = name
 end
 table.sort(event_names)

@@ -19,6 +19,7 @@ local task = require("zmqloop.async.task")
 local zmq = require("zmqloop.zmq")
 local zmqstream = require("zmqloop.zmqstream")
 
+local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
 local misuse = core.misuse
 local IOLoop, Future = ioloop.IOLoop, future.Future
 local unpack = require("zmqloop.compat").unpack
@@ -226,7 +227,7 @@ end
 --- A new socket of t.ctx, kept, without linger unless options say otherwise.
 function Test:socket(kind, options)
   local merged = {linger = 0}
-  for name, value in pairs(options or {}) do
+  for name, value in pairs_of(options or {}) do
     merged[name] = value
   end
   return self:keep(assert(self.ctx:socket(kind, merged)))
@@ -339,7 +340,7 @@ end
 local log_options = {required = true}
 
 local function check_options(method, argument, options, known)
-  for name in pairs(options) do
+  for name in pairs_of(options) do
     if not known[name] then
       core.unknown_option(method, argument, name, known)
     end
@@ -401,7 +402,7 @@ end
 
 local function opened_since(before)
   local list = {}
-  for key, what in pairs(opened()) do
+  for key, what in pairs_of(opened()) do
     if before[key] ~= what then
       list[#list + 1] = type(key) == "number" and ("descriptor %d, a %s"):format(key,
         what:match("^%a+")) or what

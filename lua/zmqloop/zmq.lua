@@ -11,8 +11,10 @@ end
 
 local check = require("zmqloop.check")
 
+local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
+
 local zmq = {}
-for name, value in pairs(core.constants) do
+for name, value in pairs_of(core.constants) do
   zmq[name] = value
 end
 
@@ -79,13 +81,13 @@ local function check_ports(options)
   if type(options) ~= "table" then
     bad_port_option(("table expected, got %s"):format(type(options)))
   end
-  for name in pairs(options) do
+  for name in pairs_of(options) do
     if not port_options[name] then
       core.unknown_option("bind_to_random_port", 2, name, port_options)
     end
   end
   local values = {}
-  for name, limits in pairs(port_options) do
+  for name, limits in pairs_of(port_options) do
     local value = options[name]
     if value == nil then
       value = limits[1]
@@ -207,7 +209,7 @@ local function set_socket_options(socket, options, at)
 end
 
 local function set_context_options(context, options, at)
-  for option, value in pairs(options) do
+  for option, value in pairs_of(options) do
     at[1] = option
     local ok, message, name = context:set(option, value)
     if not ok then
@@ -263,7 +265,7 @@ end
 
 local function check_options(options)
   check.table("socket", 2, options)
-  for name in pairs(options) do
+  for name in pairs_of(options) do
     if not is_known[name] then
       check.bad("socket", 2, unknown_name("option", name, known))
     end
@@ -273,7 +275,7 @@ end
 local socket_types = core.socket_types
 
 local type_names = {}
-for name in pairs(socket_types) do
+for name in pairs_of(socket_types) do
   type_names[#type_names + 1] = name
 end
 table.sort(type_names)

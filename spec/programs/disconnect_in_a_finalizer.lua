@@ -17,12 +17,7 @@ local function on_collected()
   end
 end
 local function leave_garbage()
-  local newproxy = rawget(_G, "newproxy")
-  if newproxy then
-    getmetatable(newproxy(true)).__gc = on_collected
-  else
-    setmetatable({}, {__gc = on_collected})
-  end
+  collector.finalized(on_collected)
 end
 
 loop:on_error("raise")

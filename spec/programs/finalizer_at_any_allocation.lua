@@ -1,15 +1,6 @@
 -- Each operation with a finalizer at each allocation it makes.
 local collector = require("spec.collector")
 if rawget(_G, "jit") then jit.off() end
-local newproxy = rawget(_G, "newproxy")
-local function finalizable(fn)
-  if newproxy then
-    local proxy = newproxy(true)
-    getmetatable(proxy).__gc = fn
-    return proxy
-  end
-  return setmetatable({}, {__gc = fn})
-end
 
 -- The collector makes a whole cycle at each point where it may run.
 local function collector_at_full_speed(on)
@@ -21,7 +12,7 @@ local strike -- {at=, count=, act=, hit=, err=} while the machine is on
 local arm
 
 local function make_finalizable()
-  finalizable(function()
+  collector.finalized(function()
     local now = strike
     if not now then return end
     now.count = now.count + 1

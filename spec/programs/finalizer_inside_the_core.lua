@@ -2,19 +2,11 @@
 local collector = require("spec.collector")
 local loop = zmqloop.IOLoop{impl = BACKEND, clock = "virtual"}
 loop:on_error(function() end)
-local function finalized(fn)
-  local newproxy = rawget(_G, "newproxy")
-  if newproxy then
-    getmetatable(newproxy(true)).__gc = fn
-  else
-    setmetatable({}, {__gc = fn})
-  end
-end
 local filler, longer, ended = {}, 0, false
 local callback = setmetatable({}, {__call = function()
   collectgarbage("stop")
   for _ = 1, 200 do
-    finalized(function() if not ended then error("of a finalizer") end end)
+    collector.finalized(function() if not ended then error("of a finalizer") end end)
   end
   longer = longer + 1
   loop:advance(longer) -- slower than any before

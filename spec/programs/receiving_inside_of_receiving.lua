@@ -34,7 +34,7 @@ local function receive()
 end
 
 local failure, over
-local finalizable
+local collector = require("spec.collector")
 local function finalizer()
   if over then return end
   local ok, err = pcall(function()
@@ -42,21 +42,11 @@ local function finalizer()
     if frames then note(frames) end
   end)
   if not ok then failure = err end
-  finalizable()
+  collector.finalized(finalizer)
 end
 
-function finalizable()
-  local newproxy = rawget(_G, "newproxy")
-  if newproxy then
-    getmetatable(newproxy(true)).__gc = finalizer
-  else
-    setmetatable({}, {__gc = finalizer})
-  end
-end
-
-local collector = require("spec.collector")
 collector.set(0, collector.WHOLE)
-finalizable()
+collector.finalized(finalizer)
 repeat
   local frames = receive()
   if frames then note(frames) end

@@ -11,6 +11,7 @@ local compat = require("zmqloop.compat")
 local future = require("zmqloop.async.future")
 local tasks = require("zmqloop.async.task")
 
+local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
 local Future, succeed, check_future = future.Future, future.succeed, future.check_future
 local await, task_to_suspend = tasks.await_future, tasks.task_to_suspend
 
@@ -102,7 +103,7 @@ local function check_futures(method, futures)
   for i, item in ipairs(futures) do
     list[i], keys[i] = item, i
   end
-  for key, item in pairs(futures) do
+  for key, item in pairs_of(futures) do
     if keys[key] ~= key then
       list[#list + 1], keys[#keys + 1] = item, key
     end

@@ -6,6 +6,7 @@
 local core = require("zmqloop.core")
 local task = require("zmqloop.async.task")
 
+local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
 local IOLoop = core.IOLoop
 local is_over, task_of = task.is_over, task.task_of
 
@@ -22,7 +23,7 @@ local function is_begun(socket, side)
 end
 
 local function release(socket)
-  for watch in pairs(socket.held_up) do
+  for watch in pairs_of(socket.held_up) do
     watch:go_on()
     socket.held_up[watch] = nil
   end

@@ -11,6 +11,7 @@ local failure = require("zmqloop.async.failure")
 local future = require("zmqloop.async.future")
 local watched = require("zmqloop.blocked").watched
 
+local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
 local Future, CANCELLED, succeed = future.Future, future.CANCELLED, future.succeed
 local can_yield, running = compat.can_yield, compat.running
 local is_cancelled, trace_here = failure.is_cancelled, failure.trace_here
@@ -44,7 +45,7 @@ end
 -- The loop's tasks with numbers above `last` that have not ended, in order, and the last number.
 local function tasks_after(loop, last)
   local numbers, list = tasks_of[loop] or {}, {}
-  for task, number in pairs(numbers) do
+  for task, number in pairs_of(numbers) do
     if not task.state and number > last then
       list[#list + 1] = task
     end
@@ -116,7 +117,7 @@ local function take_coroutine()
     local co = idle[idle_count]
     idle[idle_count] = nil
     idle_count = idle_count - 1
-    if status(co) == "suspended" then -- else the user's code has resumed it
+    if co and status(co) == "suspended" then -- else a hook has taken it, or the user resumed it
       return co
     end
   end
@@ -175,7 +176,7 @@ end
 -- The tasks of the stream's waiting calls, oldest first.
 local function calls_of(stream)
   local list = {}
-  for _, task in pairs(waiting_calls) do
+  for _, task in pairs_of(waiting_calls) do
     if rawequal(task.call, stream) and not task.state then
       list[#list + 1] = task
     end

@@ -8,6 +8,7 @@ local core = require("zmqloop.core")
 local owner = require("zmqloop.async.message_owner")
 local waiters = require("zmqloop.async.waiters")
 
+local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
 local IOLoop, Waiters = core.IOLoop, waiters.Waiters
 local READ, WRITE = 1, 4 -- IOLoop's
 local POLLIN, POLLOUT = core.constants.POLLIN, core.constants.POLLOUT
@@ -259,7 +260,7 @@ local Poll = {}
 Poll.__index = Poll
 
 local function leave(poll)
-  for watch in pairs(poll.events) do
+  for watch in pairs_of(poll.events) do
     for i, other in ipairs(watch.polls) do
       if other == poll then
         table.remove(watch.polls, i)
@@ -284,7 +285,7 @@ function Poll:attempt()
   if not waiter then
     return leave(self) -- its task could not be suspended
   end
-  for watch in pairs(self.events) do
+  for watch in pairs_of(self.events) do
     if watch.is_closed then
       return -- tell_closed() is about to end the wait
     end
@@ -310,7 +311,7 @@ end
 -- Adds the poll to the watches of its objects, until one fails. Returns false and the result of
 -- the last, or true and the error that it raised.
 local function join(poll)
-  for watch in pairs(poll.events) do
+  for watch in pairs_of(poll.events) do
     watch.polls[#watch.polls + 1] = poll
     local ok, done, message, name = pcall(watch.update, watch)
     if not ok then

@@ -1,6 +1,8 @@
 --- zmqloop.integrate.attachment: shared by the modules that attach a loop to another one.
 -- An attachment ends with detach(), or when the loop is closed or stopped. If a callback of the
 -- other loop runs the loop itself, by start(), run() or run_sync(), stop() ends that run instead.
+local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
+
 local Attachment = {}
 Attachment.__index = Attachment
 Attachment.__name = "zmqloop.Attachment"
@@ -57,7 +59,7 @@ end
 function Attachment:detach()
   if self.attached then
     self.attached = false
-    for name, method in pairs(self.own) do
+    for name, method in pairs_of(self.own) do
       self.loop[name] = method
     end
     self:release()
