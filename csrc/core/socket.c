@@ -83,7 +83,7 @@ static void socket_report(zl__watch *watch, int events) {
   }
 }
 
-static void call(zl_socket *socket, int events) {
+static void socket_call(zl_socket *socket, int events) {
   socket->watch.handle.loop->stats.total.events++;
   zl__budget_count(&socket->watch.handle.loop->budget);
   socket->fn(socket, events, socket->arg);
@@ -94,9 +94,9 @@ static void socket_serve(zl__watch *watch) {
   int events = zl__socket_events(socket);
   if (events < 0) {
     zl__socket_die(socket, events);
-    call(socket, ZL_ERROR);
+    socket_call(socket, ZL_ERROR);
   } else if (events & socket->interest) {
-    call(socket, events & socket->interest);
+    socket_call(socket, events & socket->interest);
     zl__socket_dirty(socket);
   }
 }

@@ -82,7 +82,7 @@ static notice next_notice(const zl_stream *stream) {
   return stream->emptied && !stream->queue.unsent ? NOTICE_EMPTY : NOTICE_NONE;
 }
 
-static void call(zl_stream *stream, zl_stream_fn fn, void *arg) {
+static void report_call(zl_stream *stream, zl_stream_fn fn, void *arg) {
   if (fn) {
     zl__budget_count(&zl__stream_loop(stream)->budget);
     fn(stream, arg);
@@ -105,11 +105,11 @@ static void tell(zl_stream *stream, notice what) {
     break;
   case NOTICE_ROOM:
     stream->room = ZL__ROOM_NOT_WANTED;
-    call(stream, stream->on_room, stream->on_room_arg);
+    report_call(stream, stream->on_room, stream->on_room_arg);
     break;
   case NOTICE_EMPTY:
     stream->emptied = false;
-    call(stream, stream->on_empty, stream->on_empty_arg);
+    report_call(stream, stream->on_empty, stream->on_empty_arg);
     break;
   case NOTICE_REPORT: report_first(stream); break;
   case NOTICE_END:

@@ -37,7 +37,7 @@ enum {
 
 /* What follows the transport's "name://", or NULL if the address has another
  * transport. */
-static const char *after(const char *address, const char *transport) {
+static const char *address_after(const char *address, const char *transport) {
   size_t length = strlen(transport);
   return strncmp(address, transport, length) == 0 ? address + length : NULL;
 }
@@ -269,13 +269,14 @@ static bool has_good_ports(const char *address, bool has_source_port) {
  * without ports. */
 bool zlua_address_has_port(const char *address) {
   const char *rest;
-  if ((rest = after(address, "tcp://"))) {
+  if ((rest = address_after(address, "tcp://"))) {
     return has_good_ports(rest, true);
   }
-  if ((rest = after(address, "udp://"))) {
+  if ((rest = address_after(address, "udp://"))) {
     return has_good_ports(rest, false);
   }
-  if ((rest = after(address, "ws://")) || (rest = after(address, "wss://"))) {
+  if ((rest = address_after(address, "ws://")) ||
+      (rest = address_after(address, "wss://"))) {
     return zlua_is_host_and_port(rest, strcspn(rest, "/")); /* host:port/path */
   }
   return true;
@@ -286,20 +287,21 @@ int zlua_address_check(const zlua_socket *socket, const char *address,
                        bool binds) {
   const char *rest;
   if ((socket->type == ZMQ_STREAM || socket->raw) &&
-      after(address, "inproc://")) {
+      address_after(address, "inproc://")) {
     return -ENOCOMPATPROTO;
   }
-  if ((rest = after(address, "norm://"))) {
+  if ((rest = address_after(address, "norm://"))) {
     return zmq_has("norm") ? check_norm(rest) : 0;
   }
-  if ((rest = after(address, "pgm://")) || (rest = after(address, "epgm://"))) {
+  if ((rest = address_after(address, "pgm://")) ||
+      (rest = address_after(address, "epgm://"))) {
     return zmq_has("pgm") ? check_pgm(socket->zmq, rest, *address == 'e') : 0;
   }
-  if (binds && after(address, "wss://") &&
+  if (binds && address_after(address, "wss://") &&
       !(socket->wss_key && socket->wss_cert)) {
     return zmq_has("WSS") ? -EINVAL : -EPROTONOSUPPORT; /* it aborts without */
   }
-  if (after(address, "ws://") || after(address, "wss://")) {
+  if (address_after(address, "ws://") || address_after(address, "wss://")) {
     return check_websocket(socket->zmq);
   }
   return 0;

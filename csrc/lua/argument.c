@@ -153,7 +153,7 @@ int zlua_argument_error(lua_State *L, const char *method, int argument,
 }
 
 /* [-0, +1] pushes the text of a number, for an error. */
-static const char *number_text(lua_State *L, int index) {
+static const char *argument_number_text(lua_State *L, int index) {
   lua_Number number = lua_tonumber(L, index);
   return isnan(number) ? lua_pushfstring(L, "NaN")
                        : lua_pushfstring(L, "%f", number);
@@ -164,7 +164,7 @@ int zlua_type_error(lua_State *L, const char *method, int argument, int index,
   const char *got = lua_isnoneornil(L, index) ? "nil" : luaL_typename(L, index);
   if (lua_type(L, index) == LUA_TNUMBER &&
       (isnan(lua_tonumber(L, index)) || strstr(expected, "integer"))) {
-    got = number_text(L, index);
+    got = argument_number_text(L, index);
   }
   return zlua_error(L, "bad argument #%d to '%s' (%s expected, got %s)",
                     argument, method, expected, got);

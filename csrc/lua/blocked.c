@@ -64,7 +64,7 @@ static int watch_blocking(lua_State *L) {
 
 /* resume(loop, coroutine, ...): coroutine.resume(coroutine, ...), which is the
  * upvalue, on behalf of a callback of the loop. */
-static int resume(lua_State *L) {
+static int blocked_resume(lua_State *L) {
   zlua_loop *loop = zlua_check_self(L, &zlua_class_loop, "resume");
   lua_State *former = loop->runs;
   luaL_checktype(L, 2, LUA_TTHREAD); /* nothing below raises */
@@ -83,6 +83,6 @@ void zlua_open_blocked(lua_State *L) {
   lua_getglobal(L, "coroutine");
   lua_getfield(L, -1, "resume");
   lua_remove(L, -2);
-  lua_pushcclosure(L, resume, 1);
+  lua_pushcclosure(L, blocked_resume, 1);
   lua_setfield(L, -2, "resume");
 }

@@ -96,8 +96,8 @@ static bool was_trial(lua_State *runner) {
 }
 
 /* Resumes the runner with the function in the slot. Returns its status. */
-static int resume(zlua_loop *loop, lua_State *runner, zlua_slot slot,
-                  void *handle) {
+static int call_resume(zlua_loop *loop, lua_State *runner, zlua_slot slot,
+                       void *handle) {
   zlua_calls *calls = loop->calls;
   const zlua_calls before = *calls;
   double serial = before.last + 1;
@@ -135,7 +135,7 @@ bool zlua_call(zlua_loop *loop, zlua_slot slot, void *handle) {
   }
   lua_State *runner = loop->runner ? loop->runner : lua_tothread(L, index);
   loop->runner = NULL;
-  int status = resume(loop, runner, slot, handle);
+  int status = call_resume(loop, runner, slot, handle);
   if (status != 0 && status != LUA_YIELD) {
     zlua_report(loop, runner, index);
   }

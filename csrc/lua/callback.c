@@ -67,7 +67,7 @@ static void call_callbacks(zl_loop *core, void *arg);
 
 /* The core makes one call for each callback queued here. A call that it had no
  * memory for is counted as owed. */
-static void settle(zlua_loop *loop) {
+static void callback_settle(zlua_loop *loop) {
   while (loop->owed > 0 &&
          zl_loop_add_callback(loop->core, call_callbacks, loop) == 0) {
     loop->owed--;
@@ -90,7 +90,7 @@ static void call_callbacks(zl_loop *core, void *arg) {
     loop->owed++;
   }
   if (loop->owed > 0 && loop->core) {
-    settle(loop);
+    callback_settle(loop);
   }
 }
 
@@ -109,7 +109,7 @@ static void prepare(lua_State *L, zlua_loop *loop) {
     make_queue(L, loop);
   }
   if (loop->core) { /* else a finalizer has just closed it */
-    settle(loop);
+    callback_settle(loop);
   }
 }
 
@@ -181,7 +181,7 @@ static inline int push_first(lua_State *L, zlua_loop *loop) {
 }
 
 /* Takes the next callback off the core's queue, unless that is already done. */
-static bool take_next(callbacks *it) {
+static bool callback_take_next(callbacks *it) {
   void *arg;
   if (it->is_taken) {
     it->is_taken = false;
@@ -195,7 +195,7 @@ static bool take_next(callbacks *it) {
 static int push_next(lua_State *L, void *handle) {
   callbacks *it = handle;
   zlua_loop *loop = it->loop;
-  if (!take_next(it)) {
+  if (!callback_take_next(it)) {
     return 0;
   }
   if (lua_gettop(L) == LOOP) {

@@ -229,7 +229,7 @@ const char *zlua_type_name(int type) {
 }
 
 /* [-0, +0] table[NAME] = number, in the table on the top */
-static void add_constants(lua_State *L, const constant *list) {
+static void constants_add(lua_State *L, const constant *list) {
   for (; list->name; list++) {
     lua_pushinteger(L, list->value);
     lua_setfield(L, -2, list->name);
@@ -239,11 +239,11 @@ static void add_constants(lua_State *L, const constant *list) {
 /* [-0, +0] module table on the top */
 void zlua_open_constants(lua_State *L) {
   lua_newtable(L);
-  add_constants(L, socket_types);
+  constants_add(L, socket_types);
   lua_setfield(L, -2, "socket_types");
   lua_newtable(L);
   zlua_option_constants(L);
-  add_constants(L, socket_types);
-  add_constants(L, constants);
+  constants_add(L, socket_types);
+  constants_add(L, constants);
   lua_setfield(L, -2, "constants");
 }

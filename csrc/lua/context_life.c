@@ -26,7 +26,7 @@
 
 /* [-0, +0] creates the tables of the context at index. The sockets are weak
  * values: the context does not keep them alive. */
-static void fill_uservalue(lua_State *L, int index) {
+static void context_fill_uservalue(lua_State *L, int index) {
   zlua_getuservalue(L, index);
   lua_newtable(L);
   lua_createtable(L, 0, 1);
@@ -54,7 +54,8 @@ static const zlua_context *push_home(lua_State *L, void *zmq) {
 
 /* [-0, +0] finds the home of the new context at index, or makes it the home
  * itself. */
-static void settle(lua_State *L, int index, zlua_context *context, void *zmq) {
+static void context_settle(lua_State *L, int index, zlua_context *context,
+                           void *zmq) {
   zlua_context *home = (zlua_context *)(size_t)push_home(L, zmq);
   if (home) {
     zlua_getuservalue(L, index);
@@ -115,7 +116,7 @@ static int new_context(lua_State *L) {
   void *borrowed = lua_touserdata(L, 1);
   lua_settop(L, 2);
   zlua_context *context = zlua_new_object(L, &zlua_class_context);
-  fill_uservalue(L, 3);
+  context_fill_uservalue(L, 3);
   zlua_set_metatable_of(L, &zlua_class_context, 2);
   context->exit = zlua_exit_of(L);
   if (!context->exit) {
@@ -135,7 +136,7 @@ static int new_context(lua_State *L) {
   if (!context->zmq) {
     return zlua_fail(L, -zmq_errno());
   }
-  settle(L, 3, context, context->zmq);
+  context_settle(L, 3, context, context->zmq);
   return 1;
 }
 
@@ -206,7 +207,7 @@ static int terminate(lua_State *L, zlua_context *context) {
 }
 
 /* Has it open sockets, other than monitors that only their loops know? */
-static bool is_used(const zlua_context *context) {
+static bool context_is_used(const zlua_context *context) {
   const zlua_socket *socket = context->sockets;
   while (socket && socket->of_loop) {
     socket = socket->next;
@@ -238,7 +239,7 @@ static int context_term(lua_State *L) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  if (is_used(context)) {
+  if (context_is_used(context)) {
     return refuse(L, context);
   }
   close_sockets(L, context, NULL);

@@ -108,7 +108,7 @@ static bool is_outside(size_t size) {
   return size > BYTES_INSIDE;
 }
 
-static void count_in(zlua_frame *frame) {
+static void frame_count_in(zlua_frame *frame) {
   size_t size = zmq_msg_size(&frame->message);
   frame->payload->held += is_outside(size) ? size : 0;
 }
@@ -137,7 +137,7 @@ void zlua_frame_take(zlua_frame *frame, zmq_msg_t *message) {
   (void)zmq_msg_init(&frame->message);
   (void)zmq_msg_move(&frame->message, message);
   frame->open = true;
-  count_in(frame);
+  frame_count_in(frame);
 }
 
 /* [-0, +1 or +count] pushes closed frames for the messages, as a list or one by
@@ -183,7 +183,7 @@ zlua_frame *zlua_test_frame(lua_State *L, int index) {
   return frame && frame->open ? frame : NULL;
 }
 
-static zlua_frame *check_self(lua_State *L, const char *method) {
+static zlua_frame *frame_check_self(lua_State *L, const char *method) {
   zlua_frame *frame = zlua_check_self(L, &zlua_class_frame, method);
   if (!frame->open) {
     zlua_error(L, "frame is closed");
@@ -225,22 +225,22 @@ static int new_frame(lua_State *L) {
 
 /* ---- contents ----------------------------------------------------------- */
 
-static int push_bytes(lua_State *L, zlua_frame *frame) {
+static int frame_push_bytes(lua_State *L, zlua_frame *frame) {
   lua_pushlstring(L, zmq_msg_data(&frame->message),
                   zmq_msg_size(&frame->message));
   return 1;
 }
 
 static int frame_data(lua_State *L) {
-  return push_bytes(L, check_self(L, "data"));
+  return frame_push_bytes(L, frame_check_self(L, "data"));
 }
 
 static int frame_tostring(lua_State *L) {
-  return push_bytes(L, check_self(L, "tostring"));
+  return frame_push_bytes(L, frame_check_self(L, "tostring"));
 }
 
 static int frame_length(lua_State *L) {
-  zlua_frame *frame = check_self(L, "#");
+  zlua_frame *frame = frame_check_self(L, "#");
   zlua_pushint64(L, (int64_t)zmq_msg_size(&frame->message));
   return 1;
 }
@@ -264,7 +264,7 @@ static int64_t last_place(int64_t j, int64_t size) {
 
 /* sub(i [, j]) */
 static int frame_sub(lua_State *L) {
-  zlua_frame *frame = check_self(L, "sub");
+  zlua_frame *frame = frame_check_self(L, "sub");
   int64_t size = (int64_t)zmq_msg_size(&frame->message);
   int64_t i = zlua_check_integer(L, "sub", 1, 2, INT64_MIN, INT64_MAX);
   int64_t j = -1;
@@ -283,21 +283,22 @@ static int frame_sub(lua_State *L) {
 }
 
 static int frame_pointer(lua_State *L) {
-  lua_pushlightuserdata(L, zmq_msg_data(&check_self(L, "pointer")->message));
+  lua_pushlightuserdata(L,
+                        zmq_msg_data(&frame_check_self(L, "pointer")->message));
   return 1;
 }
 
 /* ---- properties --------------------------------------------------------- */
 
 static int frame_more(lua_State *L) {
-  zlua_frame *frame = check_self(L, "more");
+  zlua_frame *frame = frame_check_self(L, "more");
   lua_pushboolean(L, zmq_msg_more(&frame->message));
   return 1;
 }
 
 /* get(name | constant) -> string or integer | nil when the frame has none */
 static int frame_get(lua_State *L) {
-  zlua_frame *frame = check_self(L, "get");
+  zlua_frame *frame = frame_check_self(L, "get");
   if (lua_type(L, 2) == LUA_TNUMBER) {
     int property = (int)zlua_check_integer(L, "get", 1, 2, 0, INT32_MAX);
     int value = zmq_msg_get(&frame->message, property);
@@ -392,7 +393,7 @@ static int push_outcome(lua_State *L, int rc,
 
 /* routing_id([number]) */
 static int frame_routing_id(lua_State *L) {
-  zlua_frame *frame = check_self(L, "routing_id");
+  zlua_frame *frame = frame_check_self(L, "routing_id");
   if (lua_isnoneornil(L, 2)) {
     return push_routing_id(L, &frame->message);
   }
@@ -403,7 +404,7 @@ static int frame_routing_id(lua_State *L) {
 
 /* group([string]) */
 static int frame_group(lua_State *L) {
-  zlua_frame *frame = check_self(L, "group");
+  zlua_frame *frame = frame_check_self(L, "group");
   if (lua_isnoneornil(L, 2)) {
     return push_group(L, &frame->message);
   }

@@ -70,7 +70,7 @@ static inline bool is_sparse(const zlua_loop *loop) {
          loop->anchors < loop->last_anchor / 8;
 }
 
-static bool is_used(lua_State *L, int active_index, int anchor) {
+static bool handle_is_used(lua_State *L, int active_index, int anchor) {
   lua_rawgeti(L, active_index, anchor);
   bool used = !lua_isnil(L, -1);
   lua_pop(L, 1);
@@ -79,7 +79,7 @@ static bool is_used(lua_State *L, int active_index, int anchor) {
 
 static int new_anchor(lua_State *L, const zlua_loop *loop, int active_index) {
   int anchor = loop->last_anchor + 1;
-  while (loop->scattered && is_used(L, active_index, anchor)) {
+  while (loop->scattered && handle_is_used(L, active_index, anchor)) {
     anchor++;
   }
   return anchor;

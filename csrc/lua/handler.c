@@ -180,7 +180,7 @@ static void on_socket(zl_socket *watch, int events, void *arg) {
 }
 
 /* (active, state, event, loop): fn(what was registered, events) */
-static int next_call(lua_State *L, void *handle) {
+static int handler_next_call(lua_State *L, void *handle) {
   const event *it = handle;
   lua_rawgeti(L, 1, it->handler->handle.anchor); /* 5 */
   zlua_getuservalue(L, 5);                       /* 6 */
@@ -293,15 +293,15 @@ static void unregister(lua_State *L, int index, zlua_handler *handler) {
 
 /* ---- for a socket -------------------------------------------------------- */
 
-static void socket_used(const zlua_socket *socket) {
+static void handler_socket_used(const zlua_socket *socket) {
   zl_socket_used(socket->handler->watch);
 }
 
-static void socket_touch(const zlua_socket *socket) {
+static void handler_socket_touch(const zlua_socket *socket) {
   zl_socket_touch(socket->handler->watch);
 }
 
-static void detach_socket(zlua_socket *socket) {
+static void handler_detach_socket(zlua_socket *socket) {
   zlua_handler_detach(&socket->handler->handle);
 }
 
@@ -311,9 +311,9 @@ static void close_handler(lua_State *L, int index, const int *linger) {
 }
 
 static const zlua_socket_user socket_user = {
-    .used = socket_used,
-    .touch = socket_touch,
-    .detach = detach_socket,
+    .used = handler_socket_used,
+    .touch = handler_socket_touch,
+    .detach = handler_detach_socket,
     .close = close_handler,
 };
 
@@ -542,7 +542,7 @@ static const luaL_Reg loop_methods[] = {
 
 static const zlua_slot_call handler_call = {
     .slot = ZLUA_SLOT_CALL_HANDLER,
-    .next = next_call,
+    .next = handler_next_call,
     .class = &zlua_class_handler,
     .suspend = handler_suspend,
     .resume = handler_resume,

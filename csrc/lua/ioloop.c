@@ -23,7 +23,7 @@
 /* Registry key of the running loop. */
 static const char running_key;
 
-static zlua_loop *check_self(lua_State *L, const char *method) {
+static zlua_loop *ioloop_check_self(lua_State *L, const char *method) {
   return zlua_check_loop(L, 1, method, 0);
 }
 
@@ -204,7 +204,7 @@ static void enter_running(lua_State *L, zlua_loop *loop, loop_entry *before) {
 }
 
 static int run(lua_State *L, const char *method, int mode) {
-  zlua_loop *loop = check_self(L, method);
+  zlua_loop *loop = ioloop_check_self(L, method);
   loop_entry before;
   lua_settop(L, 1);
   enter_running(L, loop, &before);
@@ -245,7 +245,7 @@ static void check_budget(lua_State *L, int index, zl_budget *budget) {
 
 /* step([timeout [, {events=, seconds=}]]) -> handled, more */
 static int loop_step(lua_State *L) {
-  zlua_loop *loop = check_self(L, "step");
+  zlua_loop *loop = ioloop_check_self(L, "step");
   zl_budget budget = {0};
   loop_entry before;
   int64_t timeout =
@@ -267,7 +267,7 @@ static int loop_step(lua_State *L) {
 
 /* advance(seconds): moves a virtual clock. */
 static int loop_advance(lua_State *L) {
-  zlua_loop *loop = check_self(L, "advance");
+  zlua_loop *loop = ioloop_check_self(L, "advance");
   int64_t delay = zlua_check_seconds(L, "advance", 1, 2);
   loop_entry before;
   int rc;
@@ -321,7 +321,7 @@ static int loop_time(lua_State *L) {
 
 /* fd() -> number | nil, message, name */
 static int loop_fd(lua_State *L) {
-  const zlua_loop *loop = check_self(L, "fd");
+  const zlua_loop *loop = ioloop_check_self(L, "fd");
   int fd = zl_loop_fd(loop->core);
   if (fd < 0) {
     return zlua_fail(L, fd);
@@ -332,7 +332,7 @@ static int loop_fd(lua_State *L) {
 
 /* timeout() -> seconds, or nil for ever */
 static int loop_timeout(lua_State *L) {
-  const zlua_loop *loop = check_self(L, "timeout");
+  const zlua_loop *loop = ioloop_check_self(L, "timeout");
   int64_t timeout = zl_loop_timeout_ns(loop->core);
   zlua_check_clock(L, loop);
   if (timeout == ZL_FOREVER) {
@@ -358,7 +358,7 @@ static void set_seconds(lua_State *L, const char *name, int64_t ns) {
 
 /* stats() -> table */
 static int loop_stats(lua_State *L) {
-  const zlua_loop *loop = check_self(L, "stats");
+  const zlua_loop *loop = ioloop_check_self(L, "stats");
   zl_stats stats;
   zl_loop_stats(loop->core, &stats);
   int64_t timers = stats.timers > 0 ? (int64_t)stats.timers : 1;
@@ -384,14 +384,14 @@ static int loop_stats(lua_State *L) {
 
 /* failed_at(loop) -> when the last error of a callback was raised */
 static int failed_at(lua_State *L) {
-  const zlua_loop *loop = check_self(L, "failed_at");
+  const zlua_loop *loop = ioloop_check_self(L, "failed_at");
   lua_pushnumber(L, (lua_Number)loop->failed_ns / 1e9);
   return 1;
 }
 
 /* check_loop(method, argument, value): raises unless value is a loop or nil.
  * With argument 0 it is the self of a method, and must not be nil. */
-static int check_loop(lua_State *L) {
+static int ioloop_check(lua_State *L) {
   const char *method = luaL_checkstring(L, 1);
   int argument = (int)luaL_checkinteger(L, 2);
   lua_settop(L, 3);
@@ -408,7 +408,7 @@ static int check_loop(lua_State *L) {
 /* calling(loop, callback): the code that runs next is called on behalf of the
  * callback. */
 static int calling(lua_State *L) {
-  (void)check_self(L, "calling");
+  (void)ioloop_check_self(L, "calling");
   zlua_getuservalue(L, 1);
   lua_rawgeti(L, -1, ZLUA_LOOP_STATE);
   zlua_calling(L, lua_gettop(L), 2);
@@ -419,7 +419,7 @@ static int calling(lua_State *L) {
 
 /* on_error(fn | "raise" | nil): how errors of callbacks are handled. */
 static int loop_on_error(lua_State *L) {
-  zlua_loop *loop = check_self(L, "on_error");
+  zlua_loop *loop = ioloop_check_self(L, "on_error");
   zlua_check_given(L, "on_error");
   lua_settop(L, 2);
   bool raises =
@@ -460,7 +460,7 @@ static int error_handler(lua_State *L) {
  * add_handler(), and streams. */
 static int loop_objects(lua_State *L) {
   int count = 0;
-  (void)check_self(L, "objects");
+  (void)ioloop_check_self(L, "objects");
   lua_settop(L, 1);
   zlua_push_active(L, 1); /* 2 */
   lua_newtable(L);        /* 3 */
@@ -512,7 +512,7 @@ static const luaL_Reg functions[] = {
     {"close_loop", loop_close},
     {"loop_objects", loop_objects},
     {"running_loop", running_loop},
-    {"check_loop", check_loop},
+    {"check_loop", ioloop_check},
     {"calling", calling},
     {"failed_at", failed_at},
     {"error_handler", error_handler},

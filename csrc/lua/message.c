@@ -19,7 +19,8 @@ static void add_part(zlua_message *message, size_t size) {
 
 /* Adds the value at index to the counts of a message. Returns NULL, or why it
  * cannot be a part. */
-static const char *count_in(lua_State *L, int index, zlua_message *message) {
+static const char *message_count_in(lua_State *L, int index,
+                                    zlua_message *message) {
   if (lua_type(L, index) == LUA_TSTRING) {
     add_part(message, zlua_rawlen(L, index));
     return NULL;
@@ -40,7 +41,7 @@ static const char *count_in(lua_State *L, int index, zlua_message *message) {
 /* A message of the one part at index. */
 zlua_message zlua_check_part(lua_State *L, const char *method, int index) {
   zlua_message message = {.count = 1};
-  const char *what = count_in(L, index, &message);
+  const char *what = message_count_in(L, index, &message);
   if (what) {
     zlua_argument_error(L, method, 1, what);
   }
@@ -81,7 +82,7 @@ zlua_message zlua_check_message(lua_State *L, const char *method, int index) {
   message.count = zlua_rawlen(L, index);
   for (size_t i = 1; i <= message.count; i++) {
     lua_rawgeti(L, index, (int)i);
-    const char *what = count_in(L, -1, &message);
+    const char *what = message_count_in(L, -1, &message);
     if (what) {
       frame_error(L, method, i, what);
     }

@@ -358,7 +358,7 @@ static int read_option(void *zmq, int number, void *data, size_t *size) {
 
 /* An address may have any length; libzmq does not report it, and fails with
  * EINVAL if the buffer is too small. Other text is short. */
-static int push_bytes(lua_State *L, void *zmq, const zlua_option *it) {
+static int option_push_bytes(lua_State *L, void *zmq, const zlua_option *it) {
   char space[STRING_SPACE];
   char *data = space;
   size_t most = it->type == ZLUA_OPTION_KEY ? KEY_TEXT + 1 : sizeof space;
@@ -427,7 +427,7 @@ static int socket_get(lua_State *L) {
   switch (it.type) {
   case ZLUA_OPTION_STRING:
   case ZLUA_OPTION_BYTES:
-  case ZLUA_OPTION_KEY: results = push_bytes(L, socket->zmq, &it); break;
+  case ZLUA_OPTION_KEY: results = option_push_bytes(L, socket->zmq, &it); break;
   case ZLUA_OPTION_INT64:
   case ZLUA_OPTION_UINT64: results = push_int64(L, socket->zmq, &it); break;
   default: results = push_int(L, socket->zmq, &it);

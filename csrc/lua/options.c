@@ -349,7 +349,7 @@ static void push_names(lua_State *L, const zlua_option *options) {
 }
 
 /* [-0, +0] constants[NAME] = number, for every option */
-static void add_constants(lua_State *L, const zlua_option *options) {
+static void options_add_constants(lua_State *L, const zlua_option *options) {
   for (; options->name; options++) {
     luaL_Buffer buffer;
     luaL_buffinit(L, &buffer);
@@ -376,6 +376,6 @@ void zlua_open_options(lua_State *L) {
 
 /* [-0, +0] table of constants on the top. */
 void zlua_option_constants(lua_State *L) {
-  add_constants(L, zlua_context_options);
-  add_constants(L, zlua_socket_options);
+  options_add_constants(L, zlua_context_options);
+  options_add_constants(L, zlua_socket_options);
 }

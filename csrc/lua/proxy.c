@@ -53,7 +53,7 @@ static bool writable(void *zmq) {
   return rc < 0 || (events & ZMQ_POLLOUT); /* an error appears when it sends */
 }
 
-static int receive(void *zmq, zmq_msg_t *frame) {
+static int proxy_receive(void *zmq, zmq_msg_t *frame) {
   int rc;
   do {
     rc = zmq_msg_recv(frame, zmq, ZMQ_DONTWAIT);
@@ -62,7 +62,7 @@ static int receive(void *zmq, zmq_msg_t *frame) {
 }
 
 /* On success libzmq owns the frame; on failure it is unchanged. */
-static int send_frame(void *zmq, zmq_msg_t *frame, int flags) {
+static int proxy_send_frame(void *zmq, zmq_msg_t *frame, int flags) {
   int rc;
   do {
     rc = zmq_msg_send(frame, zmq, flags);
@@ -75,7 +75,7 @@ static int send_copy(void *zmq, zmq_msg_t *frame, int flags) {
   (void)zmq_msg_init(&copy);
   int rc = zmq_msg_copy(&copy, frame) < 0 ? -zmq_errno() : 0;
   if (rc == 0) {
-    rc = send_frame(zmq, &copy, flags);
+    rc = proxy_send_frame(zmq, &copy, flags);
   }
   (void)zmq_msg_close(&copy);
   return rc;
@@ -94,11 +94,11 @@ static int move(const proxy *it, direction *way, zmq_msg_t *frame) {
     }
     rc = it->capture ? send_copy(it->capture, frame, flags) : 0;
     if (rc == 0) {
-      rc = send_frame(way->to->zmq, frame, flags);
+      rc = proxy_send_frame(way->to->zmq, frame, flags);
     }
     way->from->received_bytes += size;
     way->to->sent_bytes += size;
-  } while (rc == 0 && more && (rc = receive(way->from->zmq, frame)) == 0);
+  } while (rc == 0 && more && (rc = proxy_receive(way->from->zmq, frame)) == 0);
   way->from->received++;
   way->to->sent++;
   return rc;
@@ -154,10 +154,10 @@ static int take_command(proxy *it) {
   zmq_msg_t rest;
   (void)zmq_msg_init(&command);
   (void)zmq_msg_init(&rest);
-  int rc = receive(it->control, &command);
+  int rc = proxy_receive(it->control, &command);
   bool more = rc == 0 && zmq_msg_more(&command);
   while (more && rc == 0) {
-    rc = receive(it->control, &rest);
+    rc = proxy_receive(it->control, &rest);
     more = zmq_msg_more(&rest);
   }
   if (rc == 0) {
@@ -195,7 +195,7 @@ static int serve(proxy *it, direction *way) {
     way->full = !writable(way->to->zmq)                 ? way->to->zmq
                 : it->capture && !writable(it->capture) ? it->capture
                                                         : NULL;
-    rc = way->full ? -EAGAIN : receive(way->from->zmq, &frame);
+    rc = way->full ? -EAGAIN : proxy_receive(way->from->zmq, &frame);
     if (rc == 0) {
       rc = move(it, way, &frame);
     }

@@ -102,7 +102,7 @@ static void push_signals(lua_State *L, int loop_index) {
 }
 
 /* (active, state, arrival, loop): fn(what was registered, count) */
-static int next_call(lua_State *L, void *handle) {
+static int signal_next_call(lua_State *L, void *handle) {
   const arrival *it = handle;
   push_signals(L, 4);                 /* 5 */
   lua_rawgeti(L, 5, it->number);      /* 6 */
@@ -196,7 +196,7 @@ static const luaL_Reg loop_methods[] = {
 
 static const zlua_slot_call signal_call = {
     .slot = ZLUA_SLOT_CALL_SIGNAL,
-    .next = next_call,
+    .next = signal_next_call,
 };
 
 /* [-0, +0] module table on the top. */

@@ -23,7 +23,7 @@
  * command that zmq_connect() sends to its own socket: a close right after
  * connect and send would lose the messages. Reading the events processes
  * commands. */
-static void settle(void *zmq) {
+static void socket_settle(void *zmq) {
   int events;
   size_t size = sizeof events;
   (void)zmq_getsockopt(zmq, ZMQ_EVENTS, &events, &size);
@@ -68,7 +68,7 @@ static void close_zmq(zlua_socket *socket) {
   if (context->pid == getpid()) {
     context->home->lingers =
         context->home->lingers || zlua_get_linger(zmq) != 0;
-    settle(zmq);
+    socket_settle(zmq);
     (void)zmq_close(zmq);
   }
 }

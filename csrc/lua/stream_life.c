@@ -19,11 +19,11 @@
 /* Registry key of the metatable of weak tables. */
 static const char weak_key;
 
-static void socket_used(const zlua_socket *socket) {
+static void stream_socket_used(const zlua_socket *socket) {
   zl_stream_used(socket->stream->core);
 }
 
-static void socket_touch(const zlua_socket *socket) {
+static void stream_socket_touch(const zlua_socket *socket) {
   zl_stream_touch(socket->stream->core);
 }
 
@@ -34,7 +34,7 @@ static int receive_ahead(const zlua_socket *socket) {
              : zl_stream_receive_ahead(socket->stream->core);
 }
 
-static void detach_socket(zlua_socket *socket) {
+static void stream_detach_socket(zlua_socket *socket) {
   (void)zlua_stream_detach(socket->stream);
 }
 
@@ -43,9 +43,9 @@ static void close_stream(lua_State *L, int index, const int *linger) {
 }
 
 static const zlua_socket_user socket_user = {
-    .used = socket_used,
-    .touch = socket_touch,
-    .detach = detach_socket,
+    .used = stream_socket_used,
+    .touch = stream_socket_touch,
+    .detach = stream_detach_socket,
     .close = close_stream,
     .receive_ahead = receive_ahead,
 };
@@ -182,7 +182,7 @@ static void push_weak(lua_State *L, int index) {
 
 /* [-0, +0] fills the uservalue of the stream at index: loop at 2, socket at 3,
  * another library's socket to be closed with it at 5 */
-static void fill_uservalue(lua_State *L, int index) {
+static void stream_fill_uservalue(lua_State *L, int index) {
   zlua_getuservalue(L, index);
   push_weak(L, index);
   lua_rawseti(L, -2, STREAM_WEAK);
@@ -224,7 +224,7 @@ static int new_stream(lua_State *L) {
   lua_settop(L, 5);
   bool is_foreign = !lua_isnil(L, 4);
   zlua_stream *stream = zlua_new_object(L, &zlua_class_stream); /* 6 */
-  fill_uservalue(L, 6);
+  stream_fill_uservalue(L, 6);
   zlua_set_own_metatable(L, &zlua_class_stream, 1);
   set_fields(L, 6);
   zlua_socket_set_user(L, 3, 6);

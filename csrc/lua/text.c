@@ -73,7 +73,7 @@ static int printable(lua_State *L) {
 
 /* number_text(number) -> "0.5", as %g, but with a point in every locale; "NaN"
  */
-static int number_text(lua_State *L) {
+static int text_of_number(lua_State *L) {
   char text[40];
   double number = (double)luaL_checknumber(L, 1);
   (void)snprintf(text, sizeof text, isnan(number) ? "NaN" : "%g", number);
@@ -92,7 +92,7 @@ static int number_text(lua_State *L) {
 void zlua_open_text(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"printable", printable},
-      {"number_text", number_text},
+      {"number_text", text_of_number},
       {NULL, NULL},
   };
   zlua_setfuncs(L, functions);

@@ -40,7 +40,7 @@ typedef struct zlua_timer {
 const zlua_class zlua_class_timer = {.name = "timeout",
                                      .size = sizeof(zlua_timer)};
 
-static zlua_timer *check_self(lua_State *L, const char *method) {
+static zlua_timer *timer_check_self(lua_State *L, const char *method) {
   return zlua_check_self(L, &zlua_class_timer, method);
 }
 
@@ -110,14 +110,14 @@ static void on_timer(zl_timer *core, uint64_t missed, void *arg) {
 }
 
 /* [-0, +0] the loop no longer keeps the handle alive. */
-static void release(lua_State *L, zlua_timer *timer, int active_index) {
+static void timer_release(lua_State *L, zlua_timer *timer, int active_index) {
   zlua_let_go(L, loop_of(timer), active_index, timer->anchor);
   timer->anchor = 0;
 }
 
 /* The next timer to be called: one that the core has already taken, or takes
  * now. */
-static zlua_timer *take_next(zlua_timer **taken, const zlua_loop *loop) {
+static zlua_timer *timer_take_next(zlua_timer **taken, const zlua_loop *loop) {
   zlua_timer *timer = *taken;
   *taken = NULL;
   if (!timer && zlua_may_repeat(loop)) {
@@ -136,13 +136,13 @@ void zlua_timer_push_callback(lua_State *L, int index) {
 
 /* (active, state, taken, loop) */
 static int next_timer(lua_State *L, void *taken) {
-  zlua_timer *timer = take_next(taken, lua_touserdata(L, 4));
+  zlua_timer *timer = timer_take_next(taken, lua_touserdata(L, 4));
   if (!timer) {
     return 0;
   }
   lua_settop(L, 4);
   lua_rawgeti(L, 1, timer->anchor); /* 5: the handle, kept here */
-  release(L, timer, 1);
+  timer_release(L, timer, 1);
   zlua_getuservalue(L, 5);
   int count = zlua_unpack(L);
   zlua_calling(L, 2, 6);
@@ -157,7 +157,7 @@ static void cancel(lua_State *L, zlua_timer *timer) {
   zl_timer_cancel(zl_timer_in(&timer->core));
   lua_rawgeti(L, ACTIVES, timer->serial);
   if (lua_istable(L, -1)) { /* else it is being collected with the loop */
-    release(L, timer, lua_gettop(L));
+    timer_release(L, timer, lua_gettop(L));
   }
   lua_pop(L, 1);
 }
@@ -173,7 +173,7 @@ static void start(lua_State *L, zlua_timer *timer, int index,
   }
   int rc = zl_timer_start_at(zl_timer_in(&timer->core), deadline, 0);
   if (rc < 0) {
-    release(L, timer, active);
+    timer_release(L, timer, active);
     zlua_raise(L, rc);
   }
 }
@@ -212,8 +212,8 @@ static int call_at(lua_State *L) {
   return add_at(L, "call_at");
 }
 
-static inline int64_t after(lua_State *L, const zlua_loop *loop,
-                            int64_t delay) {
+static inline int64_t timer_after(lua_State *L, const zlua_loop *loop,
+                                  int64_t delay) {
   return zl_time_add(zlua_now_ns(L, loop), delay);
 }
 
@@ -221,7 +221,7 @@ static int call_later(lua_State *L) {
   zlua_loop *loop = zlua_check_loop(L, 1, "call_later", 0);
   int64_t delay = zlua_check_seconds(L, "call_later", 1, 2);
   zlua_check_callable(L, "call_later", 2, 3);
-  return new_timer(L, loop, after(L, loop, delay));
+  return new_timer(L, loop, timer_after(L, loop, delay));
 }
 
 static int remove_timeout(lua_State *L) {
@@ -235,18 +235,18 @@ static int remove_timeout(lua_State *L) {
 }
 
 static int timer_cancel(lua_State *L) {
-  cancel(L, check_self(L, "cancel"));
+  cancel(L, timer_check_self(L, "cancel"));
   return 0;
 }
 
 static int timer_active(lua_State *L) {
-  lua_pushboolean(L, is_active(check_self(L, "active")));
+  lua_pushboolean(L, is_active(timer_check_self(L, "active")));
   return 1;
 }
 
 /* Seconds, not below 0; nil at rest. */
 static int timer_remaining(lua_State *L) {
-  zlua_timer *timer = check_self(L, "remaining");
+  zlua_timer *timer = timer_check_self(L, "remaining");
   const zl_timer *core = zl_timer_in(&timer->core);
   if (!is_active(timer)) {
     lua_pushnil(L);
@@ -259,8 +259,8 @@ static int timer_remaining(lua_State *L) {
 }
 
 /* The loop of the timer, which may be at rest. Raises if the loop is closed. */
-static const zlua_loop *check_loop(lua_State *L, zlua_timer *timer,
-                                   const char *method) {
+static const zlua_loop *timer_check_loop(lua_State *L, zlua_timer *timer,
+                                         const char *method) {
   if (is_active(timer)) {
     return loop_of(timer);
   }
@@ -280,10 +280,10 @@ static void restart(lua_State *L, zlua_timer *timer, int64_t deadline) {
 
 /* again(delay): works even after it has fired or was cancelled. */
 static int timer_again(lua_State *L) {
-  zlua_timer *timer = check_self(L, "again");
+  zlua_timer *timer = timer_check_self(L, "again");
   int64_t delay = zlua_check_seconds(L, "again", 1, 2);
   lua_settop(L, 1);
-  restart(L, timer, after(L, check_loop(L, timer, "again"), delay));
+  restart(L, timer, timer_after(L, timer_check_loop(L, timer, "again"), delay));
   lua_settop(L, 1);
   return 1;
 }
@@ -291,16 +291,16 @@ static int timer_again(lua_State *L) {
 /* again_at(timeout, when): for timers on a grid, where a delay would be rounded
  * up. */
 static int again_at(lua_State *L) {
-  zlua_timer *timer = check_self(L, "again_at");
+  zlua_timer *timer = timer_check_self(L, "again_at");
   int64_t deadline = zlua_check_seconds(L, "again_at", 1, 2);
   lua_settop(L, 1);
-  (void)check_loop(L, timer, "again_at");
+  (void)timer_check_loop(L, timer, "again_at");
   restart(L, timer, deadline);
   return 0;
 }
 
 static int timer_tostring(lua_State *L) {
-  zlua_timer *timer = check_self(L, "tostring");
+  zlua_timer *timer = timer_check_self(L, "tostring");
   lua_pushfstring(L, "timeout (%s): %p",
                   is_active(timer) ? "active" : "inactive",
                   (const void *)timer);

@@ -56,7 +56,7 @@ const zlua_class zlua_class_tracker = {.name = "Tracker",
 
 /* ---- in any thread ------------------------------------------------------ */
 
-static void release(zlua_tracking *tracking) {
+static void tracker_release(zlua_tracking *tracking) {
   if (atomic_fetch_sub(&tracking->references, 1) == 1) {
     int wake = atomic_load(&tracking->wake);
     if (wake >= 0) {
@@ -77,7 +77,7 @@ static void arrived(zlua_tracking *tracking) {
       (void)written;
     }
   }
-  release(tracking);
+  tracker_release(tracking);
 }
 
 static void open_envelope(void *data, void *hint) {
@@ -137,7 +137,7 @@ zlua_tracking *zlua_new_tracker(lua_State *L) {
 
 /* ---- methods ------------------------------------------------------------ */
 
-static zlua_tracking *check_self(lua_State *L, const char *method) {
+static zlua_tracking *tracker_check_self(lua_State *L, const char *method) {
   const zlua_tracker *tracker = zlua_check_self(L, &zlua_class_tracker, method);
   if (!tracker->tracking) {
     zlua_error(L, "tracker is closed"); /* in a finalizer that runs after its
@@ -151,7 +151,7 @@ static bool is_done(const zlua_tracking *tracking) {
 }
 
 static int tracker_done(lua_State *L) {
-  lua_pushboolean(L, is_done(check_self(L, "done")));
+  lua_pushboolean(L, is_done(tracker_check_self(L, "done")));
   return 1;
 }
 
@@ -195,7 +195,7 @@ static int wait_until_done(lua_State *L, zlua_tracking *tracking,
 
 /* wait([seconds]) -> true | nil, message, name */
 static int tracker_wait(lua_State *L) {
-  zlua_tracking *tracking = check_self(L, "wait");
+  zlua_tracking *tracking = tracker_check_self(L, "wait");
   int64_t timeout = ZL_FOREVER;
   if (!lua_isnoneornil(L, 2)) {
     timeout = zlua_check_seconds(L, "wait", 1, 2);
@@ -209,7 +209,7 @@ static int tracker_wait(lua_State *L) {
 }
 
 static int tracker_tostring(lua_State *L) {
-  const zlua_tracking *tracking = check_self(L, "tostring");
+  const zlua_tracking *tracking = tracker_check_self(L, "tostring");
   lua_pushfstring(L, "Tracker (%s): %p", is_done(tracking) ? "done" : "pending",
                   (const void *)tracking);
   return 1;
@@ -218,7 +218,7 @@ static int tracker_tostring(lua_State *L) {
 static int tracker_gc(lua_State *L) {
   zlua_tracker *tracker = zlua_test_object(L, 1, &zlua_class_tracker);
   if (tracker && tracker->tracking) {
-    release(tracker->tracking);
+    tracker_release(tracker->tracking);
     tracker->tracking = NULL;
   }
   return 0;
