@@ -76,8 +76,9 @@ static inline bool zlua_stream_is_active(const zlua_stream *stream) {
          zl_stream_busy(stream->core);
 }
 
-/* As many as jit.lua has room for. */
-enum { ZLUA_FEW_FRAMES = 8 };
+/* Longer messages are rare: they get buffers from Lua, and in LuaJIT take the
+ * interpreted path. A macro, since stream_jit.c also needs it as text. */
+#define ZLUA_FEW_FRAMES 8
 
 /* A turn of a stream, for the calls that serve it. jit.lua uses the first four
  * fields, as stream_jit.c declares them. */

@@ -26,8 +26,9 @@
 
 /* ---- receiving ---------------------------------------------------------- */
 
-/* What next_message() returns besides the number of frames. */
-enum { TURN_OVER = 0, ASK_AGAIN = -1, NOT_HERE = -2 };
+/* What next_message() returns besides the number of frames; and YIELDED, which
+ * is for jit.lua's own use. */
+enum { TURN_OVER = 0, ASK_AGAIN = -1, NOT_HERE = -2, YIELDED = -3 };
 
 static bool show_frame(zlua_turn *turn, int i, const void *data, size_t size) {
   turn->data[i] = data;
@@ -129,6 +130,9 @@ static int receiver(lua_State *L) {
 
 enum { NOT_SENT = -1, SENT = 0, QUEUED = 1 };
 
+/* A longer message takes the interpreted path. */
+enum { MOST_SENT = 4 };
+
 /* Sends the frames, if no report is wanted. QUEUED: keep_stream() must be
  * called. NOT_SENT: nothing was done; the interpreted path returns the
  * reason. */
@@ -152,10 +156,10 @@ static int send_frame(void *stream, const char *data, size_t size) {
 static int send_frames(void *stream, int count, const char *a, size_t a_size,
                        const char *b, size_t b_size, const char *c,
                        size_t c_size, const char *d, size_t d_size) {
-  const zl_frame frames[] = {{.data = a, .size = a_size},
-                             {.data = b, .size = b_size},
-                             {.data = c, .size = c_size},
-                             {.data = d, .size = d_size}};
+  const zl_frame frames[MOST_SENT] = {{.data = a, .size = a_size},
+                                      {.data = b, .size = b_size},
+                                      {.data = c, .size = c_size},
+                                      {.data = d, .size = d_size}};
   return send_message(stream, frames, (size_t)count);
 }
 
@@ -172,8 +176,8 @@ static int keep_stream(lua_State *L) {
 
 /* The fields of structs that jit.lua uses, as C and as text for the FFI. */
 #define TURN_FIELDS                                                            \
-  const void *data[8];                                                         \
-  int size[8];                                                                 \
+  const void *data[ZLUA_FEW_FRAMES];                                           \
+  int size[ZLUA_FEW_FRAMES];                                                   \
   int *converting;                                                             \
   const void *const *core;
 
@@ -217,8 +221,27 @@ _Static_assert(offsetof(jit_calls, serial) == offsetof(zlua_calls, serial) &&
                    sizeof(((zlua_calls *)NULL)->serial) == sizeof(double),
                "jit.lua sees the serial of a call elsewhere");
 
-/* jit_functions() -> userdata that holds them, and the types, for the FFI, of
- * pointers to them, to a turn and to the calls */
+/* The constants of which jit.lua needs the values. */
+static void push_jit_constants(lua_State *L) {
+  static const struct {
+    const char *name;
+    int value;
+  } constants[] = {
+      {"TURN_OVER", TURN_OVER}, {"ASK_AGAIN", ASK_AGAIN},
+      {"NOT_HERE", NOT_HERE},   {"NO_MESSAGE", ZLUA_NO_MESSAGE},
+      {"TAKEN", ZLUA_TAKEN},    {"NOT_SENT", NOT_SENT},
+      {"QUEUED", QUEUED},       {"MOST_SENT", MOST_SENT},
+  };
+  enum { COUNT = sizeof constants / sizeof *constants };
+  lua_createtable(L, 0, COUNT);
+  for (int i = 0; i < COUNT; i++) {
+    lua_pushinteger(L, constants[i].value);
+    lua_setfield(L, -2, constants[i].name);
+  }
+}
+
+/* jit_functions() -> userdata that holds them, the types, for the FFI, of
+ * pointers to them, to a turn and to the calls, and a table of constants */
 static int push_jit_functions(lua_State *L) {
   jit_functions *functions = lua_newuserdata(L, sizeof *functions);
   *functions = (jit_functions){
@@ -230,7 +253,8 @@ static int push_jit_functions(lua_State *L) {
   lua_pushliteral(L, "const " POINTER_TO(FUNCTIONS_FIELDS));
   lua_pushliteral(L, POINTER_TO(TURN_FIELDS));
   lua_pushliteral(L, "const " POINTER_TO(CALLS_FIELDS));
-  return 4;
+  push_jit_constants(L);
+  return 5;
 }
 
 /* next_call(active, state, turn, loop) -> the user's function and its

@@ -155,9 +155,6 @@ static int stream_stop_on_send(lua_State *L) {
 
 /* ---- sending ------------------------------------------------------------ */
 
-/* Frames on the C stack; a longer message gets a buffer from Lua. */
-enum { FEW_FRAMES = 8 };
-
 /* [-0, +2] reads the argument at 3: nil, a function, or a table of options.
  * Pushes a value that must stay alive, then the message's own callback, or
  * nil. */
@@ -284,7 +281,7 @@ static int send_messages(lua_State *L, zlua_stream *stream, int index,
 static int send_parts(lua_State *L, zlua_stream *stream, size_t count,
                       bool as_messages, const zlua_send_options *options,
                       uint64_t *token) {
-  zl_frame few[FEW_FRAMES];
+  zl_frame few[ZLUA_FEW_FRAMES];
   zl_frame *frames = few;
   int parts = 2;
   bool reports = stream->has_sent || !lua_isnil(L, 6);
@@ -292,7 +289,7 @@ static int send_parts(lua_State *L, zlua_stream *stream, size_t count,
     push_parts(L, count);
     parts = lua_gettop(L);
   }
-  if (!as_messages && count > FEW_FRAMES) {
+  if (!as_messages && count > ZLUA_FEW_FRAMES) {
     frames = lua_newuserdata(L, count * sizeof *frames);
   }
   if (!stream->core) { /* by a finalizer */
@@ -425,10 +422,10 @@ static bool has_more(lua_State *L, size_t count) {
 /* Sends the list at 2, if it is a few strings; nothing that could change it
  * runs meanwhile. -> as send_frames(), or 0: it has something else */
 static int send_few_strings(lua_State *L, zlua_stream *stream) {
-  zl_frame frames[FEW_FRAMES];
+  zl_frame frames[ZLUA_FEW_FRAMES];
   size_t count = zlua_rawlen(L, 2);
-  if (count == 0 || count > FEW_FRAMES || !push_strings(L, frames, count) ||
-      has_more(L, count)) {
+  if (count == 0 || count > ZLUA_FEW_FRAMES ||
+      !push_strings(L, frames, count) || has_more(L, count)) {
     lua_settop(L, 2);
     return 0;
   }

@@ -15,8 +15,9 @@ local ffi = require("ffi")
 local cast, to_string = ffi.cast, ffi.string
 local raw_send_multipart = core.ZMQStream.send_multipart
 
--- The userdata holds the functions. The types are the layouts that C has.
-local functions_userdata, functions_type, turn_type, calls_type = core.jit_functions()
+-- The userdata holds the functions. The types are the layouts that C has, and the constants have
+-- its values.
+local functions_userdata, functions_type, turn_type, calls_type, constants = core.jit_functions()
 local turn_pointer = ffi.typeof(turn_type)
 local functions = cast(ffi.typeof(functions_type), functions_userdata)
 local calls = cast(ffi.typeof(calls_type), core.calls)
@@ -24,11 +25,11 @@ local next_message, take_message = functions.next_message, functions.take_messag
 local send_frame, send_frames = functions.send_frame, functions.send_frames
 
 -- Results of next_message() besides the number of frames, and one of our own.
-local TURN_OVER, ASK_AGAIN, NOT_HERE = 0, -1, -2
-local YIELDED = -3
+local TURN_OVER, ASK_AGAIN = constants.TURN_OVER, constants.ASK_AGAIN
+local NOT_HERE, YIELDED = constants.NOT_HERE, constants.YIELDED
 
 -- Values of `converting`.
-local NO_MESSAGE, TAKEN = 0, 2
+local NO_MESSAGE, TAKEN = constants.NO_MESSAGE, constants.TAKEN
 
 -- ---- receiving -------------------------------------------------------------------------------
 
@@ -167,9 +168,9 @@ local addresses = setmetatable({}, {__mode = "k"})
 
 -- Results of send_frame() and send_frames(). NOT_SENT: nothing was done; the interpreted path
 -- returns the reason.
-local NOT_SENT, QUEUED = -1, 1
+local NOT_SENT, QUEUED = constants.NOT_SENT, constants.QUEUED
 
-local FEW_FRAMES = 4 -- longer messages are not sent here
+local MOST_SENT = constants.MOST_SENT -- frames; longer messages are not sent here
 
 local function sent(answer, stream)
   if answer == QUEUED then
@@ -224,7 +225,7 @@ local function send_multipart(self, list, options, ...)
   local address = addresses[self]
   if address and type(list) == "table" and options == nil and not getmetatable(list) then
     local count = #list
-    if count > 0 and count <= FEW_FRAMES and sent(send_list(address, list, count), self) then
+    if count > 0 and count <= MOST_SENT and sent(send_list(address, list, count), self) then
       return true
     end
   end
