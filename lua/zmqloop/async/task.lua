@@ -46,10 +46,11 @@ local function set_timer(task, seconds, fn, ...)
   return true
 end
 
-local function stop_timer(task)
-  if task.timer then
-    task.timer:cancel()
-    task.timer = nil
+--- Stops the timer of a waiting task, or of a waiter in a line.
+local function stop_timer(waiting)
+  if waiting.timer then
+    waiting.timer:cancel()
+    waiting.timer = nil
   end
 end
 
@@ -473,6 +474,7 @@ return classes.register("async.task", classes.extend({
   task_to_suspend = task_to_suspend,
   begin_wait = begin_wait,
   suspend = suspend,
+  stop_timer = stop_timer,
   is_alive = is_alive,
   wake_with = wake_with,
   fail_with = fail_with,

@@ -8,7 +8,7 @@ local task = require("zmqloop.async.task")
 
 local check_seconds = core.check_seconds
 local task_to_suspend, is_alive = task.task_to_suspend, task.is_alive
-local begin_task_wait, suspend = task.begin_wait, task.suspend
+local begin_task_wait, suspend, stop_timer = task.begin_wait, task.suspend, task.stop_timer
 local wake_with, fail_with = task.wake_with, task.fail_with
 
 local pcall, status = pcall, coroutine.status
@@ -50,32 +50,18 @@ local function unlink(waiter)
   waiter.line, waiter.before, waiter.after = false, false, false
 end
 
-local function link_last(line, waiter)
-  local last = line.last
-  waiter.line, waiter.before = line, last
-  if last then
-    last.after = waiter
+-- Puts the waiter between these two, of which either may be false.
+local function link(line, waiter, before, after)
+  waiter.line, waiter.before, waiter.after = line, before, after
+  if before then
+    before.after = waiter
   else
     line.first = waiter
   end
-  line.last = waiter
-end
-
-local function link_first(line, waiter)
-  local first = line.first
-  waiter.line, waiter.after = line, first
-  if first then
-    first.before = waiter
+  if after then
+    after.before = waiter
   else
     line.last = waiter
-  end
-  line.first = waiter
-end
-
-local function stop_timer(waiter)
-  if waiter.timer then
-    waiter.timer:cancel()
-    waiter.timer = nil
   end
 end
 
@@ -157,13 +143,13 @@ local function stand_in_line(waiting, line, seconds, waiter)
     waiter.timer = false -- makes room first: without that it could not be stopped
     waiter.timer = waiting.loop:call_later(seconds, expire, waiter)
   end
-  -- Nothing calls finalizers between look() and link_last().
+  -- Nothing calls finalizers between look() and link().
   if line.look and line.look(line.owner, waiter) then
     stop_timer(waiter)
     spare(waiter)
     return false, true
   end
-  link_last(line, waiter)
+  link(line, waiter, line.last, false)
   if line.on_first and line.first == waiter then
     local begun, message, name = line.on_first(line.owner, line)
     if not begun then
@@ -234,7 +220,7 @@ function Waiters:wake(give_back, owner)
   local ok, err = pcall(loop.add_callback, loop, deliver, waiter)
   if not ok then
     waiter.give_back, waiter.owner = nil, nil
-    link_first(self, waiter)
+    link(self, waiter, false, self.first)
     error(err, 0)
   end
   stop_timer(waiter)
