@@ -33,6 +33,30 @@ describe("a task", function()
     assert.same(helper.pack("a", nil), helper.pack(task:result()))
   end))
 
+  it("has the class zmqloop.Task, as a callback that waits", virtual(function(_, loop)
+    local task, callback = later(loop, 1), nil
+    loop:add_callback(function()
+      callback = zmqloop.current_task()
+      sleep(1)
+    end)
+    loop:advance(1)
+    assert.equal(zmqloop.Task, getmetatable(task))
+    assert.equal(zmqloop.Task, getmetatable(callback))
+    assert.not_equal(zmqloop.Task, getmetatable(Future(loop)))
+  end))
+
+  it("has the methods of futures, and is created by spawn() only", virtual(function(_, loop)
+    local task = later(loop, 1)
+    for name in pairs(zmqloop.Future) do
+      assert.is_not_nil(zmqloop.Task[name], name)
+    end
+    for _, name in ipairs{"cancel", "traceback", "done", "await"} do
+      assert.equal(zmqloop.Task[name], task[name])
+    end
+    assert.is_false((pcall(zmqloop.Task)))
+    loop:advance(1)
+  end))
+
   it("sleeps without keeping others from running", virtual(function(_, loop)
     local order = {}
     for _, seconds in ipairs{3, 1, 2} do

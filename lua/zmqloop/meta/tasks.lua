@@ -27,6 +27,10 @@ function Task:cancel() end
 ---@return string traceback "" before it has begun, and after it has ended without an error
 function Task:traceback() end
 
+---The class of tasks, and of callbacks that wait; derived from `zmqloop.Future`. Whether a value is
+---a task tells `getmetatable(value) == zmqloop.Task`. Tasks are created by `loop:spawn()` only.
+zmqloop.Task = Task
+
 ---The running task. In a callback of a loop: the task that the callback becomes if it
 ---waits. It can be kept, and cancelled from elsewhere. If the callback returns without
 ---waiting, that task never ends.
