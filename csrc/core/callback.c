@@ -11,7 +11,6 @@
 #include "host.h"
 #include "hot.h"
 #include "loop.h"
-#include "zmqloop_batch.h"
 
 enum { FIRST_CAPACITY = 16, KEPT_CAPACITY = 256 };
 
@@ -65,8 +64,12 @@ int zl_loop_add_callback(zl_loop *loop, zl_callback_fn fn, void *arg) {
   return 0;
 }
 
-/* Takes the first collected callback, which is about to be called. */
-static zl__callback take(zl_loop *loop) {
+void zl__callbacks_collect(zl_loop *loop) {
+  trim_if_large(loop);
+  loop->callbacks.collected = loop->callbacks.count;
+}
+
+zl__callback zl__callbacks_take(zl_loop *loop) {
   zl__callbacks *q = &loop->callbacks;
   zl__callback first = q->ring[q->head];
   q->head = (q->head + 1) & (q->capacity - 1);
@@ -85,49 +88,12 @@ bool zl__callbacks_run(zl_loop *loop) {
     if (zl__budget_spent(&loop->budget, &loop->clock)) {
       return false;
     }
-    zl__callback next = take(loop);
+    zl__callback next = zl__callbacks_take(loop);
     next.fn(loop, next.arg);
     zl__stats_called(loop);
   }
   trim_if_large(loop);
   return true;
-}
-
-/* Is there nothing to do in this iteration but callbacks, and nothing before
- * the next one? Then that can begin inside the last call of this one. */
-static bool only_callbacks(const zl_loop *loop) {
-  return loop->run == ZL__RUN_ENDLESS && loop->phase == ZL__PHASE_CALLBACKS &&
-         loop->heap.count == 0 && loop->heap.collected == 0 &&
-         loop->registry.watch_count == 0 && !zl__linked(&loop->ready.dirty) &&
-         !zl__linked(&loop->ready.turn) &&
-         !zl__linked(&loop->handles.graveyard) && !loop->watchdog &&
-         !loop->terminated && zl__mailbox_empty(&loop->mailbox) &&
-         !zl__signals_pending(loop) &&
-         !atomic_load_explicit(&loop->stopping, memory_order_acquire);
-}
-
-static void begin_next_iteration(zl_loop *loop) {
-  trim_if_large(loop);
-  loop->stats.total.iterations++;
-  loop->callbacks.collected = loop->callbacks.count;
-}
-
-/* While posts are called, no callbacks are collected. */
-int zl_loop_next_callback(zl_loop *loop, zl_callback_fn fn, void **arg) {
-  const zl__callbacks *q = &loop->callbacks;
-  if (q->count == 0 || q->ring[q->head].fn != fn ||
-      zl__budget_spent(&loop->budget, &loop->clock)) {
-    return 0;
-  }
-  if (q->collected == 0) {
-    if (!only_callbacks(loop)) {
-      return 0;
-    }
-    begin_next_iteration(loop);
-  }
-  zl__stats_called(loop);
-  *arg = take(loop).arg;
-  return 1;
 }
 
 void zl__callbacks_free(zl_loop *loop) {

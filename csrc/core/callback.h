@@ -23,6 +23,12 @@ typedef struct zl__callbacks {
   size_t collected; /* how many belong to the current iteration */
 } zl__callbacks;
 
+/* Those that are queued belong to the iteration that begins. */
+void zl__callbacks_collect(zl_loop *loop);
+
+/* Takes the first collected one, which is about to be called. */
+zl__callback zl__callbacks_take(zl_loop *loop);
+
 /* Calls the collected ones. Returns false if the budget ran out first. */
 bool zl__callbacks_run(zl_loop *loop);
 void zl__callbacks_free(zl_loop *loop);

@@ -144,7 +144,7 @@ int zl_loop_close(zl_loop *loop) {
 
 static void collect(zl_loop *loop) {
   loop->stats.total.iterations++;
-  loop->callbacks.collected = loop->callbacks.count;
+  zl__callbacks_collect(loop);
   if (loop->heap.count > 0) {
     int64_t now = zl__clock_now(&loop->clock);
     if (loop->clock.fn == zl__clock_monotonic) {
@@ -225,6 +225,39 @@ static int iterate(zl_loop *loop, int64_t wait_until, int mode) {
   }
   loop->phase = ZL__PHASE_COLLECT;
   return 0;
+}
+
+/* ---- the next iteration, inside a call of this one ----------------------- */
+
+/* Would this iteration do nothing more, and the next one nothing before its
+ * callbacks? Whatever iterate() does has its line here. */
+static bool only_callbacks(const zl_loop *loop) {
+  return loop->run == ZL__RUN_ENDLESS && loop->phase == ZL__PHASE_CALLBACKS &&
+         loop->heap.count == 0 && loop->heap.collected == 0 &&
+         loop->registry.watch_count == 0 && !zl__linked(&loop->ready.dirty) &&
+         !zl__linked(&loop->ready.turn) &&
+         !zl__linked(&loop->handles.graveyard) && !loop->watchdog &&
+         !loop->terminated && zl__mailbox_empty(&loop->mailbox) &&
+         !zl__signals_pending(loop) && !zl__stopping(loop);
+}
+
+/* While posts are called, no callbacks are collected. */
+int zl_loop_next_callback(zl_loop *loop, zl_callback_fn fn, void **arg) {
+  const zl__callbacks *q = &loop->callbacks;
+  if (q->count == 0 || q->ring[q->head].fn != fn ||
+      zl__budget_spent(&loop->budget, &loop->clock)) {
+    return 0;
+  }
+  if (q->collected == 0) {
+    if (!only_callbacks(loop)) {
+      return 0;
+    }
+    loop->stats.total.iterations++;
+    zl__callbacks_collect(loop);
+  }
+  zl__stats_called(loop);
+  *arg = zl__callbacks_take(loop).arg;
+  return 1;
 }
 
 /* ---- what is left to do -------------------------------------------------- */
