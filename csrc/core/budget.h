@@ -13,7 +13,8 @@
 typedef struct zl__budget {
   int64_t handled;     /* calls and messages in this run or step */
   int64_t swept;       /* of them, when zl__sockets_sweep() was last called */
-  int64_t events_left; /* of the step's budget; huge if there is no limit */
+  int64_t events_left; /* of the step's budget; huge if there is no limit; 0
+                        * when breaking */
   int64_t ends;        /* ZL_FOREVER: no limit */
   bool breaking;       /* zl_loop_break(): return after this callback */
 } zl__budget;
@@ -25,10 +26,33 @@ static inline void zl__budget_reset(zl__budget *budget) {
   budget->breaking = false;
 }
 
+/* The step or run returns before its next call out. */
+static inline void zl__budget_break(zl__budget *budget) {
+  budget->breaking = true;
+  budget->events_left = 0;
+}
+
+/* Takes the limits away, until zl__budget_restore(), from what a step's budget
+ * does not limit. Returns what to restore. */
+static inline zl__budget zl__budget_lift(zl__budget *budget) {
+  zl__budget before = *budget;
+  budget->events_left = budget->breaking ? 0 : INT64_MAX;
+  budget->ends = ZL_FOREVER;
+  return before;
+}
+
+/* What was handled since zl__budget_lift() does not count. */
+static inline void zl__budget_restore(zl__budget *budget,
+                                      const zl__budget *before) {
+  budget->handled = before->handled;
+  budget->events_left = budget->breaking ? 0 : before->events_left;
+  budget->ends = before->ends;
+}
+
 /* Must the current step or run return before the next call out? */
 static inline bool zl__budget_spent(const zl__budget *budget,
                                     const zl__clock *clock) {
-  return budget->breaking || budget->events_left <= 0 ||
+  return budget->events_left <= 0 ||
          (budget->ends != ZL_FOREVER && clock->fn(clock->ud) >= budget->ends);
 }
 

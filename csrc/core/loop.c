@@ -412,7 +412,9 @@ void zl_loop_stop(zl_loop *loop) {
 }
 
 void zl_loop_break(zl_loop *loop) {
-  loop->budget.breaking = loop->run != ZL__RUN_NONE;
+  if (loop->run != ZL__RUN_NONE) {
+    zl__budget_break(&loop->budget);
+  }
 }
 
 int zl_loop_running(const zl_loop *loop) {

@@ -114,18 +114,12 @@ int zl_stream_flush(zl_stream *stream, int events, int limit) {
   if ((outer && outer->flushes) || stream->looked_at) {
     events &= ~ZL_READ;
   }
-  int64_t events_left = loop->budget.events_left;
-  int64_t budget_ends = loop->budget.ends;
-  int64_t handled = loop->budget.handled;
+  zl__budget before = zl__budget_lift(&loop->budget);
   zl__handles_keep(loop);
-  loop->budget.events_left = INT64_MAX;
-  loop->budget.ends = ZL_FOREVER;
   stream->turn = &turn;
   int total = flush_all(stream, events, limit < 0 ? INT_MAX : limit);
   stream->turn = outer;
-  loop->budget.handled = handled;
-  loop->budget.events_left = events_left;
-  loop->budget.ends = budget_ends;
+  zl__budget_restore(&loop->budget, &before);
   zl__socket_dirty(&stream->socket);
   zl__handles_release(loop);
   return total;
