@@ -35,52 +35,52 @@ static void reply(zl_stream *stream, const zmq_msg_t *frames, int count) {
 
 static void on_sink(zl_stream *stream, void *arg) {
   (void)arg;
-  zmq_msg_t *frames;
-  while (zl_stream_peek(stream, &frames) > 0) {
-    if (bench_take(&b, zmq_msg_data(frames), zmq_msg_size(frames)) == 0)
+  zl_incoming message;
+  while (zl_stream_next(stream, &message) > 0) {
+    if (bench_take(&b, message.data, message.size) == 0)
       stop();
-    zl_stream_pop(stream);
+    zl_stream_accept(stream);
   }
 }
 
 static void on_echo(zl_stream *stream, void *arg) {
   (void)arg;
-  zmq_msg_t *frames;
-  while (zl_stream_peek(stream, &frames) > 0) {
-    if (bench_take(&b, zmq_msg_data(frames), zmq_msg_size(frames)) == 0)
+  zl_incoming message;
+  while (zl_stream_next(stream, &message) > 0) {
+    if (bench_take(&b, message.data, message.size) == 0)
       stop();
-    reply(stream, frames, 1);
-    zl_stream_pop(stream);
+    reply(stream, message.frames, 1);
+    zl_stream_accept(stream);
   }
 }
 
 static void on_serve(zl_stream *stream, void *arg) {
   (void)arg;
-  zmq_msg_t *frames;
-  while (zl_stream_peek(stream, &frames) > 0) {
-    reply(stream, frames, 1);
-    zl_stream_pop(stream);
+  zl_incoming message;
+  while (zl_stream_next(stream, &message) > 0) {
+    reply(stream, message.frames, 1);
+    zl_stream_accept(stream);
   }
 }
 
 static void on_router(zl_stream *stream, void *arg) {
   (void)arg;
-  zmq_msg_t *frames;
-  while (zl_stream_peek(stream, &frames) > 0) {
-    if (bench_count(&b, zmq_msg_size(&frames[1])) == 0)
+  zl_incoming message;
+  while (zl_stream_next(stream, &message) > 0) {
+    if (bench_count(&b, zmq_msg_size(&message.frames[1])) == 0)
       stop();
-    reply(stream, frames, 2);
-    zl_stream_pop(stream);
+    reply(stream, message.frames, 2);
+    zl_stream_accept(stream);
   }
 }
 
 /* An XPUB is a PUB that hears of subscriptions. */
 static void on_subscription(zl_stream *stream, void *arg) {
   (void)arg;
-  zmq_msg_t *frames;
-  if (zl_stream_peek(stream, &frames) <= 0)
+  zl_incoming subscription;
+  if (zl_stream_next(stream, &subscription) <= 0)
     return;
-  zl_stream_pop(stream);
+  zl_stream_accept(stream);
   if (b.seen > 0) {
     bench_end(&b);
     stop();

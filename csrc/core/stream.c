@@ -107,11 +107,11 @@ int zl_stream_flush(zl_stream *stream, int events, int limit) {
   zl_loop *loop = zl__stream_loop(stream);
   /* It may be called within a turn or flush of the same stream, and a step's
    * budget does not limit it. Inside a flush it only sends, or callbacks that
-   * flush would nest as deeply as there are messages; also between peek and
-   * pop, or the same message would be delivered again. */
+   * flush would nest as deeply as there are messages; also while a message is
+   * shown, or that one would be delivered again. */
   zl__turn *outer = stream->turn;
   zl__turn turn = {.flushes = true};
-  if ((outer && outer->flushes) || stream->looked_at) {
+  if ((outer && outer->flushes) || stream->incoming == ZL__INCOMING_SHOWN) {
     events &= ~ZL_READ;
   }
   zl__budget before = zl__budget_lift(&loop->budget);
@@ -303,6 +303,14 @@ size_t zl_stream_close(zl_stream *stream) {
   return unsent;
 }
 
+static const char *stream_verify(const zl_stream *stream) {
+  bool has_frames = stream->count > 0;
+  if (has_frames != (stream->incoming != ZL__INCOMING_NONE)) {
+    return "the state of a stream's message says whether there are frames";
+  }
+  return zl__queue_verify(&stream->queue);
+}
+
 const char *zl__streams_verify(const zl_loop *loop) {
   const zl__link *head = &loop->handles.open;
   const char *broken = NULL;
@@ -310,8 +318,8 @@ const char *zl__streams_verify(const zl_loop *loop) {
        link = link->next) {
     const zl__handle *handle = zl__container(link, const zl__handle, all);
     if (handle->kind == &stream_kind) {
-      broken = zl__queue_verify(
-          &zl__container(handle, const zl_stream, socket.watch.handle)->queue);
+      broken = stream_verify(
+          zl__container(handle, const zl_stream, socket.watch.handle));
     }
   }
   return broken;

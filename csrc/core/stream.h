@@ -22,6 +22,16 @@ typedef struct zl__turn {
   int lost;     /* the error that killed the socket; 0: none */
 } zl__turn;
 
+/* Where the stream is with the incoming message, which is the one whose frames
+ * it has. set_incoming() in stream_receive.c changes it. */
+typedef enum zl__incoming {
+  ZL__INCOMING_NONE,  /* there are no frames */
+  ZL__INCOMING_PARTS, /* only the first ones are here */
+  ZL__INCOMING_AHEAD, /* received ahead of its turn, and never shown */
+  ZL__INCOMING_HELD,  /* shown in a turn that did not accept it */
+  ZL__INCOMING_SHOWN  /* between zl_stream_next() and zl_stream_accept() */
+} zl__incoming;
+
 /* What is known of a sender that met a full queue. */
 typedef enum zl__room {
   ZL__ROOM_NOT_WANTED,
@@ -56,13 +66,11 @@ struct zl_stream {
   bool starved;   /* reports used up the budget of the last turn */
   int batch;      /* messages per turn */
   zl__turn *turn; /* the innermost; NULL: none */
-  bool whole;     /* frames hold a whole message */
-  bool unseen;    /* it was received ahead and is not yet delivered */
-  bool looked_at; /* the callback is between peek and pop */
-  bool large;     /* one of the frames is large */
-  int size;       /* of the last frame, as returned by zmq_msg_recv() */
-  int count;      /* frames received so far */
-  int spent;      /* frames of messages already delivered in this turn */
+  zl__incoming incoming;
+  bool large; /* one of the frames is large */
+  int size;   /* of the last frame, as returned by zmq_msg_recv() */
+  int count;  /* frames received so far */
+  int spent;  /* frames of messages already delivered in this turn */
   int capacity;
   zmq_msg_t *frames;
   bool telling; /* in a callback for a message that has left the queue */

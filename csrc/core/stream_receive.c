@@ -1,11 +1,11 @@
 /* stream_receive.c - receiving whole messages.
  * SPDX-License-Identifier: MIT
  *
- * A turn calls the receive callback once, which takes messages by
- * zl_stream_peek() and zl_stream_pop(), or zl_stream_take(). The core, not the
- * callback, decides when the turn is over. A message that was peeked at but not
- * popped is held and returns in the next turn, so an error between the two
- * loses nothing. The receive that ends in EAGAIN is the full check of socket.c.
+ * A turn calls the receive callback once. zl_stream_next() shows it a message
+ * and zl_stream_accept() delivers it. The core, not the callback, decides when
+ * the turn is over. A message that was shown but not accepted is held and shown
+ * again, so an error between the two loses nothing. The receive that ends in
+ * EAGAIN is the full check of socket.c.
  */
 #include <errno.h>
 #include <limits.h>
@@ -14,6 +14,11 @@
 #include "loop.h"
 #include "stream.h"
 #include "zmqloop_batch.h"
+
+/* Nothing else changes it. */
+static inline void set_incoming(zl_stream *stream, zl__incoming incoming) {
+  stream->incoming = incoming;
+}
 
 enum { FIRST_FRAMES = 4, KEPT_FRAMES = 64 };
 
@@ -48,16 +53,15 @@ static int failed_to_receive(zl_stream *stream, int *interrupts) {
   return zl__socket_retry(&stream->socket, interrupts) ? 0 : -zmq_errno();
 }
 
-/* Asks libzmq for the next frame, for which there is room in the array. Returns
- * whether there was one. */
-static inline bool try_frame(zl_stream *stream) {
-  zmq_msg_t *frame = &stream->frames[stream->count];
+/* Asks libzmq for the next frame, the one after `before` others, for which
+ * there is room in the array. Returns whether there was one. */
+static inline bool try_frame(zl_stream *stream, int before) {
+  zmq_msg_t *frame = &stream->frames[before];
   stream->size = zmq_msg_recv(frame, stream->socket.zmq, ZMQ_DONTWAIT);
   return stream->size >= 0;
 }
 
-/* Counts the frame just received, the one after `before` others. Returns 1 if
- * it is the last of its message, or 0. */
+/* Counts that frame. Returns 1 if it is the last of its message, or 0. */
 static inline int add_frame(zl_stream *stream, int before) {
   stream->count = before + 1;
   stream->large = (before > 0 && stream->large) || stream->size > LARGE_FRAME;
@@ -73,55 +77,81 @@ static int receive_again(zl_stream *stream) {
     if (rc < 0) {
       return rc;
     }
-  } while (!try_frame(stream));
+  } while (!try_frame(stream, stream->count));
   return add_frame(stream, stream->count);
 }
 
-/* Receives the frames after the first. Returns 1 or an error. */
+/* Receives the frames after the first. Returns the number of all, or an error.
+ */
 static int receive_rest(zl_stream *stream) {
-  int rc = 0;
-  if (zl__socket_conflates(&stream->socket)) {
-    return -EPROTO; /* libzmq would abort when asked for them */
-  }
+  /* If it conflates, libzmq would abort when asked for them. */
+  int rc = zl__socket_conflates(&stream->socket) ? -EPROTO : 0;
   while (rc == 0) {
     rc = stream->count < stream->capacity ? 0 : zl__stream_add_frames(stream);
     if (rc == 0) {
-      rc = try_frame(stream) ? add_frame(stream, stream->count)
-                             : receive_again(stream);
+      rc = try_frame(stream, stream->count) ? add_frame(stream, stream->count)
+                                            : receive_again(stream);
     }
+  }
+  set_incoming(stream, ZL__INCOMING_PARTS);
+  return rc < 0 ? rc : stream->count;
+}
+
+/* Called with the result of a receive, which it returns: a REQ that has its
+ * reply may send again, without a signal. */
+static inline int after_receive(zl_stream *stream, int rc) {
+  if (rc > 0 && stream->socket.type == ZMQ_REQ) {
+    zl__socket_dirty(&stream->socket);
   }
   return rc;
 }
 
-/* Returns 1: frames hold a whole message; or an error. This is most of the
- * core's work for a small message. */
-ZL__HOT int receive_message(zl_stream *stream, zl__turn *turn) {
-  int rc = 0;
-  if (stream->count == 0) { /* there is always room for one */
-    rc = try_frame(stream) ? add_frame(stream, 0) : receive_again(stream);
-  }
-  if (rc == 0) {
-    rc = receive_rest(stream);
-  }
-  if (rc > 0) {
-    turn->drained = false;
-    /* REQ may send again now, without a signal. */
-    if (stream->socket.type == ZMQ_REQ) {
-      zl__socket_dirty(&stream->socket);
-    }
-  }
-  return rc;
+/* Returns the number of frames of the next message, or an error. This is most
+ * of the core's work for a small message. */
+ZL__HOT int receive_message(zl_stream *stream) {
+  /* There is always room for one. */
+  int rc = try_frame(stream, 0) ? add_frame(stream, 0) : receive_again(stream);
+  return after_receive(stream, rc == 0 ? receive_rest(stream) : rc);
 }
 
-static inline bool turn_over(const zl_stream *stream, const zl__turn *turn) {
+/* As get_message(), if frames have been received. */
+ZL__RARE int get_old_message(zl_stream *stream) {
+  if (stream->incoming == ZL__INCOMING_PARTS) {
+    return after_receive(stream, receive_rest(stream));
+  }
+  /* Not that of the last receive, if the callback has moved the frames away. */
+  stream->size = (int)zmq_msg_size(&stream->frames[stream->count - 1]);
+  return stream->count;
+}
+
+static bool is_whole(zl__incoming incoming) {
+  return incoming != ZL__INCOMING_NONE && incoming != ZL__INCOMING_PARTS;
+}
+
+/* Makes frames hold a whole message. Returns their number, or an error. */
+static inline int get_message(zl_stream *stream) {
+  return stream->incoming == ZL__INCOMING_NONE ? receive_message(stream)
+                                               : get_old_message(stream);
+}
+
+/* Asks the clock, which may be the user's and close the stream. */
+ZL__RARE bool out_of_time(const zl_stream *stream) {
+  return zl__stream_spent(stream) || zl__stream_over(stream);
+}
+
+static inline bool turn_over(const zl_stream *stream) {
   const zl_loop *loop = zl__stream_loop(stream);
-  if (!turn || zl__budget_spent(&loop->budget, &loop->clock) ||
-      zl__stream_over(stream) || turn->lost || turn->left <= 0) {
+  const zl__turn *turn = stream->turn;
+  if (!stream->on_recv || zl__stream_over(stream) || !turn || turn->lost ||
+      turn->left <= 0 || loop->budget.events_left <= 0) {
     return true;
   }
-  return atomic_load_explicit(&loop->stopping, memory_order_relaxed) &&
-         loop->run == ZL__RUN_ENDLESS && !turn->flushes &&
-         turn->left < stream->batch;
+  if (atomic_load_explicit(&loop->stopping, memory_order_relaxed) &&
+      loop->run == ZL__RUN_ENDLESS && !turn->flushes &&
+      turn->left < stream->batch) {
+    return true;
+  }
+  return loop->budget.ends != ZL_FOREVER && out_of_time(stream);
 }
 
 /* There is no message now. Returns 0, or -ENOMEM: there is one. */
@@ -143,51 +173,67 @@ static int without_message(zl_stream *stream, zl__turn *turn, int rc) {
   return 0;
 }
 
-/* The message that was received ahead is about to be delivered. */
-static inline int show_held(zl_stream *stream) {
-  stream->unseen = false;
-  return 1;
-}
-
-/* zl_stream_peek() without asking whether the turn is over. */
-static inline int hold_message(zl_stream *stream, zl__turn *turn) {
-  int rc = stream->whole ? show_held(stream) : receive_message(stream, turn);
-  if (rc <= 0) {
-    return without_message(stream, turn, rc);
-  }
-  stream->whole = true;
+ZL__RARE int show_frames(const zl_stream *stream, zl_incoming *out) {
+  *out = (zl_incoming){.frames = stream->frames, .count = stream->count};
   return stream->count;
 }
 
-int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames) {
-  zl__turn *turn = stream->turn;
-  int rc = !stream->on_recv || turn_over(stream, turn)
-               ? 0
-               : hold_message(stream, turn);
-  if (rc <= 0) {
-    *frames = NULL;
-    return rc;
+/* Returns the number of frames. */
+static inline int show(zl_stream *stream, int count, zl_incoming *out) {
+  set_incoming(stream, ZL__INCOMING_SHOWN);
+  if (count != 1) {
+    return show_frames(stream, out);
   }
-  *frames = stream->frames;
-  stream->looked_at = true;
-  return rc;
+  out->data = zmq_msg_data(stream->frames);
+  out->size =
+      stream->large ? zmq_msg_size(stream->frames) : (size_t)stream->size;
+  out->frames = stream->frames;
+  out->count = 1;
+  return 1;
+}
+
+ZL__RARE int show_none(zl_incoming *out) {
+  *out = (zl_incoming){.count = 0};
+  return 0;
+}
+
+ZL__RARE int end_turn(zl_stream *stream, zl_incoming *out, int rc) {
+  (void)show_none(out);
+  return without_message(stream, stream->turn, rc);
+}
+
+int zl_stream_next(zl_stream *stream, zl_incoming *out) {
+  if (turn_over(stream)) {
+    return show_none(out);
+  }
+  int count = get_message(stream);
+  return count < 0 ? end_turn(stream, out, count) : show(stream, count, out);
+}
+
+int zl_stream_shows(const zl_stream *stream) {
+  return stream->incoming == ZL__INCOMING_SHOWN;
 }
 
 int zl_stream_receive_ahead(zl_stream *stream) {
   if (zl__stream_over(stream)) {
     return 0;
   }
-  if (stream->whole) {
+  if (is_whole(stream->incoming)) {
     int events = zl__socket_events(&stream->socket);
     return events > 0 && (events & ZL_READ) ? -EFSM : 0;
   }
-  zl__turn turn = {.left = 1};
-  int rc = hold_message(stream, &turn);
-  stream->unseen = rc > 0;
+  zl__turn turn = {.left = 0};
+  int rc = get_message(stream);
+  if (rc > 0) {
+    set_incoming(stream, ZL__INCOMING_AHEAD);
+    zl__socket_dirty(&stream->socket);
+    return 0;
+  }
+  rc = without_message(stream, &turn, rc);
   if (turn.lost) {
     zl__socket_dirty(&stream->socket); /* the next turn will find the error */
   }
-  return rc < 0 ? rc : 0;
+  return rc;
 }
 
 static void release_frames(zl_stream *stream, int first, int end) {
@@ -197,54 +243,36 @@ static void release_frames(zl_stream *stream, int first, int end) {
   }
 }
 
-/* The message of `count` frames counts as delivered. */
-static inline void deliver(zl_stream *stream, int count) {
+/* Large ones free their memory now, before the callback goes on. */
+ZL__RARE void release_large(zl_stream *stream) {
+  release_frames(stream, 0, stream->spent);
+  stream->spent = 0;
+}
+
+/* The message counts as delivered. */
+static inline void deliver(zl_stream *stream, zl__turn *turn) {
   zl_loop *loop = zl__stream_loop(stream);
-  if (stream->spent < count) {
-    stream->spent = count;
+  if (stream->spent < stream->count) {
+    stream->spent = stream->count;
   }
   stream->count = 0;
-  stream->whole = false;
-  stream->turn->left--;
+  set_incoming(stream, ZL__INCOMING_NONE);
+  turn->drained = false;
+  turn->left--;
   loop->stats.total.messages_in++;
   zl__budget_count(&loop->budget);
-}
-
-void zl_stream_pop(zl_stream *stream) {
-  stream->looked_at = false;
   if (stream->large) {
-    release_frames(stream, 0, stream->count);
+    release_large(stream);
   }
-  deliver(stream, stream->count);
 }
 
-int zl_stream_take(zl_stream *stream, zl_frame *frame) {
-  zl__turn *turn = stream->turn;
-  if (!stream->on_recv || turn_over(stream, turn)) {
-    return 0;
+void zl_stream_accept(zl_stream *stream) {
+  if (stream->incoming == ZL__INCOMING_SHOWN) {
+    deliver(stream, stream->turn);
   }
-  int rc = stream->whole ? show_held(stream) : receive_message(stream, turn);
-  if (rc <= 0) {
-    return without_message(stream, turn, rc);
-  }
-  if (stream->count != 1 || stream->large) {
-    stream->whole = true;
-    return ZL_PEEK;
-  }
-  frame->data = zmq_msg_data(stream->frames);
-  frame->size = (size_t)stream->size;
-  deliver(stream, 1);
-  return 1;
 }
 
-void zl_stream_put_back(zl_stream *stream) {
-  stream->count = 1;
-  stream->whole = true;
-  stream->turn->left++;
-  zl__stream_loop(stream)->stats.total.messages_in--;
-}
-
-/* Other callbacks are not called while this one peeks, but when it has
+/* Other callbacks are not called while this one receives, but when it has
  * returned: it may be in the middle of something. */
 static void end_if_lost(zl_stream *stream, int rc) {
   if (rc < 0 && !zl__stream_over(stream)) {
@@ -281,10 +309,13 @@ ZL__HOT void release_spent(zl_stream *stream) {
   stream->spent = 0;
 }
 
-/* If the callback does not pop the message, it stays held. */
+/* If the callback does not accept the message, it stays held. */
 static void call_on_recv(zl_stream *stream) {
   stream->on_recv(stream, stream->on_recv_arg);
-  stream->looked_at = false;
+  if (stream->incoming == ZL__INCOMING_SHOWN) {
+    set_incoming(stream, ZL__INCOMING_HELD);
+    stream->turn->drained = false;
+  }
 }
 
 void zl__stream_receive_turn(zl_stream *stream) {
@@ -300,9 +331,14 @@ void zl__stream_receive_turn(zl_stream *stream) {
 }
 
 static void discard(zl_stream *stream, zl__turn *turn) {
-  while (turn->left > 0 && !zl__stream_over(stream) &&
-         hold_message(stream, turn) > 0) {
-    zl_stream_pop(stream);
+  int rc = 0;
+  while (rc >= 0 && turn->left > 0 && !zl__stream_over(stream)) {
+    rc = get_message(stream);
+    if (rc > 0) {
+      deliver(stream, turn);
+    } else {
+      (void)without_message(stream, turn, rc);
+    }
   }
 }
 

@@ -411,7 +411,8 @@ int zl_stream_may_send(zl_stream *stream, size_t bytes) {
   if (stream->draining) {
     return -ESHUTDOWN;
   }
-  if ((stream->queue.unsent || stream->unseen) && needs_request(stream)) {
+  if ((stream->queue.unsent || stream->incoming == ZL__INCOMING_AHEAD) &&
+      needs_request(stream)) {
     return -EFSM; /* no request was delivered, or a queued message already
                    * answers it */
   }
@@ -446,7 +447,8 @@ static inline bool try_once(zl_stream *stream, const zl_frame *frames,
 static inline bool send_at_once(zl_stream *stream, const zl_frame *frames,
                                 size_t count) {
   bool may_send = !zl__stream_over(stream) && !stream->draining &&
-                  !stream->queue.unsent && !stream->unseen;
+                  !stream->queue.unsent &&
+                  stream->incoming != ZL__INCOMING_AHEAD;
   if (!may_send || !try_once(stream, frames, count)) {
     return false;
   }

@@ -458,8 +458,8 @@ typedef struct zl_frame {
   size_t size;
 } zl_frame;
 
-/* Called with messages to receive: take them with zl_stream_peek() and
- * zl_stream_pop() until peek returns 0, or leave them for the next turn. */
+/* Called with messages to receive: take each with zl_stream_next() and
+ * zl_stream_accept(), until next returns 0, or leave them for the next turn. */
 typedef void (*zl_stream_fn)(zl_stream *stream, void *arg);
 
 /* A message sent with a token has left the queue: status is 0 if libzmq took
@@ -500,17 +500,26 @@ ZL_API void zl_stream_on_room(zl_stream *stream, zl_stream_fn fn, void *arg);
 ZL_API void zl_stream_set_limits(zl_stream *stream, size_t messages,
                                  size_t bytes);
 
-/* Shows the next message, receiving it if none is held: a whole multipart
- * message or nothing. Returns its number of frames with *frames pointing to
- * them, or 0 at the end of the turn: no message left, the batch or the step's
- * budget used up, stopped, paused or closed. -ENOMEM leaves the message for the
- * next turn. The frames belong to the stream and live until zl_stream_pop(), or
- * after zl_stream_close() until the callback has returned; they may be moved
- * away. Only inside the receive callback. */
-ZL_API int zl_stream_peek(zl_stream *stream, zmq_msg_t **frames);
+/* A message that is shown. */
+typedef struct zl_incoming {
+  zmq_msg_t *frames;
+  int count;        /* of frames */
+  const void *data; /* the bytes of its only frame; NULL: it has several */
+  size_t size;
+} zl_incoming;
 
-/* Releases the message that peek returned, which counts as delivered. */
-ZL_API void zl_stream_pop(zl_stream *stream);
+/* Shows the next message: a whole multipart message or nothing. Returns its
+ * number of frames, with *out set; 0 at the end of the turn: no message left,
+ * the batch or the step's budget used up, stopped, paused or closed; or
+ * -ENOMEM, which leaves the message for the next turn. It belongs to the stream
+ * and lives until it is accepted, or after zl_stream_close() until the callback
+ * has returned; its frames may be moved away. Until it is accepted it is shown
+ * again, in this turn and the next. Only inside the receive callback. */
+ZL_API int zl_stream_next(zl_stream *stream, zl_incoming *out);
+
+/* The message that zl_stream_next() shows counts as delivered, and is not shown
+ * again. Does nothing if none is shown. */
+ZL_API void zl_stream_accept(zl_stream *stream);
 
 /* Call this before zmq_disconnect() on the socket of a ROUTER, REP, SUB or
  * XSUB: libzmq may have read the first frame of a message already, and aborts
@@ -562,7 +571,7 @@ ZL_API int zl_stream_may_send(zl_stream *stream, size_t bytes);
  * waiting, until neither is possible or limit messages were handled; limit < 0:
  * no limit. If there is no receive callback when it begins, messages are read
  * and discarded. Inside a flush of the same stream, and between
- * zl_stream_peek() and zl_stream_pop(), it only sends. In a callback of the
+ * zl_stream_next() and zl_stream_accept(), it only sends. In a callback of the
  * send queue (on_error, on_room, on_empty) it does nothing, since the stream is
  * already sending. Returns the number of messages handled. */
 ZL_API int zl_stream_flush(zl_stream *stream, int events, int limit);

@@ -33,20 +33,9 @@ ZL_API int zl_loop_is_last(const zl_loop *loop);
 
 /* ---- messages ------------------------------------------------------------ */
 
-/* Returned by zl_stream_take(): read this message with zl_stream_peek(). */
-#define ZL_PEEK 2
-
-/* Peek and pop in one for the usual case, a message of one frame that is not
- * large. Returns 1, with *frame pointing to its bytes, which stay valid until
- * the next message is received or the callback returns; ZL_PEEK for other
- * messages; else what peek returns. Only inside the receive callback. */
-ZL_API int zl_stream_take(zl_stream *stream, zl_frame *frame);
-
-/* Undoes zl_stream_take(): the message counts as not delivered, and peek or
- * take returns it again. Only inside the receive callback, and before
- * anything else is received, by zl_stream_flush() or
- * zl_stream_receive_ahead() as well. */
-ZL_API void zl_stream_put_back(zl_stream *stream);
+/* Nonzero between zl_stream_next() and zl_stream_accept(). Tells after a failed
+ * conversion whether the message is the stream's, which will show it again. */
+ZL_API int zl_stream_shows(const zl_stream *stream);
 
 /* Whether the zmq socket keeps only one message (ZMQ_CONFLATE). Its messages
  * must have one frame: libzmq aborts the process when the rest of a longer one

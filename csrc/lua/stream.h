@@ -11,14 +11,6 @@
 
 extern const zlua_class zlua_class_stream;
 
-/* Is a message on its way from the core to Lua? If that fails for lack of
- * memory, the message is not lost. */
-typedef enum zlua_conversion {
-  ZLUA_NO_MESSAGE = 0,
-  ZLUA_PEEKED, /* it is still with the core */
-  ZLUA_TAKEN   /* it must be put back on failure */
-} zlua_conversion;
-
 typedef struct zlua_stream {
   zlua_handle handle;
   zl_stream *core; /* NULL: closed */
@@ -29,7 +21,6 @@ typedef struct zlua_stream {
   bool unpack;      /* fn(frame1, frame2, ...) */
   bool copy;        /* frames as strings, not as Frames */
   bool usual;       /* copy and not with_stream; checked once per message */
-  zlua_conversion converting;
   bool sent_with_stream;
   bool has_recv;
   bool told_deaf; /* the warning that its socket only sends was written */
@@ -80,17 +71,16 @@ static inline bool zlua_stream_is_active(const zlua_stream *stream) {
  * interpreted path. A macro, since stream_jit.c also needs it as text. */
 #define ZLUA_FEW_FRAMES 8
 
-/* A turn of a stream, for the calls that serve it. jit.lua uses the first four
+/* A turn of a stream, for the calls that serve it. jit.lua uses the first two
  * fields, as stream_jit.c declares them. */
 typedef struct zlua_turn {
   const void *data[ZLUA_FEW_FRAMES]; /* the frames that are shown */
   int size[ZLUA_FEW_FRAMES];
-  zlua_conversion *converting; /* the stream's */
-  zl_stream *const *core;      /* the same */
-  bool begun;                  /* the values looked up once are on the stack */
+  bool begun;       /* the values looked up once are on the stack */
   unsigned changes; /* of the loop, when the user's function was looked up */
   zlua_stream *stream;
-  zmq_msg_t *frames; /* of the current message */
+  zl_incoming message; /* that the core shows */
+  bool failed;         /* the core had no memory for the next message */
 } zlua_turn;
 
 zlua_stream *zlua_no_stream(lua_State *L, const char *method);

@@ -36,62 +36,58 @@ static bool show_frame(zlua_turn *turn, int i, const void *data, size_t size) {
   return size <= INT_MAX;
 }
 
-/* As next_message(), for messages other than one small frame. A separate
- * function, so that the usual case needs few registers. */
+/* As next_message(), for messages of several frames. A separate function, so
+ * that the usual case needs few registers. */
 #ifdef __GNUC__
 __attribute__((noinline))
 #endif
 static int
-show_message(zlua_turn *turn) {
-  zlua_stream *stream = turn->stream;
-  int count = zl_stream_peek(stream->core, &turn->frames);
-  if (count < 0 || count > ZLUA_FEW_FRAMES) {
+show_frames(zlua_turn *turn, int count) {
+  if (count > ZLUA_FEW_FRAMES) {
     return NOT_HERE;
   }
   for (int i = 0; i < count; i++) {
-    zmq_msg_t *frame = &turn->frames[i];
+    zmq_msg_t *frame = &turn->message.frames[i];
     if (!show_frame(turn, i, zmq_msg_data(frame), zmq_msg_size(frame))) {
       return NOT_HERE;
     }
   }
-  stream->converting = ZLUA_PEEKED;
   return count;
 }
 
 /* Returns the number of frames of the next message, which are shown; TURN_OVER;
  * ASK_AGAIN: the user's function must be looked up again; or NOT_HERE: this
  * message must take the interpreted path. Once the frames are Lua values, the
- * caller clears `converting` if the message was taken, or calls take_message()
- * if it was only peeked at. */
+ * caller calls accept_message(). */
 static int next_message(void *of_call) {
   zlua_turn *turn = of_call;
   zlua_stream *stream = turn->stream;
-  zl_frame frame;
   if (!stream->core) {
     return TURN_OVER;
   }
   if (turn->changes != stream->handle.loop->changes) {
     return ASK_AGAIN;
   }
-  int rc = zl_stream_take(stream->core, &frame);
-  if (rc == 1) {
-    (void)show_frame(turn, 0, frame.data, frame.size);
-    stream->converting = ZLUA_TAKEN;
-    return 1;
+  int count = zl_stream_next(stream->core, &turn->message);
+  if (count > 1) {
+    return show_frames(turn, count);
   }
-  return rc == ZL_PEEK ? show_message(turn) : rc < 0 ? NOT_HERE : TURN_OVER;
+  if (count <= 0) {
+    return count == 0 ? TURN_OVER : NOT_HERE;
+  }
+  const zl_incoming *message = &turn->message;
+  return show_frame(turn, 0, message->data, message->size) ? 1 : NOT_HERE;
 }
 
-/* The message that was peeked at has become Lua values. Returns 0 if a
- * finalizer that ran meanwhile has closed the stream. */
-static int take_message(void *of_call) {
+/* The message that is shown has become Lua values. Returns 0 if a finalizer
+ * that ran meanwhile has closed the stream. */
+static int accept_message(void *of_call) {
   const zlua_turn *turn = of_call;
-  zlua_stream *stream = turn->stream;
-  stream->converting = ZLUA_NO_MESSAGE;
-  if (!stream->core) {
+  zl_stream *core = turn->stream->core;
+  if (!core) {
     return 0;
   }
-  zl_stream_pop(stream->core);
+  zl_stream_accept(core);
   return 1;
 }
 
@@ -177,15 +173,13 @@ static int keep_stream(lua_State *L) {
 /* The fields of structs that jit.lua uses, as C and as text for the FFI. */
 #define TURN_FIELDS                                                            \
   const void *data[ZLUA_FEW_FRAMES];                                           \
-  int size[ZLUA_FEW_FRAMES];                                                   \
-  int *converting;                                                             \
-  const void *const *core;
+  int size[ZLUA_FEW_FRAMES];
 
 #define CALLS_FIELDS double serial;
 
 #define FUNCTIONS_FIELDS                                                       \
   int (*next_message)(void *turn);                                             \
-  int (*take_message)(void *turn);                                             \
+  int (*accept_message)(void *turn);                                           \
   int (*send_frame)(void *stream, const char *data, size_t size);              \
   int (*send_frames)(void *stream, int count, const char *a, size_t a_size,    \
                      const char *b, size_t b_size, const char *c,              \
@@ -213,10 +207,6 @@ typedef struct jit_functions {
                  "jit.lua sees the " #field " of a turn elsewhere")
 SAME_PLACE(data);
 SAME_PLACE(size);
-SAME_PLACE(converting);
-SAME_PLACE(core);
-_Static_assert(sizeof(zlua_conversion) == sizeof(int),
-               "jit.lua reads it as an int");
 _Static_assert(offsetof(jit_calls, serial) == offsetof(zlua_calls, serial) &&
                    sizeof(((zlua_calls *)NULL)->serial) == sizeof(double),
                "jit.lua sees the serial of a call elsewhere");
@@ -228,9 +218,9 @@ static void push_jit_constants(lua_State *L) {
     int value;
   } constants[] = {
       {"TURN_OVER", TURN_OVER}, {"ASK_AGAIN", ASK_AGAIN},
-      {"NOT_HERE", NOT_HERE},   {"NO_MESSAGE", ZLUA_NO_MESSAGE},
-      {"TAKEN", ZLUA_TAKEN},    {"NOT_SENT", NOT_SENT},
-      {"QUEUED", QUEUED},       {"MOST_SENT", MOST_SENT},
+      {"NOT_HERE", NOT_HERE},   {"YIELDED", YIELDED},
+      {"NOT_SENT", NOT_SENT},   {"QUEUED", QUEUED},
+      {"MOST_SENT", MOST_SENT},
   };
   enum { COUNT = sizeof constants / sizeof *constants };
   lua_createtable(L, 0, COUNT);
@@ -246,7 +236,7 @@ static int push_jit_functions(lua_State *L) {
   jit_functions *functions = lua_newuserdata(L, sizeof *functions);
   *functions = (jit_functions){
       .next_message = next_message,
-      .take_message = take_message,
+      .accept_message = accept_message,
       .send_frame = send_frame,
       .send_frames = send_frames,
   };

@@ -27,11 +27,8 @@ static void stream_socket_touch(const zlua_socket *socket) {
   zl_stream_touch(socket->stream->core);
 }
 
-/* In a finalizer, a frame that is being converted must not be overwritten. */
 static int receive_ahead(const zlua_socket *socket) {
-  return socket->stream->converting == ZLUA_TAKEN
-             ? -EFSM
-             : zl_stream_receive_ahead(socket->stream->core);
+  return zl_stream_receive_ahead(socket->stream->core);
 }
 
 static void stream_detach_socket(zlua_socket *socket) {

@@ -2,11 +2,11 @@
  * SPDX-License-Identifier: MIT
  *
  * One protected call per turn, not per message: it takes messages from the core
- * and calls the user's function until the turn is over. A message stays with
- * the core until it has become Lua values, so an earlier error loses nothing;
- * an error or a yield of the user's function ends the protected call, and
- * another one continues with the next message. While as many calls as the user
- * allows have yielded, the stream receives nothing.
+ * and calls the user's function until the turn is over. A message is accepted
+ * once it has become Lua values, so an earlier error loses nothing; an error or
+ * a yield of the user's function ends the protected call, and another one
+ * continues with the next message. While as many calls as the user allows have
+ * yielded, the stream receives nothing.
  */
 #include "stream_recv.h"
 
@@ -44,20 +44,30 @@ static void push_strings(lua_State *L, zmq_msg_t *frames, int count,
   }
 }
 
-/* [-0, +n] pushes the arguments of the user's function. Returns how many, or -1
- * if a finalizer that ran meanwhile has closed the stream. */
+/* The message has become Lua values. Returns false if a finalizer that ran
+ * meanwhile has closed the stream. Large messages free their memory now, before
+ * the user's function is called. */
+static inline bool accept_message(const zlua_stream *stream) {
+  if (!stream->core) {
+    return false;
+  }
+  zl_stream_accept(stream->core);
+  return true;
+}
+
+/* [-0, +n] pushes the arguments of the user's function. Returns how many. */
 static int push_message(lua_State *L, const zlua_stream *stream,
-                        zmq_msg_t *frames, int count) {
+                        const zl_incoming *message) {
   bool as_list = !stream->unpack;
   if (stream->copy) {
-    push_strings(L, frames, count, as_list);
+    push_strings(L, message->frames, message->count, as_list);
   } else {
-    zlua_new_frames(L, frames, count, as_list);
+    zlua_new_frames(L, message->frames, message->count, as_list);
     if (stream->core) {
-      zlua_open_frames(L, frames, count, as_list);
+      zlua_open_frames(L, message->frames, message->count, as_list);
     }
   }
-  return !stream->core ? -1 : as_list ? 1 : count;
+  return as_list ? 1 : message->count;
 }
 
 /* With fewer frames, a stack too small for them means that memory is short. */
@@ -73,8 +83,7 @@ static void make_room(lua_State *L, zlua_turn *it, int count) {
     return;
   }
   if (count > MANY_FRAMES) {
-    it->stream->converting = ZLUA_NO_MESSAGE;
-    zl_stream_pop(it->stream->core);
+    zl_stream_accept(it->stream->core);
   }
   zlua_error(L, "a message of %d frames is too long to unpack", count);
 }
@@ -117,8 +126,10 @@ static inline bool is_current(const zlua_turn *it, const zlua_stream *stream) {
   return ZLUA_KEEPS_STACK && it->changes == stream->handle.loop->changes;
 }
 
-/* [-0, +0 or +3] looks the user's function up. */
-static void look_up_callback(lua_State *L, zlua_turn *it) {
+/* [-0, +0 or +3] looks the user's function up. Returns false if a hook that ran
+ * meanwhile wants the message kept: it has unset the function, paused or closed
+ * the stream. */
+static bool look_up_callback(lua_State *L, zlua_turn *it) {
   if (!ZLUA_KEEPS_STACK || !it->begun) {
     begin_turn(L, it);
   }
@@ -126,81 +137,54 @@ static void look_up_callback(lua_State *L, zlua_turn *it) {
   lua_rawgeti(L, TURN_USERVALUE, STREAM_ON_RECV);
   lua_replace(L, TURN_CALLBACK);
   zlua_calling(L, TURN_STATE, TURN_CALLBACK);
+  return it->stream->core && zlua_stream_has_hands_free(it->stream);
 }
 
 /* [-0, +n] */
-static int push_arguments(lua_State *L, zlua_turn *it, int count) {
+static int push_arguments(lua_State *L, zlua_turn *it) {
   zlua_stream *stream = it->stream;
   int before = 0;
   if (stream->with_stream) {
     lua_pushvalue(L, TURN_STREAM);
     before = 1;
   }
-  if (stream->unpack && count > FEW_ARGUMENTS) {
-    make_room(L, it, count);
+  if (stream->unpack && it->message.count > FEW_ARGUMENTS) {
+    make_room(L, it, it->message.count);
   }
-  int arguments = push_message(L, stream, it->frames, count);
-  return arguments < 0 ? arguments : before + arguments;
+  return before + push_message(L, stream, &it->message);
 }
 
-/* [-0, +n] the call with the message that zl_stream_peek() shows, or the end of
- * the turn. */
+/* [-0, +n] the call with the message that is shown, in any form. */
 static int call_with_message(lua_State *L, zlua_turn *it) {
   zlua_stream *stream = it->stream;
-  int count = zl_stream_peek(stream->core, &it->frames);
-  if (count == 0) {
+  if (!is_current(it, stream) && !look_up_callback(L, it)) {
     return 0;
-  }
-  stream->converting = ZLUA_PEEKED;
-  if (count < 0) {
-    return zlua_raise(L, count);
-  }
-  if (!is_current(it, stream)) {
-    look_up_callback(L, it);
   }
   lua_pushvalue(L, TURN_CALLBACK);
-  int arguments = push_arguments(L, it, count);
-  stream->converting = ZLUA_NO_MESSAGE;
-  if (arguments < 0) {
-    return 0;
-  }
-  zl_stream_pop(stream->core); /* before the call: frees the memory of large
-                                * ones */
-  return 1 + arguments;
+  int arguments = push_arguments(L, it);
+  return accept_message(stream) ? 1 + arguments : 0;
 }
 
-/* [-0, +n] the user has set another function, which is called with the message
- * in its own form, not with the frame from zl_stream_take(). */
-static int call_in_other_form(lua_State *L, zlua_turn *it) {
-  zlua_stream *stream = it->stream;
-  stream->converting = ZLUA_NO_MESSAGE;
-  if (!stream->core) {
-    return 0;
-  }
-  zl_stream_put_back(stream->core);
-  return call_with_message(L, it);
-}
-
-/* [-0, +n] the call with the frame from zl_stream_take(). */
+/* [-0, +n] the same for a message of one frame, in the usual form. */
 static inline int call_with_frame(lua_State *L, zlua_turn *it,
-                                  zlua_stream *stream, const zl_frame *frame) {
-  stream->converting = ZLUA_TAKEN;
+                                  zlua_stream *stream) {
   if (!is_current(it, stream)) {
-    look_up_callback(L, it);
+    if (!look_up_callback(L, it)) {
+      return 0;
+    }
     if (!stream->usual) { /* a hook has changed it just now */
-      return call_in_other_form(L, it);
+      return call_with_message(L, it);
     }
   }
   lua_pushvalue(L, TURN_CALLBACK);
   if (stream->unpack) {
-    lua_pushlstring(L, frame->data, frame->size);
+    lua_pushlstring(L, it->message.data, it->message.size);
   } else {
     lua_createtable(L, 1, 0);
-    lua_pushlstring(L, frame->data, frame->size);
+    lua_pushlstring(L, it->message.data, it->message.size);
     lua_rawseti(L, -2, 1);
   }
-  stream->converting = ZLUA_NO_MESSAGE;
-  return stream->core ? 2 : 0;
+  return accept_message(stream) ? 2 : 0;
 }
 
 /* (active, state, turn, loop): the next message until the turn is over. */
@@ -210,40 +194,35 @@ int zlua_call_recv(lua_State *L, void *handle) {
   if (!stream->core) {
     return 0;
   }
-  if (!stream->usual) {
-    return call_with_message(L, it);
+  int count = zl_stream_next(stream->core, &it->message);
+  if (count == 1 && stream->usual) {
+    return call_with_frame(L, it, stream);
   }
-  zl_frame frame;
-  int rc = zl_stream_take(stream->core, &frame);
-  if (rc == 1) {
-    return call_with_frame(L, it, stream, &frame);
+  if (count < 0) {
+    it->failed = true;
+    return zlua_raise(L, count);
   }
-  return rc == 0 ? 0 : call_with_message(L, it);
+  return count == 0 ? 0 : call_with_message(L, it);
 }
 
-/* Lua has not received the message: the next turn delivers it. */
-static void end_conversion(zlua_stream *stream) {
-  if (stream->converting == ZLUA_TAKEN && stream->core) {
-    zl_stream_put_back(stream->core);
-  }
-  stream->converting = ZLUA_NO_MESSAGE;
+/* May the turn continue with another call? A message that has not become Lua
+ * values is left to the next turn. */
+static bool goes_on(const zlua_turn *it) {
+  const zlua_stream *stream = it->stream;
+  return !it->failed && stream->core && !stream->handle.loop->failed &&
+         !zl_stream_shows(stream->core) && zlua_stream_has_hands_free(stream);
 }
 
 static void on_recv(zl_stream *core, void *arg) {
   zlua_stream *stream = arg;
   zlua_loop *loop = stream->handle.loop;
-  zlua_turn it = {.stream = stream,
-                  .converting = &stream->converting,
-                  .core = &stream->core};
+  zlua_turn it = {.stream = stream};
   (void)core;
   (void)zlua_stream_hold(stream);
   do {
     it.begun = false;
     it.changes = loop->changes - 1; /* not current */
-  } while (!zlua_call(loop, ZLUA_SLOT_CALL_RECV, &it) && !loop->failed &&
-           stream->converting == ZLUA_NO_MESSAGE && stream->core &&
-           zlua_stream_has_hands_free(stream));
-  end_conversion(stream);
+  } while (!zlua_call(loop, ZLUA_SLOT_CALL_RECV, &it) && goes_on(&it));
   lua_pop(loop->L, 1);
 }
 
@@ -410,10 +389,8 @@ static int stream_flush(lua_State *L) {
   if (!lua_isnoneornil(L, 3)) {
     limit = (int)zlua_check_integer(L, "flush", 2, 3, 0, INT32_MAX);
   }
-  /* pause() and yielded calls hold messages back, which must not be discarded.
-   * And a finalizer may run in the middle of a message. */
-  if ((stream->has_recv && !zlua_stream_has_hands_free(stream)) ||
-      stream->converting != ZLUA_NO_MESSAGE) {
+  /* What pause() and yielded calls hold back must not be discarded. */
+  if (stream->has_recv && !zlua_stream_has_hands_free(stream)) {
     events &= ~ZL_READ;
   }
   lua_settop(L, 1);

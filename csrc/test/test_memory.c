@@ -96,14 +96,14 @@ static void check_message(const world *w, zmq_msg_t *frames, int count) {
 
 static void on_recv(zl_stream *stream, void *arg) {
   world *w = arg;
-  zmq_msg_t *frames;
+  zl_incoming message;
   int count;
-  while ((count = zl_stream_peek(stream, &frames)) > 0) {
-    check_message(w, frames, count);
-    zl_stream_pop(stream);
+  while ((count = zl_stream_next(stream, &message)) > 0) {
+    check_message(w, message.frames, count);
+    zl_stream_accept(stream);
     w->received++;
   }
-  CHECK(!frames);
+  CHECK(!message.frames);
   (void)done(w, count);
 }
 

@@ -382,10 +382,10 @@ static void on_socket(zl_socket *watch, int events, void *arg) {
 
 static void on_recv(zl_stream *stream, void *arg) {
   subject *s = arg;
-  zmq_msg_t *frames;
+  zl_incoming message;
   int limit = world.quiet ? 1000 : dice(4);
-  while (limit > 0 && zl_stream_peek(stream, &frames) > 0) {
-    zl_stream_pop(stream);
+  while (limit > 0 && zl_stream_next(stream, &message) > 0) {
+    zl_stream_accept(stream);
     limit--;
     world.received++;
     s->owes = s->type == ZMQ_REP;

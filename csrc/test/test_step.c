@@ -114,10 +114,10 @@ static void on_fd_count(zl_fd *watch, int events, void *arg) {
 }
 
 static void on_recv_count(zl_stream *stream, void *arg) {
-  zmq_msg_t *frames;
-  while (zl_stream_peek(stream, &frames) > 0) {
+  zl_incoming message;
+  while (zl_stream_next(stream, &message) > 0) {
     ++*(int *)arg;
-    zl_stream_pop(stream);
+    zl_stream_accept(stream);
   }
 }
 

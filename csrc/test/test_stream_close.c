@@ -65,13 +65,13 @@ typedef struct closer {
 
 static void on_recv_and_close(zl_stream *stream, void *arg) {
   closer *c = arg;
-  zmq_msg_t *frames;
+  zl_incoming message;
   CHECK(stream == c->self);
   if (c->peek_first) {
-    if (zl_stream_peek(stream, &frames) == 0) {
+    if (zl_stream_next(stream, &message) == 0) {
       return; /* asked, and nothing was there */
     }
-    zl_stream_pop(stream);
+    zl_stream_accept(stream);
   }
   ++*c->calls;
   if (*c->victim) {

@@ -40,10 +40,10 @@ static bool is_text(zmq_msg_t *frame, const char *text) {
 
 /* Keeps the first frame of the message. */
 static void keep_first(zl_stream *stream, void *arg) {
-  zmq_msg_t *frames;
-  while (zl_stream_peek(stream, &frames) > 0) {
-    CHECK_INT(zmq_msg_move(arg, &frames[0]), 0);
-    zl_stream_pop(stream);
+  zl_incoming message;
+  while (zl_stream_next(stream, &message) > 0) {
+    CHECK_INT(zmq_msg_move(arg, &message.frames[0]), 0);
+    zl_stream_accept(stream);
   }
 }
 

@@ -17,10 +17,10 @@ typedef struct replier {
 
 static void on_request(zl_stream *stream, void *arg) {
   replier *r = arg;
-  zmq_msg_t *frames;
-  while (zl_stream_peek(stream, &frames) > 0) {
+  zl_incoming message;
+  while (zl_stream_next(stream, &message) > 0) {
     CHECK_INT(r->owed, 0);
-    zl_stream_pop(stream);
+    zl_stream_accept(stream);
     r->requests++;
     if (r->timer) {
       r->owed = 1;
@@ -127,9 +127,9 @@ static void test_stream_rep_answers_each_request_once(void) {
 
 static void on_request_with_an_early_reply(zl_stream *stream, void *arg) {
   replier *r = arg;
-  zmq_msg_t *frames;
-  while (zl_stream_peek(stream, &frames) > 0) {
-    zl_stream_pop(stream);
+  zl_incoming message;
+  while (zl_stream_next(stream, &message) > 0) {
+    zl_stream_accept(stream);
     r->requests++;
     CHECK_INT(send_one(stream, "reply", 0), -EFSM);
   }

@@ -347,10 +347,10 @@ typedef struct ranked {
 
 static void note_rank(zl_stream *stream, void *arg) {
   const ranked *r = arg;
-  zmq_msg_t *frames;
-  if (zl_stream_peek(stream, &frames) > 0) {
+  zl_incoming message;
+  if (zl_stream_next(stream, &message) > 0) {
     r->order[(*r->count)++] = r->rank;
-    zl_stream_pop(stream);
+    zl_stream_accept(stream);
   }
 }
 
@@ -407,9 +407,9 @@ static void send_again(zl_stream *stream, uint64_t token, int status,
 }
 
 static void receive_one(zl_stream *stream, void *arg) {
-  zmq_msg_t *frames;
-  while (zl_stream_peek(stream, &frames) > 0) {
-    zl_stream_pop(stream);
+  zl_incoming message;
+  while (zl_stream_next(stream, &message) > 0) {
+    zl_stream_accept(stream);
     ((chain *)arg)->received++;
   }
 }

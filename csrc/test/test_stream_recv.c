@@ -62,32 +62,36 @@ static void test_stream_leaves_what_is_not_taken(void) {
   end();
 }
 
-static void on_peek_only(zl_stream *stream, void *arg) {
+static void on_next_only(zl_stream *stream, void *arg) {
   int *n = arg;
-  zmq_msg_t *first;
-  zmq_msg_t *second;
-  CHECK_INT(zl_stream_peek(stream, &first), 2);
-  CHECK_INT(zl_stream_peek(stream, &second), 2);
-  CHECK(first == second);
-  CHECK_INT(zmq_msg_size(&first[1]), 1);
+  zl_incoming first;
+  zl_incoming second;
+  CHECK(!zl_stream_shows(stream));
+  CHECK_INT(zl_stream_next(stream, &first), 2);
+  CHECK_INT(zl_stream_next(stream, &second), 2);
+  CHECK(zl_stream_shows(stream));
+  CHECK(first.frames == second.frames);
+  CHECK_INT(first.count, 2);
+  CHECK(first.data == NULL);
+  CHECK_INT(zmq_msg_size(&first.frames[1]), 1);
   ++*n;
 }
 
-static void test_stream_holds_what_is_not_popped(void) {
+static void test_stream_holds_what_is_not_accepted(void) {
   inbox in;
-  int peeks = 0;
+  int shown = 0;
   begin();
   void *pull = new_socket(context, ZMQ_PULL);
   void *push = new_socket(context, ZMQ_PUSH);
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_receiver(pull, &in);
-  zl_stream_on_recv(stream, on_peek_only, &peeks);
+  zl_stream_on_recv(stream, on_next_only, &shown);
   send_text(push, "a", ZMQ_SNDMORE);
   send_text(push, "b", 0);
   send_text(push, "c", 0);
   for (int i = 1; i <= 5; i++) {
     (void)step();
-    CHECK_INT(peeks, i);
+    CHECK_INT(shown, i);
   }
   zl_stream_on_recv(stream, inbox_recv, &in);
   CHECK_INT(step(), 2);
@@ -95,9 +99,9 @@ static void test_stream_holds_what_is_not_popped(void) {
   /* A held message is dropped with its stream. */
   send_text(push, "a", ZMQ_SNDMORE);
   send_text(push, "b", 0);
-  zl_stream_on_recv(stream, on_peek_only, &peeks);
+  zl_stream_on_recv(stream, on_next_only, &shown);
   (void)step();
-  CHECK_INT(peeks, 6);
+  CHECK_INT(shown, 6);
   zl_stream_close(stream);
   close_socket(pull);
   close_socket(push);
@@ -112,8 +116,7 @@ static int poll_readable(void *zmq) {
 /* A turn that ended before its batch leaves nothing behind. */
 static void test_stream_receives_only_in_its_callback(void) {
   inbox in;
-  zmq_msg_t *frames;
-  zl_frame frame;
+  zl_incoming message;
   begin();
   void *pull = new_socket(context, ZMQ_PULL);
   void *push = new_socket(context, ZMQ_PUSH);
@@ -124,9 +127,10 @@ static void test_stream_receives_only_in_its_callback(void) {
   send_text(push, "b", 0);
   CHECK_INT(poll_readable(pull), 1);
   zl_stream_touch(stream);
-  CHECK_INT(zl_stream_peek(stream, &frames), 0);
-  CHECK(frames == NULL);
-  CHECK_INT(zl_stream_take(stream, &frame), 0);
+  CHECK_INT(zl_stream_next(stream, &message), 0);
+  CHECK(message.frames == NULL);
+  zl_stream_accept(stream);
+  CHECK(!zl_stream_shows(stream));
   CHECK_INT(step(), 1);
   CHECK(!strcmp(in.text, "a;b;"));
   zl_stream_close(stream);
@@ -139,7 +143,7 @@ static void test_stream_receives_only_in_its_callback(void) {
 static void test_stream_receives_ahead_of_a_disconnect(void) {
   static const char address[] = "inproc://ahead";
   inbox in;
-  int peeks = 0;
+  int shown = 0;
   begin();
   void *dealer = new_socket(context, ZMQ_DEALER);
   void *router = new_socket(context, ZMQ_ROUTER);
@@ -154,9 +158,9 @@ static void test_stream_receives_ahead_of_a_disconnect(void) {
   send_text(dealer, "b", 0);
   CHECK_INT(poll_readable(router), 1);
   CHECK_INT(zl_stream_receive_ahead(stream), -EFSM);
-  zl_stream_on_recv(stream, on_peek_only, &peeks);
+  zl_stream_on_recv(stream, on_next_only, &shown);
   (void)step();
-  CHECK_INT(peeks, 1);
+  CHECK_INT(shown, 1);
   CHECK_INT(zl_stream_receive_ahead(stream), -EFSM);
   zl_stream_on_recv(stream, inbox_recv, &in);
   CHECK_INT(step(), 2);
@@ -291,11 +295,11 @@ typedef struct pauser {
 
 static void on_recv_and_pause(zl_stream *stream, void *arg) {
   pauser *p = arg;
-  zmq_msg_t *frames;
+  zl_incoming message;
   int count;
-  while ((count = zl_stream_peek(stream, &frames)) > 0) {
-    append_message(&p->in, frames, count);
-    zl_stream_pop(stream);
+  while ((count = zl_stream_next(stream, &message)) > 0) {
+    append_message(&p->in, message.frames, count);
+    zl_stream_accept(stream);
     if (p->in.messages == p->pause_at) {
       zl_stream_on_recv(stream, NULL, NULL);
     }
@@ -341,18 +345,18 @@ typedef struct breaker {
 
 static void on_recv_and_break(zl_stream *stream, void *arg) {
   breaker *b = arg;
-  zmq_msg_t *frames;
-  int count = zl_stream_peek(stream, &frames);
+  zl_incoming message;
+  int count = zl_stream_next(stream, &message);
   if (count == 0) {
     return;
   }
-  append_message(&b->in, frames, count);
-  zl_stream_pop(stream);
+  append_message(&b->in, message.frames, count);
+  zl_stream_accept(stream);
   if (b->stop) {
     zl_loop_stop(loop);
   } else {
     zl_loop_break(loop);
-    CHECK_INT(zl_stream_peek(stream, &frames), 0);
+    CHECK_INT(zl_stream_next(stream, &message), 0);
   }
 }
 
@@ -427,9 +431,9 @@ static void test_stream_busy_ones_alternate(void) {
 }
 
 static void on_recv_count(zl_stream *stream, void *arg) {
-  zmq_msg_t *frames;
-  while (zl_stream_peek(stream, &frames) > 0) {
-    zl_stream_pop(stream);
+  zl_incoming message;
+  while (zl_stream_next(stream, &message) > 0) {
+    zl_stream_accept(stream);
     ++*(int *)arg;
   }
 }
@@ -561,9 +565,9 @@ static void test_stream_flush_without_callback_discards(void) {
 }
 
 static void recv_once(zl_stream *stream, void *arg) {
-  zmq_msg_t *frames;
-  if (zl_stream_peek(stream, &frames) > 0) {
-    zl_stream_pop(stream);
+  zl_incoming message;
+  if (zl_stream_next(stream, &message) > 0) {
+    zl_stream_accept(stream);
     (*(int *)arg)++;
   }
   zl_stream_on_recv(stream, NULL, NULL);
@@ -646,7 +650,7 @@ static void test_stream_flush_sends_the_replies(void) {
 static const zl_test tests[] = {
     TEST(test_stream_receives_in_batches),
     TEST(test_stream_leaves_what_is_not_taken),
-    TEST(test_stream_holds_what_is_not_popped),
+    TEST(test_stream_holds_what_is_not_accepted),
     TEST(test_stream_receives_only_in_its_callback),
     TEST(test_stream_receives_ahead_of_a_disconnect),
     TEST(test_stream_receives_multipart_inproc),

@@ -1,5 +1,5 @@
 /* test_stream_seams.c - a stream's callbacks that flush, short memory, and the
- * calls of bindings: take, put_back, socket_closed, conflates.
+ * protocol of next and accept, a socket that others have closed.
  * SPDX-License-Identifier: MIT
  *
  * zmq_send() and zmq_msg_send() are replaced, to fail with ENOMEM.
@@ -100,20 +100,21 @@ static void begin_seeing(void) {
   deepest = 0;
 }
 
-/* Peeks at a message, flushes, and only then pops it. */
+/* Flushes between the two. */
 static void on_recv_flush_inside(zl_stream *stream, void *arg) {
-  zmq_msg_t *frames;
+  zl_incoming message;
   enter();
-  while (zl_stream_peek(stream, &frames) > 0) {
+  while (zl_stream_next(stream, &message) > 0) {
     CHECK_INT(zl_stream_flush(stream, ZL_READ | ZL_WRITE, *(int *)arg), 0);
     CHECK_INT(zl_stream_receive_ahead(stream), (*seen ? 0 : -EFSM));
-    see(zmq_msg_data(frames), zmq_msg_size(frames));
-    zl_stream_pop(stream);
+    see(zmq_msg_data(message.frames), zmq_msg_size(message.frames));
+    zl_stream_accept(stream);
   }
   depth--;
 }
 
-static void test_stream_flush_between_peek_and_pop_gives_nothing_twice(void) {
+static void test_stream_flush_between_next_and_accept_gives_nothing_twice(
+    void) {
   int limit = -1;
   begin_pair();
   begin_seeing();
@@ -127,14 +128,14 @@ static void test_stream_flush_between_peek_and_pop_gives_nothing_twice(void) {
   end_pair();
 }
 
-/* Takes one, peeks at the next and leaves it; the outer call flushes at the
+/* Accepts one, looks at the next and leaves it; the outer call flushes at the
  * first. */
 static void on_recv_flush_at_1(zl_stream *stream, void *arg) {
-  zmq_msg_t *frames;
+  zl_incoming message;
   (void)arg;
   enter();
-  for (int n = 0; zl_stream_peek(stream, &frames) > 0; n++) {
-    char digit = *(char *)zmq_msg_data(frames);
+  for (int n = 0; zl_stream_next(stream, &message) > 0; n++) {
+    char digit = *(char *)zmq_msg_data(message.frames);
     if (depth == 2 && n == 1) {
       break;
     }
@@ -142,7 +143,7 @@ static void on_recv_flush_at_1(zl_stream *stream, void *arg) {
       (void)zl_stream_flush(stream, ZL_READ, -1);
     }
     see(&digit, 1);
-    zl_stream_pop(stream);
+    zl_stream_accept(stream);
   }
   depth--;
 }
@@ -163,12 +164,12 @@ static void test_stream_flush_in_a_callback_keeps_the_order(void) {
 
 /* After each message, as an eager program would. */
 static void on_recv_then_flush(zl_stream *stream, void *arg) {
-  zmq_msg_t *frames;
+  zl_incoming message;
   (void)arg;
   enter();
-  while (zl_stream_peek(stream, &frames) > 0) {
-    see(zmq_msg_data(frames), 1);
-    zl_stream_pop(stream);
+  while (zl_stream_next(stream, &message) > 0) {
+    see(zmq_msg_data(message.frames), 1);
+    zl_stream_accept(stream);
     (void)zl_stream_flush(stream, ZL_READ | ZL_WRITE, -1);
   }
   depth--;
@@ -233,11 +234,11 @@ static void test_stream_refused_queue_is_no_stack_of_callbacks(void) {
 /* ---- short memory ------------------------------------------------------- */
 
 static void on_recv_count_frames(zl_stream *stream, void *arg) {
-  zmq_msg_t *frames;
+  zl_incoming message;
   int count;
-  while ((count = zl_stream_peek(stream, &frames)) > 0) {
+  while ((count = zl_stream_next(stream, &message)) > 0) {
     *(int *)arg += count;
-    zl_stream_pop(stream);
+    zl_stream_accept(stream);
   }
 }
 
@@ -292,42 +293,43 @@ static void test_stream_room_for_frames_gets_smaller(void) {
   CHECK_INT(memory.bytes, 0);
 }
 
-/* ---- take and put_back -------------------------------------------------- */
+/* ---- next and accept ---------------------------------------------------- */
 
-static int put_back_at; /* the message that is put back, once */
+static char leave_at; /* the message that is shown and left, once */
 
-static void on_recv_take(zl_stream *stream, void *arg) {
-  zl_frame frame;
-  zmq_msg_t *frames;
-  int rc;
+/* Sees messages by their first letter: (a) if of several frames, [a] if large.
+ */
+static void on_recv_see(zl_stream *stream, void *arg) {
+  zl_incoming message;
+  int count;
   (void)arg;
-  while ((rc = zl_stream_take(stream, &frame)) > 0) {
-    if (rc == ZL_PEEK) {
-      int count = zl_stream_peek(stream, &frames);
-      CHECK(count > 1 || zmq_msg_size(frames) > 1000);
-      see("(", 1);
-      see(zmq_msg_data(frames), 1);
-      see(")", 1);
-      zl_stream_pop(stream);
-    } else if (frame.size == 1 && put_back_at == *(const char *)frame.data) {
-      put_back_at = 0;
+  while ((count = zl_stream_next(stream, &message)) > 0) {
+    const char *data = zmq_msg_data(message.frames);
+    size_t size = zmq_msg_size(message.frames);
+    const char *form = count > 1 ? "()" : size > 1 ? "[]" : "";
+    CHECK_INT(message.count, count);
+    CHECK(message.data == (count == 1 ? data : NULL));
+    CHECK_INT(message.size, count == 1 ? size : 0);
+    if (size > 0 && leave_at == *data) {
+      leave_at = 0;
       see("-", 1);
-      zl_stream_put_back(stream);
       return;
-    } else {
-      CHECK_INT(rc, 1);
-      see(frame.data, frame.size);
     }
+    see(form, *form ? 1 : 0);
+    see(data, size > 0 ? 1 : 0);
+    see(form + 1, *form ? 1 : 0);
+    zl_stream_accept(stream);
   }
-  CHECK_INT(rc, 0);
+  CHECK_INT(count, 0);
+  CHECK(message.frames == NULL);
 }
 
-static void begin_taking(zl_stream **stream) {
+static void begin_seeing_messages(zl_stream **stream) {
   begin_pair();
   begin_seeing();
-  put_back_at = 0;
+  leave_at = 0;
   *stream = new_stream(pull);
-  zl_stream_on_recv(*stream, on_recv_take, NULL);
+  zl_stream_on_recv(*stream, on_recv_see, NULL);
 }
 
 static uint64_t messages_in(void) {
@@ -336,28 +338,32 @@ static uint64_t messages_in(void) {
   return stats.messages_in;
 }
 
-static void test_stream_take_gives_small_frames_and_leaves_others(void) {
+static void send_large(char letter) {
   static char large[5000];
+  memset(large, letter, sizeof large);
+  CHECK_INT(zmq_send(push, large, sizeof large, 0), (int)sizeof large);
+}
+
+static void test_stream_next_shows_messages_of_any_form(void) {
   zl_stream *stream;
-  begin_taking(&stream);
-  memset(large, 'L', sizeof large);
+  begin_seeing_messages(&stream);
   send_text(push, "1", 0);
   send_text(push, "a", ZMQ_SNDMORE);
   send_text(push, "b", 0);
   send_text(push, "", 0);
   send_text(push, "2", 0);
-  CHECK_INT(zmq_send(push, large, sizeof large, 0), (int)sizeof large);
+  send_large('L');
   send_text(push, "3", 0);
   (void)step();
-  check_text(seen, "1(a)2(L)3");
+  check_text(seen, "1(a)2[L]3");
   CHECK_INT(messages_in(), 6);
   zl_stream_close(stream);
   end_pair();
 }
 
-static void test_stream_take_keeps_to_the_batch(void) {
+static void test_stream_next_keeps_to_the_batch(void) {
   zl_stream *stream;
-  begin_taking(&stream);
+  begin_seeing_messages(&stream);
   CHECK_INT(zl_stream_set_batch(stream, 2), 0);
   send_digits(5);
   (void)step();
@@ -369,40 +375,193 @@ static void test_stream_take_keeps_to_the_batch(void) {
   end_pair();
 }
 
-static void test_stream_put_back_gives_the_message_again(void) {
-  zl_stream *stream;
-  begin_taking(&stream);
-  put_back_at = '2';
+/* Small, large, of several frames: only an accepted message counts. */
+static void test_stream_shows_again_what_was_not_accepted(void) {
+  static const char *const expected[][2] = {
+      {"-", "1[L](a)"}, {"1-", "1-[L](a)"}, {"1[L]-", "1[L]-(a)"}};
+  static const char left[] = {'1', 'L', 'a'};
+  for (int i = 0; i < 3; i++) {
+    zl_stream *stream;
+    begin_seeing_messages(&stream);
+    leave_at = left[i];
+    send_text(push, "1", 0);
+    send_large('L');
+    send_text(push, "a", ZMQ_SNDMORE);
+    send_text(push, "b", 0);
+    (void)step();
+    check_text(seen, expected[i][0]);
+    CHECK_INT(messages_in(), i);
+    CHECK(!zl_stream_shows(stream));
+    (void)step(); /* without a new signal */
+    check_text(seen + (i == 0), expected[i][1]);
+    CHECK_INT(messages_in(), 3);
+    zl_stream_close(stream);
+    end_pair();
+  }
+}
+
+/* Nothing is accepted twice, nor what was not shown. */
+static void on_recv_accept_much(zl_stream *stream, void *arg) {
+  zl_incoming message;
+  (void)arg;
+  zl_stream_accept(stream);
+  CHECK_INT(zl_stream_next(stream, &message), 1);
+  CHECK(zl_stream_shows(stream));
+  see(message.data, message.size);
+  zl_stream_accept(stream);
+  CHECK(!zl_stream_shows(stream));
+  zl_stream_accept(stream);
+}
+
+static void test_stream_accepts_only_what_it_shows(void) {
+  begin_pair();
+  begin_seeing();
+  zl_stream *stream = new_stream(pull);
+  zl_stream_on_recv(stream, on_recv_accept_much, NULL);
   send_digits(3);
-  (void)step();
-  check_text(seen, "1-");
-  CHECK_INT(messages_in(), 1);
-  (void)step();
-  check_text(seen, "1-23");
+  for (int i = 0; i < 3; i++) {
+    CHECK_INT(step(), 1);
+  }
+  check_text(seen, "123");
   CHECK_INT(messages_in(), 3);
   zl_stream_close(stream);
   end_pair();
 }
 
-static void on_recv_take_back_and_peek(zl_stream *stream, void *arg) {
-  zl_frame frame;
-  zmq_msg_t *frames;
-  (void)arg;
-  CHECK_INT(zl_stream_take(stream, &frame), 1);
-  zl_stream_put_back(stream);
-  CHECK_INT(zl_stream_peek(stream, &frames), 1);
-  see(zmq_msg_data(frames), zmq_msg_size(frames));
-  zl_stream_pop(stream);
+/* Moves the frame away, and leaves the message. */
+static void on_recv_move(zl_stream *stream, void *arg) {
+  zl_incoming message;
+  CHECK_INT(zl_stream_next(stream, &message), 1);
+  if (message.size > 0) {
+    CHECK_INT(zmq_msg_move(arg, message.frames), 0);
+    return;
+  }
+  see("empty", 5);
+  zl_stream_accept(stream);
 }
 
-static void test_stream_put_back_is_for_peek_as_well(void) {
+static void test_stream_shows_a_frame_that_was_moved_away_as_empty(void) {
+  zmq_msg_t moved;
+  begin_pair();
+  begin_seeing();
+  (void)zmq_msg_init(&moved);
+  zl_stream *stream = new_stream(pull);
+  zl_stream_on_recv(stream, on_recv_move, &moved);
+  send_text(push, "away", 0);
+  (void)step();
+  (void)step();
+  check_text(seen, "empty");
+  CHECK_INT(zmq_msg_size(&moved), 4);
+  (void)zmq_msg_close(&moved);
+  zl_stream_close(stream);
+  end_pair();
+}
+
+/* Closes the stream between the two: the message can still be read. */
+static void on_recv_close(zl_stream *stream, void *arg) {
+  zl_incoming message;
+  (void)arg;
+  CHECK_INT(zl_stream_next(stream, &message), 1);
+  (void)zl_stream_close(stream);
+  see(message.data, message.size);
+  CHECK_INT(zl_stream_flush(stream, ZL_READ | ZL_WRITE, -1), 0);
+  CHECK_INT(zl_stream_receive_ahead(stream), 0);
+  zl_stream_accept(stream);
+  CHECK_INT(zl_stream_next(stream, &message), 0);
+}
+
+static void test_stream_closed_between_next_and_accept(void) {
   begin_pair();
   begin_seeing();
   zl_stream *stream = new_stream(pull);
-  zl_stream_on_recv(stream, on_recv_take_back_and_peek, NULL);
-  send_text(push, "back", 0);
+  zl_stream_on_recv(stream, on_recv_close, NULL);
+  send_digits(2);
   (void)step();
-  check_text(seen, "back");
+  check_text(seen, "1");
+  end_pair();
+}
+
+/* Pauses between the two: the message is shown when the stream resumes. */
+static void on_recv_pause(zl_stream *stream, void *arg) {
+  zl_incoming message;
+  (void)arg;
+  CHECK_INT(zl_stream_next(stream, &message), 1);
+  zl_stream_on_recv(stream, NULL, NULL);
+  CHECK_INT(zl_stream_next(stream, &message), 0);
+}
+
+static void test_stream_paused_between_next_and_accept(void) {
+  begin_pair();
+  begin_seeing();
+  zl_stream *stream = new_stream(pull);
+  zl_stream_on_recv(stream, on_recv_pause, NULL);
+  send_digits(2);
+  (void)step();
+  CHECK_INT(messages_in(), 0);
+  zl_stream_on_recv(stream, on_recv_see, NULL);
+  (void)step();
+  check_text(seen, "12");
+  zl_stream_on_recv(stream, on_recv_pause, NULL);
+  send_digits(2);
+  (void)step();
+  CHECK_INT(zl_stream_flush(stream, ZL_READ, -1), 2); /* discards both */
+  CHECK_INT(messages_in(), 4);
+  zl_stream_close(stream);
+  end_pair();
+}
+
+/* The request was received before it was shown. */
+static void test_stream_rep_answers_only_what_was_shown(void) {
+  int echoed = 0;
+  char text[16];
+  begin();
+  void *rep = new_socket(context, ZMQ_REP);
+  void *req = new_socket(context, ZMQ_REQ);
+  join_sockets(INPROC, rep, req);
+  zl_stream *stream = new_stream(rep);
+  send_text(req, "ask", 0);
+  CHECK_INT(zl_stream_receive_ahead(stream), 0);
+  CHECK_INT(send_one(stream, "too early", 0), -EFSM);
+  zl_stream_on_recv(stream, echo_recv, &echoed);
+  (void)step();
+  CHECK_INT(echoed, 1);
+  CHECK_INT(recv_text(req, text, sizeof text), 3);
+  zl_stream_close(stream);
+  close_socket(rep);
+  close_socket(req);
+  end();
+}
+
+/* A loop that breaks does so although a flush is around. */
+static void on_recv_break_in_flush(zl_stream *stream, void *arg) {
+  zl_incoming message;
+  enter();
+  if (zl_stream_next(stream, &message) > 0) {
+    see(message.data, message.size);
+    zl_stream_accept(stream);
+    if (*(bool *)arg) {
+      *(bool *)arg = false;
+      CHECK_INT(zl_stream_flush(stream, ZL_READ, -1), 1);
+    } else {
+      zl_loop_break(loop);
+    }
+    CHECK_INT(zl_stream_next(stream, &message), 0);
+    CHECK_INT(zl_stream_flush(stream, ZL_READ, -1), 0);
+  }
+  depth--;
+}
+
+static void test_stream_flush_ends_when_the_loop_breaks(void) {
+  bool flushes = true;
+  begin_pair();
+  begin_seeing();
+  send_digits(4);
+  zl_stream *stream = new_stream(pull);
+  zl_stream_on_recv(stream, on_recv_break_in_flush, &flushes);
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -EINTR);
+  check_text(seen, "12");
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -EINTR);
+  check_text(seen, "123");
   zl_stream_close(stream);
   end_pair();
 }
@@ -471,7 +630,7 @@ static void test_stream_conflates_by_type_and_option(void) {
 }
 
 static const zl_test tests[] = {
-    TEST(test_stream_flush_between_peek_and_pop_gives_nothing_twice),
+    TEST(test_stream_flush_between_next_and_accept_gives_nothing_twice),
     TEST(test_stream_flush_in_a_callback_keeps_the_order),
     TEST(test_stream_flush_in_a_flush_does_not_receive),
 #ifdef __GLIBC__
@@ -479,10 +638,15 @@ static const zl_test tests[] = {
     TEST(test_stream_send_without_memory_is_tried_again),
 #endif
     TEST(test_stream_room_for_frames_gets_smaller),
-    TEST(test_stream_take_gives_small_frames_and_leaves_others),
-    TEST(test_stream_take_keeps_to_the_batch),
-    TEST(test_stream_put_back_gives_the_message_again),
-    TEST(test_stream_put_back_is_for_peek_as_well),
+    TEST(test_stream_next_shows_messages_of_any_form),
+    TEST(test_stream_next_keeps_to_the_batch),
+    TEST(test_stream_shows_again_what_was_not_accepted),
+    TEST(test_stream_accepts_only_what_it_shows),
+    TEST(test_stream_shows_a_frame_that_was_moved_away_as_empty),
+    TEST(test_stream_closed_between_next_and_accept),
+    TEST(test_stream_paused_between_next_and_accept),
+    TEST(test_stream_rep_answers_only_what_was_shown),
+    TEST(test_stream_flush_ends_when_the_loop_breaks),
     TEST(test_stream_of_a_closed_socket_is_over),
     TEST(test_stream_of_a_closed_socket_counts_the_unsent),
     TEST(test_stream_conflates_by_type_and_option),

@@ -146,9 +146,9 @@ static void test_stream_context_terminated_while_only_sending(void) {
 }
 
 static void on_recv_only(zl_stream *stream, void *arg) {
-  zmq_msg_t *frames;
-  while (zl_stream_peek(stream, &frames) > 0) {
-    zl_stream_pop(stream);
+  zl_incoming message;
+  while (zl_stream_next(stream, &message) > 0) {
+    zl_stream_accept(stream);
     ++*(int *)arg;
   }
 }

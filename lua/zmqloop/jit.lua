@@ -21,15 +21,12 @@ local functions_userdata, functions_type, turn_type, calls_type, constants = cor
 local turn_pointer = ffi.typeof(turn_type)
 local functions = cast(ffi.typeof(functions_type), functions_userdata)
 local calls = cast(ffi.typeof(calls_type), core.calls)
-local next_message, take_message = functions.next_message, functions.take_message
+local next_message, accept_message = functions.next_message, functions.accept_message
 local send_frame, send_frames = functions.send_frame, functions.send_frames
 
 -- Results of next_message() besides the number of frames, and one of our own.
 local TURN_OVER, ASK_AGAIN = constants.TURN_OVER, constants.ASK_AGAIN
 local NOT_HERE, YIELDED = constants.NOT_HERE, constants.YIELDED
-
--- Values of `converting`.
-local NO_MESSAGE, TAKEN = constants.NO_MESSAGE, constants.TAKEN
 
 -- ---- receiving -------------------------------------------------------------------------------
 
@@ -41,15 +38,9 @@ local function frame(turn, i)
 end
 
 -- The message that is shown has become Lua values. Returns whether the stream is still open: a
--- finalizer that ran meanwhile may have closed it. The pointer is read first, since in interpreted
--- code that allocates.
-local function is_received(turn)
-  if turn.converting[0] == TAKEN then
-    local is_open = turn.core[0] ~= nil
-    turn.converting[0] = NO_MESSAGE
-    return is_open
-  end
-  return take_message(turn) ~= 0
+-- finalizer that ran meanwhile may have closed it.
+local function accept(turn)
+  return accept_message(turn) ~= 0
 end
 
 -- The frames of a message, in a list created with room for the usual number.
@@ -77,7 +68,7 @@ local function receive_lists(turn, serial, fn)
   local count = next_message(turn)
   while count > 0 do
     local frames = frames_of(turn, count)
-    if not is_received(turn) then
+    if not accept(turn) then
       return TURN_OVER
     end
     fn(frames)
@@ -94,18 +85,17 @@ local function receive_unpacked(turn, serial, fn)
   while count > 0 do
     if count == 1 then
       local only = frame(turn, 0)
-      if not is_received(turn) then
+      if not accept(turn) then
         return TURN_OVER
       end
       fn(only)
     elseif count == 2 then
       local first, second = frame(turn, 0), frame(turn, 1)
-      if not is_received(turn) then
+      if not accept(turn) then
         return TURN_OVER
       end
       fn(first, second)
     else
-      turn.converting[0] = NO_MESSAGE
       return NOT_HERE
     end
     if calls.serial ~= serial then

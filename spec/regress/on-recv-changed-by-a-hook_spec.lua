@@ -43,4 +43,49 @@ describe("a hook that changes on_recv while a message is on its way", function()
       loop:close()
     end
   end))
+
+  -- What keeps the message back, and what lets it come.
+  local KEPT_BACK = {
+    pause = {
+      function(stream) stream:pause() end,
+      function(stream) stream:resume() end,
+    },
+    ["on_recv(nil)"] = {
+      function(stream) stream:on_recv(nil) end,
+      function(stream, on_recv) stream:on_recv(on_recv) end,
+    },
+  }
+
+  for name, acts in pairs(KEPT_BACK) do
+    it(("loses no message by %s"):format(name), helper.test(function(t)
+      local keep_back, let_come = acts[1], acts[2]
+      for k = 1, 40 do
+        local loop = t:keep(zmqloop.IOLoop(helper.loop_options()))
+        local a, b = t:pair("PAIR", "PAIR")
+        local stream = t:keep(zmqloop.ZMQStream(a, loop))
+        local runner
+        loop:add_callback(function() runner = coroutine.running() end)
+        loop:step(0)
+        local messages = {}
+        local function on_recv(frames) messages[#messages + 1] = frames[1] end
+        stream:on_recv(on_recv)
+        b:send("x")
+        b:send("y")
+        local calls = 0
+        debug.sethook(runner, function()
+          calls = calls + 1
+          if calls == k then
+            keep_back(stream)
+          end
+        end, "c")
+        loop:step(0)
+        debug.sethook(runner)
+        let_come(stream, on_recv)
+        for _ = 1, 3 do loop:step(0) end
+        assert.same({"x", "y"}, messages)
+        stream:close()
+        loop:close()
+      end
+    end))
+  end
 end)

@@ -109,14 +109,14 @@ void append_message(inbox *in, zmq_msg_t *frames, int count) {
 
 void inbox_recv(zl_stream *stream, void *arg) {
   inbox *in = arg;
-  zmq_msg_t *frames;
+  zl_incoming message;
   int taken = 0;
   int count;
   in->turns++;
   while ((in->take == 0 || taken < in->take) &&
-         (count = zl_stream_peek(stream, &frames)) > 0) {
-    append_message(in, frames, count);
-    zl_stream_pop(stream);
+         (count = zl_stream_next(stream, &message)) > 0) {
+    append_message(in, message.frames, count);
+    zl_stream_accept(stream);
     taken++;
   }
 }
@@ -130,15 +130,15 @@ zl_stream *new_receiver(void *socket, inbox *in) {
 
 void sequence_recv(zl_stream *stream, void *arg) {
   sequence *s = arg;
-  zmq_msg_t *frames;
+  zl_incoming message;
   int count;
-  while ((count = zl_stream_peek(stream, &frames)) > 0) {
+  while ((count = zl_stream_next(stream, &message)) > 0) {
     int number;
     CHECK_INT(count, s->parts);
-    CHECK_INT(zmq_msg_size(&frames[count - 1]), sizeof number);
-    memcpy(&number, zmq_msg_data(&frames[count - 1]), sizeof number);
+    CHECK_INT(zmq_msg_size(&message.frames[count - 1]), sizeof number);
+    memcpy(&number, zmq_msg_data(&message.frames[count - 1]), sizeof number);
     CHECK_INT(number, s->next);
-    zl_stream_pop(stream);
+    zl_stream_accept(stream);
     s->next++;
   }
 }
@@ -150,17 +150,17 @@ int send_number(zl_stream *stream, int parts, int number, uint64_t token) {
 }
 
 void echo_recv(zl_stream *stream, void *arg) {
-  zmq_msg_t *frames;
+  zl_incoming message;
   int count;
-  while ((count = zl_stream_peek(stream, &frames)) > 0) {
+  while ((count = zl_stream_next(stream, &message)) > 0) {
     zl_frame copy[4];
     CHECK(count <= 4);
     for (int i = 0; i < count; i++) {
-      copy[i].data = zmq_msg_data(&frames[i]);
-      copy[i].size = zmq_msg_size(&frames[i]);
+      copy[i].data = zmq_msg_data(&message.frames[i]);
+      copy[i].size = zmq_msg_size(&message.frames[i]);
     }
     CHECK(zl_stream_send(stream, copy, (size_t)count, 0) >= 0);
-    zl_stream_pop(stream);
+    zl_stream_accept(stream);
     ++*(int *)arg;
   }
 }
