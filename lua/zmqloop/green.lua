@@ -10,21 +10,21 @@ if classes.registered("green") then
   return classes.registered("green")
 end
 
-local check = require("zmqloop.check")
-local future = require("zmqloop.async.future")
 local ioloop = require("zmqloop.ioloop")
+local operation = require("zmqloop.async.operation")
 local owner = require("zmqloop.async.message_owner")
+local relay = require("zmqloop.async.relay")
 local task = require("zmqloop.async.task")
 local watch = require("zmqloop.async.watch")
 local zmq = require("zmqloop.zmq")
 
 local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
-local IOLoop, Watch, HELD = core.IOLoop, watch.Watch, watch.HELD
-local can_wait, current_task, is_outside = task.can_wait, task.task_to_suspend, task.is_outside
-local who_runs, is_held, free = task.who_runs, owner.is_held, owner.free
+local Watch, HELD = watch.Watch, operation.HELD
+local perform, in_task, is_turn_over = operation.perform, operation.in_task, operation.is_turn_over
+local current_task, who_runs = task.task_to_suspend, task.who_runs
+local is_held, is_mine, free = owner.is_held, owner.is_mine, owner.free
 local plain = core.Socket
 local plain_recv_multipart = plain.recv_multipart
-local plain_send, plain_send_multipart = plain.send, plain.send_multipart
 local send_part, recv_part = core.send_part, core.recv_part
 local DONTWAIT, SNDMORE, EAGAIN = zmq.DONTWAIT, zmq.SNDMORE, zmq.EAGAIN
 
@@ -44,7 +44,7 @@ end
 
 -- A socket of zmqloop.zmq, with some methods overridden.
 local Socket = setmetatable({
-  watch = false, -- the last watch in which a task waited
+  place_ = false, -- the last watch in which a task waited; see zmqloop.async.operation
   rcvtimeo = false, -- milliseconds, once known
   sndtimeo = false,
   sender = false, -- the owner of a message sent in parts; see zmqloop.async.message_owner
@@ -54,20 +54,6 @@ local Socket = setmetatable({
 Socket.__index = Socket
 
 green.Socket = Socket
-
--- How many operations in a row may succeed without waiting.
-local AT_ONCE_MOST = 256
-
-local at_once = AT_ONCE_MOST -- how many are left
-
--- The next operation must queue, if it can wait, so that others get their turn.
-local is_untried = false -- the operation about to wait
-
-local function is_turn_over()
-  at_once = AT_ONCE_MOST
-  is_untried = can_wait() or false
-  return is_untried
-end
 
 -- Returns the flags, or options with flags, for an attempt, and whether it is the only attempt
 -- (DONTWAIT). The attempt refuses a value that is neither.
@@ -87,16 +73,6 @@ local function of_attempt(flags)
   local only
   options.flags, only = of_attempt(flags.flags or 0)
   return options, only
-end
-
--- rcvtimeo or sndtimeo, read once, and again after an option was set.
-local function milliseconds_of(self, option)
-  local milliseconds = self[option]
-  if not milliseconds then
-    milliseconds = plain.get(self, option)
-    self[option] = milliseconds
-  end
-  return milliseconds
 end
 
 --- As zmq's Socket:set().
@@ -120,82 +96,125 @@ end
 
 Socket.getsockopt = Socket.get
 
--- Was the operation not tried because the socket is not ready? The operation may fail at once, for
--- example with EFSM, and the socket may never become ready.
-local function never_ready(self, line)
-  is_untried = false
-  return plain.poll(self, 0, line == "readers" and zmq.POLLIN or zmq.POLLOUT) == 0
+-- ---- kinds of operations ----------------------------------------------------------------------
+
+-- What they attempt. `who` owns the message, if the part is not the whole of it; for a waiting task
+-- that is noted when it is resumed.
+
+local function receive_part(self, flags, copy, who)
+  if who then
+    self.receiver = who -- first, since this may need memory
+  end
+  local frame, more, name = recv_part(self, flags, copy)
+  if who and not (frame and more) then
+    free(self, "receiver")
+  end
+  if frame then
+    return frame
+  end
+  return nil, more, name
 end
 
--- Queues the running task until the attempt succeeds, for at most the socket's timeout option.
--- `who` is given if the part may be the first or last one of a message.
-local function wait(self, method, line, option, attempt, a, b, who)
-  if is_outside() then
-    return IOLoop.current():run_sync(function()
-      return wait(self, method, line, option, attempt, a, b, who)
-    end)
+-- A whole message, or the rest of the one that `who` owns.
+local function receive_message(self, flags, copy, who)
+  local frames, message, name = plain_recv_multipart(self, flags, copy)
+  if frames and who then
+    free(self, "receiver")
   end
-  local waiting = current_task(method)
-  local milliseconds = milliseconds_of(self, option)
-  local result, message, name
-  if milliseconds == 0 or is_untried and never_ready(self, line) then
-    result, message, name = attempt(self, a, b)
-  end
-  if milliseconds ~= 0 and not result and (not name or name == "EAGAIN" or name == HELD) then
-    local place = self.watch
-    if not place or not place.events or place.loop ~= waiting.loop then
-      place = Watch.of(waiting.loop, self)
-      self.watch = place
-    end
-    result, message, name = place:wait(waiting, line,
-      milliseconds > 0 and milliseconds / 1000 or nil, attempt, a, b)
-  end
-  if result then
-    if who then
-      owner.note(self, watch.SIDES[line], who)
-    end
-    return result
-  elseif result == false or name == HELD then
-    return core.failure(EAGAIN)
-  end
-  return nil, message, name
+  return frames, message, name
 end
 
--- Whether to try before waiting: if the queue is empty, and the task's turn is not over.
-local function may_try(self, line)
-  local place = self.watch
-  at_once = at_once - 1
-  return not (place and place[line].first or at_once < 0 and is_turn_over())
+-- The first parts of a message.
+local function begin_message(self, data, flags, who)
+  if who then
+    self.sender = who -- first, since this may need memory
+  end
+  return send_part(self, data, flags)
+end
+
+-- The same, unless another task is in the middle of a message.
+local function unless_held(attempt, side, is_whole)
+  return function(self, a, b, who)
+    if is_held(self, side, who, is_whole) then
+      return nil, nil, HELD
+    end
+    return attempt(self, a, b, who)
+  end
+end
+
+local function place_of(self, waiting)
+  local place = self.place_
+  if not place then
+    self.sender, self.receiver = self.sender, self.receiver -- makes room for owner.note()
+  end
+  if not place or not place.events or place.loop ~= waiting.loop then
+    place = Watch.of(waiting.loop, self)
+    self.place_ = place
+  end
+  return place
+end
+
+-- rcvtimeo or sndtimeo, which is read once, and again after an option was set.
+local function read_timeout(self, option)
+  local milliseconds = plain.get(self, option)
+  self[option] = milliseconds
+  return milliseconds
+end
+
+local function late()
+  return core.failure(EAGAIN)
+end
+
+-- A kind for zmqloop.async.operation, which waits in a line of the socket's watch for as long as an
+-- option says. now() is the attempt if it is known that no task is in the middle of a message.
+local function new_kind(method, line, option, now, is_whole)
+  local side = watch.SIDES[line]
+  local events = side == "receiver" and zmq.POLLIN or zmq.POLLOUT
+  return {
+    method = method,
+    line = line,
+    now = now,
+    attempt = line == "enders" and now or unless_held(now, side, is_whole),
+    place = place_of,
+    late = late,
+    seconds = function(self)
+      local milliseconds = self[option] or read_timeout(self, option)
+      if milliseconds == 0 then
+        return false
+      end
+      return milliseconds > 0 and milliseconds / 1000 or nil
+    end,
+    note = function(self, who) owner.note(self, side, who) end,
+    is_ready = line ~= "enders" -- the others wait for it
+      and function(self) return plain.poll(self, 0, events) ~= 0 end or nil,
+  }
+end
+
+local operations = {
+  recv = new_kind("recv", "readers", "rcvtimeo", receive_part, false),
+  recv_multipart = new_kind("recv_multipart", "readers", "rcvtimeo", receive_message, true),
+}
+
+-- Those of send() and of send_multipart(). Parts are kept in the socket; only the last one may have
+-- to wait, ahead of all other messages.
+for _, method in ipairs{"send", "send_multipart"} do
+  operations[method] = {
+    whole = new_kind(method, "writers", "sndtimeo", plain[method]),
+    first = new_kind(method, "writers", "sndtimeo", begin_message),
+    further = new_kind(method, "enders", "sndtimeo", send_part),
+  }
 end
 
 -- ---- receiving -------------------------------------------------------------------------------
 
--- The attempts for queued tasks.
-
-local function try_part(self, flags, copy)
-  if is_held(self, "receiver", false) then
-    return nil, nil, HELD
-  end
-  return recv_part(self, flags, copy)
-end
-
-local function try_message(self, flags, copy)
-  if is_held(self, "receiver", true) then
-    return nil, nil, HELD
-  end
-  return plain_recv_multipart(self, flags, copy)
-end
-
--- Whether to try before waiting.
-local function may_receive(self, only, is_whole, who)
+local function receive(self, kind, flags, copy, who)
+  local attempt_flags, only = of_attempt(flags)
   if not self.receiver then
-    return only or may_try(self, "readers")
-  elseif owner.is_mine(self, "receiver", who) then
-    return true -- the whole message is here
-  elseif is_held(self, "receiver", is_whole) then
-    return false
+    return perform(kind, self, kind.now, only, attempt_flags, copy, who)
+  elseif is_mine(self, "receiver", who) then
+    return kind.now(self, attempt_flags, copy, who) -- all of the message is here
   end
-  return only or may_try(self, "readers")
+  return perform(kind, self, kind.attempt, only, attempt_flags, copy, who)
 end
 
 --- Receives one frame, like zmq's Socket:recv(); waits as long as the option `rcvtimeo` says,
@@ -205,60 +224,24 @@ end
 -- it fails or is cancelled, the rest is dropped.
 function Socket:recv(flags, copy)
   check_self(self, "socket", "recv")
-  local attempt_flags, only = of_attempt(flags)
   local who = who_runs()
-  if may_receive(self, only, false, who) then
-    self.receiver = who -- first, since this may need memory
-    local frame, more, name = recv_part(self, attempt_flags, copy)
-    if not frame or not more then
-      free(self, "receiver")
-    end
-    if frame then
-      return frame
-    elseif only or name ~= "EAGAIN" then
-      return nil, more, name
-    end
-  elseif only then
-    return core.failure(EAGAIN)
+  if flags == nil and not self.receiver then -- the usual case
+    return perform(operations.recv, self, receive_part, false, DONTWAIT, copy, who)
   end
-  return wait(self, "recv", "readers", "rcvtimeo", try_part, attempt_flags, copy, who)
+  return receive(self, operations.recv, flags, copy, who)
 end
 
 --- Receives a whole message as a list of frames, or the rest of the one that this task has begun to
 -- receive; see recv().
 function Socket:recv_multipart(flags, copy)
   check_self(self, "socket", "recv_multipart")
-  local attempt_flags, only = of_attempt(flags)
-  if may_receive(self, only, true, self.receiver and who_runs()) then
-    local frames, message, name = plain_recv_multipart(self, attempt_flags, copy)
-    if frames then
-      if self.receiver then
-        free(self, "receiver")
-      end
-      return frames
-    elseif only or name ~= "EAGAIN" then
-      return nil, message, name
-    end
-  elseif only then
-    return core.failure(EAGAIN)
+  if flags == nil and not self.receiver then -- the usual case
+    return perform(operations.recv_multipart, self, plain_recv_multipart, false, DONTWAIT, copy)
   end
-  return wait(self, "recv_multipart", "readers", "rcvtimeo", try_message, attempt_flags, copy)
+  return receive(self, operations.recv_multipart, flags, copy, self.receiver and who_runs())
 end
 
 -- ---- sending ---------------------------------------------------------------------------------
-
--- The attempt for a queued task.
-local function of_line(attempt)
-  return function(self, data, flags)
-    if is_held(self, "sender") then
-      return nil, nil, HELD
-    end
-    return attempt(self, data, flags)
-  end
-end
-
-local try_send, try_send_multipart = of_line(plain_send), of_line(plain_send_multipart)
-local try_begin = of_line(send_part)
 
 local function has_more(flags)
   if type(flags) == "table" then
@@ -267,13 +250,9 @@ local function has_more(flags)
   return type(flags) == "number" and flags >= SNDMORE
 end
 
--- Sends further parts of the message that this task has begun. They are kept; only the last one may
--- have to wait, ahead of all other messages.
-local function go_on(self, method, data, flags, only, who)
-  local sent, message, name = send_part(self, data, flags)
-  if name == "EAGAIN" and not only then
-    sent, message, name = wait(self, method, "enders", "sndtimeo", send_part, data, flags)
-  end
+-- Sends further parts of the message that this task has begun.
+local function go_on(self, further, only, data, flags, who)
+  local sent, message, name = perform(further, self, further.now, only, data, flags)
   if sent and has_more(flags) then
     return sent
   elseif sent then
@@ -286,52 +265,22 @@ local function go_on(self, method, data, flags, only, who)
   return sent, message, name
 end
 
--- The first parts of a message.
-local function begin(self, method, data, flags, only, who)
-  self.sender = who -- first, since this may need memory
-  if only or may_try(self, "writers") then
-    local sent, message, name = send_part(self, data, flags)
-    if sent or only or name ~= "EAGAIN" then
-      return sent, message, name
-    end
-  end
-  return wait(self, method, "writers", "sndtimeo", try_begin, data, flags, who)
-end
-
--- Sends parts of a message if others follow or came before. Returns nothing for a whole message.
-local function send_parts(self, method, data, flags, only, attempt)
-  local who = who_runs()
-  if owner.is_mine(self, "sender", who) then
-    return go_on(self, method, data, flags, only, who)
-  elseif is_held(self, "sender") then
-    if only then
-      return core.failure(EAGAIN)
-    end
-    return wait(self, method, "writers", "sndtimeo", has_more(flags) and try_begin or attempt, data,
-      flags, who)
-  elseif has_more(flags) then
-    return begin(self, method, data, flags, only, who)
-  end
-end
-
 -- Sends a whole message, or parts of one.
-local function send(self, method, plain_method, attempt, data, flags)
+local function send(self, kinds, data, flags)
+  if flags == nil and not self.sender then -- the usual case
+    return perform(kinds.whole, self, kinds.whole.now, false, data, DONTWAIT)
+  end
   local attempt_flags, only = of_attempt(flags)
-  if self.sender or flags ~= nil and has_more(attempt_flags) then
-    local sent, message, name = send_parts(self, method, data, attempt_flags, only, attempt)
-    if sent or name then
-      return sent, message, name
-    end
+  local is_part = has_more(attempt_flags)
+  if not self.sender and not is_part then
+    return perform(kinds.whole, self, kinds.whole.now, only, data, attempt_flags)
   end
-  if only or may_try(self, "writers") then
-    local sent, message, name = plain_method(self, data, attempt_flags)
-    if sent then
-      return sent
-    elseif only or name ~= "EAGAIN" then
-      return nil, message, name
-    end
+  local who = who_runs()
+  if is_mine(self, "sender", who) then
+    return go_on(self, kinds.further, only, data, attempt_flags, who)
   end
-  return wait(self, method, "writers", "sndtimeo", attempt, data, attempt_flags)
+  local first = is_part and kinds.first or kinds.whole
+  return perform(first, self, first.attempt, only, data, attempt_flags, who)
 end
 
 --- Sends one frame, like zmq's Socket:send(); waits as long as the option `sndtimeo` says, unless
@@ -343,13 +292,13 @@ end
 -- ends first, nothing was sent; start again with the first frame.
 function Socket:send(data, flags)
   check_self(self, "socket", "send")
-  return send(self, "send", plain_send, try_send, data, flags)
+  return send(self, operations.send, data, flags)
 end
 
 --- Sends a list of frames as one message; see send().
 function Socket:send_multipart(frames, flags)
   check_self(self, "socket", "send_multipart")
-  return send(self, "send_multipart", plain_send_multipart, try_send_multipart, frames, flags)
+  return send(self, operations.send_multipart, frames, flags)
 end
 
 -- ---- polling ---------------------------------------------------------------------------------
@@ -359,14 +308,27 @@ local function seconds_of(milliseconds)
   return milliseconds and milliseconds >= 0 and milliseconds / 1000 or nil
 end
 
--- Waits for the objects, a list of {object, events}.
 local function wait_for(objects, milliseconds, attempt, a, b)
-  if is_outside() then
-    return IOLoop.current():run_sync(function()
-      return wait_for(objects, milliseconds, attempt, a, b)
-    end)
-  end
   return watch.poll(current_task("poll"), objects, seconds_of(milliseconds), attempt, a, b)
+end
+
+-- Polls in one of these ways, by these functions:
+--   attempt  (a, b): returns what is ready, or nil, message, name
+--   objects  (a, b): returns the objects to wait for, a list of {object, events}, and an `a` that
+--            does not change meanwhile
+--   none     (): the result on timeout
+local function poll(way, milliseconds, a, b)
+  local ready, message, name = way.attempt(a, b)
+  if name == "EAGAIN" or is_turn_over() then
+    local objects, kept = way.objects(a, b)
+    ready, message, name = in_task(wait_for, objects, milliseconds, way.attempt, kept, b)
+  end
+  if ready then
+    return ready
+  elseif ready == false then
+    return way.none()
+  end
+  return nil, message, name
 end
 
 local function poll_socket(self, events)
@@ -377,6 +339,12 @@ local function poll_socket(self, events)
   return ready, message, name
 end
 
+local of_socket = {
+  attempt = poll_socket,
+  objects = function(self, events) return {{self, events or zmq.POLLIN}}, self end,
+  none = function() return 0 end,
+}
+
 --- Waits until the socket is ready, like zmq's Socket:poll(), for at most this many milliseconds
 -- (nil or negative: for ever). Returns events, or 0 on timeout.
 function Socket:poll(milliseconds, events)
@@ -384,18 +352,7 @@ function Socket:poll(milliseconds, events)
   if milliseconds ~= nil and type(milliseconds) ~= "number" or milliseconds == 0 then
     return plain.poll(self, milliseconds, events) -- which does not wait, or raises
   end
-  local ready, message, name = poll_socket(self, events)
-  at_once = at_once - 1
-  if name == "EAGAIN" or at_once < 0 and is_turn_over() then
-    local objects = {{self, events or zmq.POLLIN}}
-    ready, message, name = wait_for(objects, milliseconds, poll_socket, self, events)
-  end
-  if ready then
-    return ready
-  elseif ready == false then
-    return 0
-  end
-  return nil, message, name
+  return poll(of_socket, milliseconds, self, events)
 end
 
 local Poller = setmetatable({}, {__index = zmq.Poller})
@@ -410,6 +367,20 @@ local function poll_entries(entries)
   return ready, message, name
 end
 
+local function copy_entries(entries)
+  local objects, copies = {}, {}
+  for i, entry in ipairs(entries) do
+    objects[i], copies[i] = {entry[3] or entry[1], entry[2]}, entry
+  end
+  return objects, copies
+end
+
+local of_poller = {
+  attempt = poll_entries,
+  objects = copy_entries,
+  none = function() return {} end,
+}
+
 --- Waits until something is ready, like zmq's Poller:poll(). Sockets of either module and
 -- descriptors may be registered. Registering or unregistering does not affect a wait in progress.
 function Poller:poll(milliseconds)
@@ -419,21 +390,7 @@ function Poller:poll(milliseconds)
   if milliseconds ~= nil and type(milliseconds) ~= "number" or milliseconds == 0 then
     return core.poll_items(self.entries, milliseconds) -- which does not wait, or raises
   end
-  local ready, message, name = poll_entries(self.entries)
-  at_once = at_once - 1
-  if name == "EAGAIN" or at_once < 0 and is_turn_over() then
-    local entries, objects = {}, {}
-    for i, entry in ipairs(self.entries) do
-      entries[i], objects[i] = entry, {entry[3] or entry[1], entry[2]}
-    end
-    ready, message, name = wait_for(objects, milliseconds, poll_entries, entries)
-  end
-  if ready then
-    return ready
-  elseif ready == false then
-    return {}
-  end
-  return nil, message, name
+  return poll(of_poller, milliseconds, self.entries)
 end
 
 --- Creates an empty poller.
@@ -453,170 +410,6 @@ Context.__index = Context
 --- Like zmq.Context, but its sockets are green. instance() differs from zmq.Context's.
 green.Context = zmq.Context.derive(Context)
 
--- ---- relays ----------------------------------------------------------------------------------
-
--- Seconds until the next attempt if other code has taken the message or is in the middle of one.
-local TAKEN_SECONDS = 0.005
-
--- Returns a copy of the list of {socket, events} in which ready sockets have 0 as events, so that
--- they are watched only for being closed; and how many are not ready. Or nil, message, name.
-local function look_at(list)
-  local objects, missing = {}, 0
-  for i, entry in ipairs(list) do
-    local socket, events = entry[1], entry[2]
-    if socket:closed() then
-      return core.failure(core.constants.ENOTSOCK)
-    end
-    local ready, message, name = true, nil, nil
-    if events ~= 0 then
-      ready, message, name = poll_socket(socket, events)
-    end
-    if not ready and name ~= "EAGAIN" then
-      return nil, message, name
-    end
-    missing = missing + (ready and 0 or 1)
-    objects[i] = {socket, ready and 0 or events}
-  end
-  return objects, missing
-end
-
--- The attempt of wait_for_all(): EAGAIN until another of them is ready.
-local function try_another(list, missing)
-  local objects, now, name = look_at(list)
-  if objects and now == missing then
-    return nil, nil, "EAGAIN"
-  end
-  return objects, now, name
-end
-
--- Waits until all in the list are ready at the same time. Returns true, or nil, message, name.
-local function wait_for_all(list)
-  at_once = at_once - 1
-  if at_once < 0 and is_turn_over() then
-    task.sleep(0)
-  end
-  local objects, missing, name = look_at(list)
-  while objects and missing > 0 do
-    objects, missing, name = watch.poll(current_task("proxy"), objects, nil, try_another, list,
-      missing)
-    if objects then
-      objects, missing, name = look_at(list)
-    end
-  end
-  return objects and true, missing, name
-end
-
--- Sends a received message, which cannot be put back. This has to wait only for a ROUTER with
--- router_mandatory, or if the sink is shared with other code.
-local function pass_on(frames, sinks)
-  for _, sink in ipairs(sinks) do
-    local sent, message, name = sink:send_multipart(frames, DONTWAIT)
-    if name == "EAGAIN" then
-      sent, message, name = sink:send_multipart(frames)
-    end
-    if not sent then
-      return nil, message, name
-    end
-  end
-  return true
-end
-
--- Relays messages until a failure; returns nil, message, name. A message is received only when it
--- can be sent; until then it stays in its socket, even if the task is cancelled. `capture` gets it
--- before `to`. With a socket that never receives this waits for ever.
-local function relay(from, to, capture)
-  local sinks = capture and {capture, to} or {to}
-  local awaited = {{from, zmq.POLLIN}}
-  for _, sink in ipairs(sinks) do
-    -- A REP that answers itself can do so only when it has received.
-    local is_own_reply = sink == from and plain.get(from, "type") == zmq.REP
-    awaited[#awaited + 1] = {sink, is_own_reply and 0 or zmq.POLLOUT}
-  end
-  while true do
-    local ok, message, name = wait_for_all(awaited)
-    local frames
-    if ok then
-      frames, message, name = from:recv_multipart(DONTWAIT, false)
-    end
-    if frames then
-      ok, message, name = pass_on(frames, sinks)
-    elseif name == "EAGAIN" then
-      task.sleep(TAKEN_SECONDS)
-    else
-      ok = nil
-    end
-    if not ok then
-      return nil, message, name
-    end
-  end
-end
-
--- Relays both ways; or from the socket to itself, if both are the same.
-local function relay_all(frontend, backend, capture)
-  local loop = current_task("proxy").loop
-  local done = future.Future(loop)
-  local tasks = {loop:spawn(relay, frontend, backend, capture)}
-  if frontend ~= backend then
-    tasks[2] = loop:spawn(relay, backend, frontend, capture)
-  end
-  local function stop()
-    for _, each in ipairs(tasks) do
-      each:cancel()
-    end
-  end
-  done.on_cancel = stop
-  for _, each in ipairs(tasks) do
-    each:add_done_callback(function(ended)
-      if not done:done() then
-        done:set_result(ended)
-        stop()
-      end
-    end)
-  end
-  return done:await():result()
-end
-
-local function check_green(method, argument, value)
-  if not core.is_socket(value) or value.recv_multipart ~= Socket.recv_multipart then
-    check.bad(method, argument, ("green socket expected, got %s"):format(
-      core.is_socket(value) and "one of zmqloop.zmq" or type(value)))
-  end
-end
-
-local function run_relay(frontend, backend, capture)
-  if is_outside() then
-    return IOLoop.current():run_sync(function() return relay_all(frontend, backend, capture) end)
-  end
-  return relay_all(frontend, backend, capture)
-end
-
---- Passes messages between the sockets, both ways, and copies of them to `capture`, until one of
--- the sockets fails because it is closed or its context ends. Returns that failure: nil, message,
--- name. Like zmq.proxy(), which blocks.
-function green.proxy(frontend, backend, capture)
-  check_green("proxy", 1, frontend)
-  check_green("proxy", 2, backend)
-  if capture ~= nil then
-    check_green("proxy", 3, capture)
-  end
-  return run_relay(frontend, backend, capture)
-end
-
-local function got(value)
-  return type(value) == "string" and ("'%s'"):format(value) or tostring(value)
-end
-
---- The same under PyZMQ's name. `type` is zmq.QUEUE, zmq.FORWARDER or zmq.STREAMER, which all do
--- the same; without `outgoing`, messages are sent back on the socket that received them.
-function green.device(type, incoming, outgoing)
-  if type ~= zmq.QUEUE and type ~= zmq.FORWARDER and type ~= zmq.STREAMER then
-    check.bad("device", 1, ("QUEUE, FORWARDER or STREAMER expected, got %s"):format(got(type)))
-  end
-  check_green("device", 2, incoming)
-  if outgoing ~= nil then
-    check_green("device", 3, outgoing)
-  end
-  return run_relay(incoming, outgoing or incoming)
-end
+green.proxy, green.device = relay.proxy, relay.device
 
 return classes.register("green", green)

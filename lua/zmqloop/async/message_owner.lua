@@ -81,15 +81,17 @@ local function inherit(socket, side, is_whole)
   free(socket, side)
 end
 
---- Whether the side has an owner other than the caller. is_whole: the caller wants to receive a
--- whole message.
-local function is_held(socket, side, is_whole)
-  local who = socket[side]
-  if not who then
+--- Whether the side has an owner other than `who`, the caller. is_whole: the caller wants to
+-- receive a whole message.
+local function is_held(socket, side, who, is_whole)
+  local current = socket[side]
+  if not current then
     return false
   elseif not is_begun(socket, side) then
     free(socket, side)
-  elseif is_over(who) then
+  elseif current == who then
+    return false
+  elseif is_over(current) then
     inherit(socket, side, is_whole)
   end
   return socket[side] and true

@@ -2,6 +2,7 @@
 -- Loaded when one of them is first used.
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
+local operation = require("zmqloop.async.operation")
 local tasks = require("zmqloop.async.task")
 local waiters = require("zmqloop.async.waiters")
 
@@ -9,6 +10,7 @@ local misuse = core.misuse
 local unpack = require("zmqloop.compat").unpack
 local check_seconds, task_to_suspend = core.check_seconds, tasks.task_to_suspend
 local Waiters, timed_out = waiters.Waiters, waiters.timed_out
+local perform, serve, is_turn_over = operation.perform, operation.serve, operation.is_turn_over
 
 local ZMQStream = core.ZMQStream
 local ENOTSOCK, ETERM = core.constants.ENOTSOCK, core.constants.ETERM
@@ -17,11 +19,11 @@ local stop_delivery, take_back
 
 -- on_recv's function while tasks wait in recv(); at other times messages stay in the socket.
 local function deliver(self, frames)
-  local receivers = self.waiting_.receivers
+  local receivers = self.place_.receivers
   if receivers:head() then
     receivers:serve(frames)
   else
-    self.waiting_.kept = frames -- the tasks that waited have ended
+    self.place_.kept = frames -- the tasks that waited have ended
   end
   stop_delivery(self)
 end
@@ -38,7 +40,7 @@ local function is_delivering(self)
 end
 
 function stop_delivery(self)
-  if not self.waiting_.receivers.first and is_delivering(self) then
+  if not self.place_.receivers.first and is_delivering(self) then
     core.deliver_stream(self, nil)
   end
 end
@@ -62,9 +64,9 @@ end
 for _, method in ipairs{"on_recv", "on_recv_stream", "stop_on_recv"} do
   local own = ZMQStream[method]
   ZMQStream[method] = function(self, ...)
-    local waiting = type(self) == "userdata" and self.waiting_
+    local place = type(self) == "userdata" and self.place_
     local lacks_argument = select("#", ...) == 0 and method ~= "stop_on_recv"
-    if lacks_argument or not waiting or not waiting.receivers.first or self:closed() then
+    if lacks_argument or not place or not place.receivers.first or self:closed() then
       return own(self, ...)
     elseif (...) ~= nil and method ~= "stop_on_recv" then
       misuse(("%s: a task waits in recv()"):format(method))
@@ -72,64 +74,60 @@ for _, method in ipairs{"on_recv", "on_recv_stream", "stop_on_recv"} do
   end
 end
 
--- There is room in the queue.
-local function serve_senders(self)
-  local senders = self.waiting_.senders
-  while senders:head() do
-    local waiter = senders.first
-    local ok, sent, message, name = pcall(waiter.attempt, self, waiter.a, waiter.b)
-    if not ok then
-      senders:fail(sent)
-    elseif name == "EAGAIN" then
-      return
-    else
-      senders:serve(sent, message, name)
-    end
-  end
+-- There is room in the queue, and this is told only once.
+local function serve_senders(place)
+  repeat
+    local failed = serve(place, "senders")
+  until failed or place.is_closed or not place.senders.first
 end
 
+local LINES = {"receivers", "senders", "unreported"}
+
 -- The stream was closed, or its context has ended.
-local function end_waits(self)
-  local waiting, code = self.waiting_, self:closed() and ENOTSOCK or ETERM
-  for _, line in ipairs{waiting.receivers, waiting.senders, waiting.unreported} do
-    while line.first do
-      line:serve(core.failure(code))
-    end
-  end
+local function end_waits(place)
+  operation.fail_waits(place, LINES, place.object:closed() and ENOTSOCK or ETERM)
 end
 
 -- Was there room since the waiter's message was refused?
-local function is_room_told(self, waiter)
-  return waiter.b.told ~= self.waiting_.told
+local function is_room_told(place, waiter)
+  local sending = waiter.b
+  if sending.told == place.told then
+    return false
+  end
+  sending.told = place.told
+  return operation.AGAIN
 end
 
 local function is_reported(_, waiter)
   return waiter.a.report ~= nil
 end
 
--- The lines of tasks that wait for the stream; created for the first one.
-local function waiting_of(self)
-  local waiting = self.waiting_
-  if not waiting then
-    waiting = {
+-- Where tasks wait for the stream; created for the first one. See zmqloop.async.operation.
+local function place_of(self)
+  local place = self.place_
+  if not place then
+    place = {
+      object = self,
+      is_closed = false,
       receivers = Waiters.new(stop_delivery, self, nil, start_delivery),
-      senders = Waiters.new(nil, self, is_room_told), -- for room in the queue
       told = 0, -- how often room was announced
       kept = nil, -- a message that arrived after the tasks waiting for it had ended
       unreported = Waiters.new(take_back, self, is_reported), -- for reports, in order
     }
-    self.waiting_ = waiting
+    place.senders = Waiters.new(nil, place, is_room_told) -- for room in the queue
+    self.place_ = place
     core.on_stream_room(self, function()
-      waiting.told = waiting.told + 1
-      serve_senders(self)
+      place.told = place.told + 1
+      serve_senders(place)
     end)
     core.on_socket_closed(core.stream_socket(self), function()
+      place.is_closed = true
       if not self.io_loop:closed() then
-        self.io_loop:add_callback(end_waits, self)
+        self.io_loop:add_callback(end_waits, place)
       end
     end)
   end
-  return waiting
+  return place
 end
 
 -- The running task, which must be on the stream's loop.
@@ -167,10 +165,10 @@ function ZMQStream:recv(timeout)
   check_seconds("recv", 1, timeout)
   check_no_callback(self)
   local task = task_of(self, "recv")
-  local waiting = waiting_of(self)
-  local receivers, kept = waiting.receivers, waiting.kept
+  local place = place_of(self)
+  local receivers, kept = place.receivers, place.kept
   if kept then
-    waiting.kept = nil
+    place.kept = nil
     return kept
   end
   local frames, message, name
@@ -200,14 +198,17 @@ end
 -- The task gave up waiting for the report: removes the message from the queue.
 take_back = function(self, waiter)
   local sending = waiter.a
-  sending.taken_back = core.unsend(self, sending.token)
+  if core.unsend(self, sending.token) then
+    sending.token = false
+  end
 end
 
 local function attempt_to_send(self, message, sending)
+  sending.told = self.place_.told
   local send = type(message) == "table" and self.send_multipart or self.send
   local sent, text, name = send(self, message, {
     callback = function(_, sent, text, name)
-      local unreported = self.waiting_.unreported
+      local unreported = self.place_.unreported
       local waiter = unreported:head()
       if waiter and waiter.a == sending then
         unreported:serve(sent, text, name)
@@ -223,28 +224,30 @@ local function attempt_to_send(self, message, sending)
   return nil, text, name
 end
 
--- Hands the message to the stream; waits while its queue is full. Returns true; nil, message, name;
--- or false on timeout.
-local function enqueue(self, task, message, timeout, sending)
-  local waiting = self.waiting_
-  local senders = waiting.senders
-  repeat
-    sending.told = waiting.told
-    if not senders.first then
-      local sent, text, name = attempt_to_send(self, message, sending)
-      if name ~= "EAGAIN" then
-        return sent, text, name
-      end
-    end
-    local sent, text, name = senders:wait(task, timeout, attempt_to_send, message, sending)
-    if sent ~= true or sending.token then
-      return sent, text, name
-    end
-  until false -- there was room meanwhile
-end
+-- Hands the message to the stream, in whose queue there may be no room.
+local ENQUEUE = {
+  method = "send_wait",
+  line = "senders",
+  attempt = attempt_to_send,
+  place = place_of,
+  seconds = function(_, _, sending) return sending.timeout end,
+  late = function(_, _, sending) return timed_out(sending.timeout) end,
+}
 
--- How many messages in a row are sent without waiting, before others get their turn.
-local at_once, AT_ONCE_MOST = 0, 128
+-- Waits until the socket has taken the message. Returns as send_wait().
+local function await_report(self, task, sending, deadline)
+  local left = deadline and math.max(deadline - self.io_loop:time(), 0)
+  local sent, text, name = self.place_.unreported:wait(task, left, nil, sending)
+  if sending.report then
+    sent, text, name = unpack(sending.report, 1, 3)
+  end
+  if sent or sent == false and sending.token then -- it had already left the queue
+    return true
+  elseif sent == false then
+    return timed_out(sending.timeout)
+  end
+  return nil, text, name
+end
 
 --- Sends a message (a string, a Frame or a list of them) and suspends the running task until the
 -- socket has taken it; returns true. Waits while the queue is full. After `timeout` seconds (nil:
@@ -257,33 +260,19 @@ function ZMQStream:send_wait(message, timeout)
     check.expected("send_wait", 1, "string, Frame or list", message)
   end
   check_seconds("send_wait", 2, timeout)
-  local task, unreported = task_of(self, "send_wait"), waiting_of(self).unreported
+  local task, place = task_of(self, "send_wait"), place_of(self)
   local deadline = timeout and self.io_loop:time() + timeout
   local sending = {
-    token = nil, -- of the message in the queue
-    taken_back = false,
-    told = nil, -- how often room had been announced when it was refused
+    token = nil, -- of the message in the queue; false: it was taken back
+    told = place.told, -- how often room had been announced when it was refused
     report = nil, -- if it arrived before the task waited for it
+    timeout = timeout,
   }
-  local sent, text, name = enqueue(self, task, message, timeout, sending)
-  at_once = self:queued() == 0 and at_once + 1 or 0
-  if sent and (at_once == 0 or at_once > AT_ONCE_MOST) then
-    at_once = 0
-    local left = deadline and math.max(deadline - self.io_loop:time(), 0)
-    sent, text, name = unreported:wait(task, left, nil, sending)
-    if sending.report then
-      sent, text, name = unpack(sending.report, 1, 3)
-    end
-    if sent == false and not sending.taken_back then
-      sent = true -- it had already left the queue
-    end
+  local sent, text, name = perform(ENQUEUE, self, attempt_to_send, false, message, sending)
+  if sent and (self:queued() > 0 or is_turn_over(true)) then
+    return await_report(self, task, sending, deadline)
   end
-  if sent then
-    return true
-  elseif sent == false then
-    return timed_out(timeout)
-  end
-  return nil, text, name
+  return sent, text, name
 end
 
 --- Cancels the calls of on_recv's callback that are waiting: raises CANCELLED where each of them

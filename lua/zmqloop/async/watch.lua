@@ -5,18 +5,16 @@
 -- that has begun to send a message in parts has a line of its own; the others are held up until
 -- the message ends.
 local core = require("zmqloop.core")
+local operation = require("zmqloop.async.operation")
 local owner = require("zmqloop.async.message_owner")
 local waiters = require("zmqloop.async.waiters")
 
 local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
-local IOLoop, Waiters = core.IOLoop, waiters.Waiters
+local IOLoop, Waiters, HELD = core.IOLoop, waiters.Waiters, operation.HELD
 local READ, WRITE = 1, 4 -- IOLoop's
 local POLLIN, POLLOUT = core.constants.POLLIN, core.constants.POLLOUT
 local EVENTS = {POLLIN, POLLOUT, core.constants.POLLERR, core.constants.POLLPRI}
 local ENOTSOCK = core.constants.ENOTSOCK
-
--- How many waiters of a line are served in a turn.
-local BATCH = 64
 
 -- A ROUTER is writable even if it cannot reach the peer. Seconds until the next attempt.
 local STALL_SECONDS = 0.005
@@ -43,7 +41,7 @@ end
 -- Line -> the side of the socket that its tasks wait for.
 local SIDES = {readers = "receiver", writers = "sender", enders = "sender"}
 
---- The watch of a socket or descriptor on a loop.
+--- The watch of a socket or descriptor on a loop: a place, see zmqloop.async.operation.
 function Watch.of(loop, object)
   local watches = loop.watches_
   if not watches then
@@ -86,11 +84,7 @@ local function wanted(self)
 end
 
 local function tell_closed(self)
-  for _, line in ipairs{self.readers, self.writers, self.enders} do
-    while line.first do
-      line:serve(core.failure(ENOTSOCK))
-    end
-  end
+  operation.fail_waits(self, {"readers", "writers", "enders"}, ENOTSOCK)
   while self.polls[1] do
     self.polls[1]:serve(core.failure(ENOTSOCK))
   end
@@ -156,9 +150,6 @@ end
 
 -- ---- serving ---------------------------------------------------------------------------------
 
--- An attempt fails with this name while another task is in the middle of a message.
-local HELD = "HELD"
-
 local function hold(self, line_name)
   self.held[line_name] = true
   owner.wait_for(self.object, SIDES[line_name], self)
@@ -170,32 +161,14 @@ function Watch:go_on()
   self:update()
 end
 
--- Serves the tasks now in the line, not those that join meanwhile. Returns whether it stalls: not
--- even the first one could be served.
+-- Returns whether the line stalls: not even the first task could be served.
 local function serve_line(self, line_name)
-  local line = self[line_name]
-  local last = line.last
-  for i = 1, BATCH do
-    local waiter = line:head()
-    if not waiter or self.is_closed then
-      return false
-    end
-    local ok, result, message, name = pcall(waiter.attempt, self.object, waiter.a, waiter.b)
-    if not ok then
-      line:fail(result)
-    elseif name == "EAGAIN" then
-      return i == 1
-    elseif name == HELD then
-      hold(self, line_name)
-      return false
-    else
-      line:serve(result, message, name)
-    end
-    if waiter == last then
-      return false
-    end
+  local name, is_first = operation.serve(self, line_name)
+  if name == HELD then
+    hold(self, line_name)
+    return false
   end
-  return false
+  return is_first
 end
 
 local function serve_polls(self)
@@ -244,13 +217,6 @@ function want(self, line)
     return IOLoop.update_handler(self.loop, self.object, self.events)
   end
   return true
-end
-
---- Suspends the running task in a line, "readers", "writers" or "enders", until attempt(object, a,
--- b) returns anything but EAGAIN, and returns that; or false after this many seconds (nil: no
--- limit). If the attempt fails with HELD it waits for the end of another task's message.
-function Watch:wait(task, line_name, seconds, attempt, a, b)
-  return self[line_name]:wait(task, seconds, attempt, a, b)
 end
 
 -- ---- polling ---------------------------------------------------------------------------------
@@ -349,7 +315,6 @@ local function poll(task, objects, seconds, attempt, a, b)
 end
 
 return {
-  HELD = HELD,
   SIDES = SIDES,
   Watch = Watch,
   poll = poll,
