@@ -179,9 +179,16 @@ static void on_socket(zl_socket *watch, int events, void *arg) {
   on_event(arg, events);
 }
 
+static bool is_open(const zlua_handler *handler) {
+  return handler->fd || handler->watch;
+}
+
 /* (active, state, event, loop): fn(what was registered, events) */
 static int handler_next_call(lua_State *L, void *handle) {
   const event *it = handle;
+  if (!is_open(it->handler)) { /* a finalizer or hook has just removed it */
+    return 0;
+  }
   lua_rawgeti(L, 1, it->handler->handle.anchor); /* 5 */
   zlua_getuservalue(L, 5);                       /* 6 */
   lua_rawgeti(L, 6, HANDLER_CALLBACK);           /* 7 */
@@ -189,10 +196,6 @@ static int handler_next_call(lua_State *L, void *handle) {
   lua_rawgeti(L, 6, HANDLER_OBJECT);
   lua_pushinteger(L, it->events);
   return 3;
-}
-
-static bool is_open(const zlua_handler *handler) {
-  return handler->fd || handler->watch;
 }
 
 static int set_suspended(zlua_handler *handler, bool suspended) {

@@ -104,8 +104,11 @@ static void push_signals(lua_State *L, int loop_index) {
 /* (active, state, arrival, loop): fn(what was registered, count) */
 static int signal_next_call(lua_State *L, void *handle) {
   const arrival *it = handle;
-  push_signals(L, 4);                 /* 5 */
-  lua_rawgeti(L, 5, it->number);      /* 6 */
+  push_signals(L, 4);            /* 5 */
+  lua_rawgeti(L, 5, it->number); /* 6 */
+  if (lua_isnil(L, 6)) {         /* a finalizer or hook has just removed it */
+    return 0;
+  }
   lua_rawgeti(L, 6, SIGNAL_CALLBACK); /* 7 */
   zlua_calling(L, 2, 7);
   lua_rawgeti(L, 6, SIGNAL_NAME);

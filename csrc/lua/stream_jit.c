@@ -107,10 +107,10 @@ static int receiver(lua_State *L) {
   zlua_turn *turn = check_turn(L);
   const zlua_stream *stream = turn->stream;
   zlua_loop *loop = stream->handle.loop;
+  zlua_stream_make_room(L);
   if (!stream->core || !stream->copy || loop->clock) {
     return 0;
   }
-  zlua_stream_make_room(L);
   turn->changes = loop->changes;
   (void)zlua_stream_push(L, stream, 1);
   zlua_getuservalue(L, -1);

@@ -30,6 +30,9 @@ typedef struct notice {
  * Without on_error, a refused message is an error of the stream. */
 static int call_notice(lua_State *L, void *handle) {
   const notice *it = handle;
+  if (!it->stream->core) { /* a finalizer or hook has just closed it */
+    return 0;
+  }
   (void)zlua_stream_push(L, it->stream, 1); /* 5 */
   zlua_getuservalue(L, 5);                  /* 6 */
   lua_rawgeti(L, 6, it->field);             /* 7: function, or nil */

@@ -112,13 +112,18 @@ void zlua_stream_make_room(lua_State *L) {
 #endif
 }
 
-/* [-0, +3] */
-static void begin_turn(lua_State *L, zlua_turn *it) {
+/* [-0, +0 or +3] Returns false if a finalizer or hook, which making room may
+ * run, has closed the stream: so this comes before a message is looked at. */
+static bool begin_turn(lua_State *L, zlua_turn *it) {
   zlua_stream_make_room(L);
+  if (!it->stream->core) {
+    return false;
+  }
   (void)zlua_stream_push(L, it->stream, TURN_ACTIVE);
   zlua_getuservalue(L, TURN_STREAM);
   lua_pushnil(L);
   it->begun = true;
+  return true;
 }
 
 /* Has the user's function been looked up, and not changed since? */
@@ -126,13 +131,10 @@ static inline bool is_current(const zlua_turn *it, const zlua_stream *stream) {
   return ZLUA_KEEPS_STACK && it->changes == stream->handle.loop->changes;
 }
 
-/* [-0, +0 or +3] looks the user's function up. Returns false if a hook that ran
+/* [-0, +0] looks the user's function up. Returns false if a hook that ran
  * meanwhile wants the message kept: it has unset the function, paused or closed
  * the stream. */
 static bool look_up_callback(lua_State *L, zlua_turn *it) {
-  if (!ZLUA_KEEPS_STACK || !it->begun) {
-    begin_turn(L, it);
-  }
   it->changes = it->stream->handle.loop->changes;
   lua_rawgeti(L, TURN_USERVALUE, STREAM_ON_RECV);
   lua_replace(L, TURN_CALLBACK);
@@ -191,7 +193,8 @@ static inline int call_with_frame(lua_State *L, zlua_turn *it,
 int zlua_call_recv(lua_State *L, void *handle) {
   zlua_turn *it = handle;
   zlua_stream *stream = it->stream;
-  if (!stream->core) {
+  if (!stream->core ||
+      ((!ZLUA_KEEPS_STACK || !it->begun) && !begin_turn(L, it))) {
     return 0;
   }
   int count = zl_stream_next(stream->core, &it->message);

@@ -66,6 +66,9 @@ static int call_sent(lua_State *L, void *handle) {
   sent *it = handle;
   zlua_stream *stream = it->stream;
   zlua_stream_make_room(L);
+  if (!stream->core) { /* a finalizer or hook has just closed it */
+    return 0;
+  }
   (void)zlua_stream_push(L, stream, 1);
   zlua_getuservalue(L, STREAM);
   lua_rawgeti(L, USERVALUE, STREAM_MESSAGES);

@@ -35,8 +35,16 @@ function Waiters.new(on_left, owner, look, on_first)
   }, Waiters)
 end
 
+-- Lua 5.2 and 5.3 may collect garbage, and so call finalizers, at each call of a Lua function, not
+-- only where memory is taken. So what is read of a line and what is written stand in one function
+-- with no call in between.
+
+-- Returns whether the waiter was in a line.
 local function unlink(waiter)
   local line, before, after = waiter.line, waiter.before, waiter.after
+  if not line then
+    return false
+  end
   if before then
     before.after = after
   else
@@ -48,21 +56,19 @@ local function unlink(waiter)
     line.last = before
   end
   waiter.line, waiter.before, waiter.after = false, false, false
+  return true
 end
 
--- Puts the waiter between these two, of which either may be false.
-local function link(line, waiter, before, after)
-  waiter.line, waiter.before, waiter.after = line, before, after
-  if before then
-    before.after = waiter
-  else
-    line.first = waiter
-  end
-  if after then
-    after.before = waiter
+-- Puts a waiter that has just left the line back to its front.
+local function put_back(line, waiter)
+  local first = line.first
+  waiter.line, waiter.after = line, first
+  if first then
+    first.before = waiter
   else
     line.last = waiter
   end
+  line.first = waiter
 end
 
 local function leave(waiter)
@@ -143,13 +149,19 @@ local function stand_in_line(waiting, line, seconds, waiter)
     waiter.timer = false -- makes room first: without that it could not be stopped
     waiter.timer = waiting.loop:call_later(seconds, expire, waiter)
   end
-  -- Nothing calls finalizers between look() and link().
   if line.look and line.look(line.owner, waiter) then
     stop_timer(waiter)
     spare(waiter)
     return false, true
   end
-  link(line, waiter, line.last, false)
+  local last = line.last -- no call since look()
+  waiter.line, waiter.before = line, last
+  if last then
+    last.after = waiter
+  else
+    line.first = waiter
+  end
+  line.last = waiter
   if line.on_first and line.first == waiter then
     local begun, message, name = line.on_first(line.owner, line)
     if not begun then
@@ -214,13 +226,16 @@ function Waiters:wake(give_back, owner)
   if not waiter then
     return false
   end
-  waiter.give_back, waiter.owner = give_back, owner -- which may take memory
-  unlink(waiter) -- before the callback is added: a finalizer may call wake() then
+  waiter.give_back, waiter.owner = give_back, owner
+  if not unlink(waiter) then -- a finalizer has just woken or cancelled it
+    return self:wake(give_back, owner)
+  end
+  -- It leaves before the callback is added: a finalizer may call wake() then.
   local loop = waiter.task.loop
   local ok, err = pcall(loop.add_callback, loop, deliver, waiter)
   if not ok then
     waiter.give_back, waiter.owner = nil, nil
-    link(self, waiter, false, self.first)
+    put_back(self, waiter)
     error(err, 0)
   end
   stop_timer(waiter)
