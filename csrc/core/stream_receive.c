@@ -214,10 +214,11 @@ int zl_stream_shows(const zl_stream *stream) {
   return stream->incoming == ZL__INCOMING_SHOWN;
 }
 
-int zl_stream_receive_ahead(zl_stream *stream) {
-  if (zl__stream_over(stream)) {
-    return 0;
-  }
+/* ---- disconnecting ------------------------------------------------------- */
+
+/* Receives a message for the next turn. Returns 0; -EFSM: there is one already,
+ * and another to be received; or -ENOMEM. */
+static int receive_ahead(zl_stream *stream) {
   if (is_whole(stream->incoming)) {
     int events = zl__socket_events(&stream->socket);
     return events > 0 && (events & ZL_READ) ? -EFSM : 0;
@@ -226,15 +227,61 @@ int zl_stream_receive_ahead(zl_stream *stream) {
   int rc = get_message(stream);
   if (rc > 0) {
     set_incoming(stream, ZL__INCOMING_AHEAD);
-    zl__socket_dirty(&stream->socket);
     return 0;
   }
-  rc = without_message(stream, &turn, rc);
-  if (turn.lost) {
-    zl__socket_dirty(&stream->socket); /* the next turn will find the error */
+  return without_message(stream, &turn, rc);
+}
+
+/* Asked whether a message is there, sockets of these types read its first
+ * frame. */
+static bool reads_ahead(int type) {
+  return type == ZMQ_ROUTER || type == ZMQ_REP || type == ZMQ_SUB ||
+         type == ZMQ_XSUB;
+}
+
+/* Is a message received up to its middle? */
+static bool is_mid_message(const zl_stream *stream) {
+  int more = 0;
+  size_t size = sizeof more;
+  (void)zmq_getsockopt(stream->socket.zmq, ZMQ_RCVMORE, &more, &size);
+  return more != 0;
+}
+
+/* Has libzmq all of the messages that it has begun? Returns what
+ * receive_ahead() does, or -EFSM. */
+static int complete_messages(zl_stream *stream) {
+  int rc = 0;
+  if (reads_ahead(stream->socket.type) ||
+      stream->incoming == ZL__INCOMING_PARTS) {
+    rc = receive_ahead(stream);
   }
+  return rc == 0 && is_mid_message(stream) ? -EFSM : rc;
+}
+
+static int disconnect_now(const zl_stream *stream, const char *address) {
+  int interrupts = 0;
+  while (zmq_disconnect(stream->socket.zmq, address) < 0) {
+    if (!zl__socket_retry(&stream->socket, &interrupts)) {
+      return -zmq_errno();
+    }
+  }
+  return 0;
+}
+
+int zl_stream_disconnect(zl_stream *stream, const char *address) {
+  if (zl__stream_over(stream)) {
+    return stream->socket.dead;
+  }
+  int rc = complete_messages(stream);
+  if (rc == 0) {
+    rc = disconnect_now(stream, address);
+  }
+  /* The next turn delivers what was received ahead, or finds its error. */
+  zl_stream_touch(stream);
   return rc;
 }
+
+/* ---- accepting ----------------------------------------------------------- */
 
 static void release_frames(zl_stream *stream, int first, int end) {
   for (int i = first; i < end; i++) {

@@ -521,12 +521,14 @@ ZL_API int zl_stream_next(zl_stream *stream, zl_incoming *out);
  * again. Does nothing if none is shown. */
 ZL_API void zl_stream_accept(zl_stream *stream);
 
-/* Call this before zmq_disconnect() on the socket of a ROUTER, REP, SUB or
- * XSUB: libzmq may have read the first frame of a message already, and aborts
- * the process if the rest is lost with the connection (4.3.4, fq.cpp). Receives
- * that message, which the next turn delivers. Returns 0; -EFSM: a message is
- * held already and another may have begun, receive first; or -ENOMEM. */
-ZL_API int zl_stream_receive_ahead(zl_stream *stream);
+/* zmq_disconnect() on the stream's socket, in place of which it must be called:
+ * libzmq may have read the first frame of a message already, and aborts the
+ * process if the rest is lost with the connection (4.3.4, fq.cpp). Receives
+ * that message first, which the next turn delivers. Returns 0; -EFSM: the
+ * stream has a message already and another may have begun, or other code has
+ * received the first frames of one: receive first; -ENOMEM; or libzmq's error
+ * (-ENOENT, -EINVAL, -ETERM). */
+ZL_API int zl_stream_disconnect(zl_stream *stream, const char *address);
 
 /* zl_stream_send(): the message waits in the stream's queue. */
 #define ZL_QUEUED 1

@@ -35,8 +35,9 @@ typedef struct zlua_socket_user {
   void (*detach)(zlua_socket *socket); /* without Lua */
   /* Closes the one at index; a stream closes its socket too. */
   void (*close)(lua_State *L, int index, const int *linger);
-  /* Before a disconnect; NULL: it holds no messages. */
-  int (*receive_ahead)(const zlua_socket *socket);
+  /* In place of zmq_disconnect(); returns 0 or an error. NULL: it holds no
+   * messages. */
+  int (*disconnect)(const zlua_socket *socket, const char *address);
 } zlua_socket_user;
 
 typedef struct zlua_socket {

@@ -72,12 +72,22 @@ static int check_no_message_begun(const zlua_socket *socket) {
   if (!looks_ahead(socket->type)) {
     return 0;
   }
-  if (socket->user && socket->user->receive_ahead) {
-    return socket->user->receive_ahead(socket);
-  }
   return socket->looked && (int_option(socket->zmq, ZMQ_EVENTS) & ZMQ_POLLIN)
              ? -EFSM
              : 0;
+}
+
+/* Returns 0 or an error. */
+static int act_on(const zlua_socket *socket, const char *address,
+                  address_fn act) {
+  int rc = 0;
+  if (act == zmq_disconnect) {
+    if (socket->user && socket->user->disconnect) {
+      return socket->user->disconnect(socket, address);
+    }
+    rc = check_no_message_begun(socket);
+  }
+  return rc == 0 && act(socket->zmq, address) < 0 ? -zmq_errno() : rc;
 }
 
 /* Returns 0 or an error; a signal handler may raise. */
@@ -93,9 +103,6 @@ static int call_with_address(lua_State *L, zlua_socket *socket,
   if (rc == 0 && begins) {
     rc = zlua_address_check(socket, address, act == zmq_bind);
   }
-  if (rc == 0 && act == zmq_disconnect) {
-    rc = check_no_message_begun(socket);
-  }
   if (rc == 0 && begins && strncmp(address, "norm:", 5) == 0) {
     socket->uses_norm = true;
   }
@@ -106,19 +113,18 @@ static int call_with_address(lua_State *L, zlua_socket *socket,
   if (rc < 0) {
     return rc;
   }
-  while ((rc = act(socket->zmq, address)) < 0 && zmq_errno() == EINTR) {
+  while ((rc = act_on(socket, address, act)) == -EINTR) {
     zlua_socket_touch(socket); /* the hook may raise */
     zlua_let_hooks_run(L);
   }
-  int error = rc < 0 ? -zmq_errno() : 0;
   if (begins) {
-    zlua_inproc_began(name, error == 0);
-  } else if (error == 0) {
+    zlua_inproc_began(name, rc == 0);
+  } else if (rc == 0) {
     zlua_inproc_ended(socket, address);
   }
-  return error == -EAGAIN && act == zmq_bind && socket->monitor
+  return rc == -EAGAIN && act == zmq_bind && socket->monitor
              ? cause_of_failure(socket, address)
-             : error;
+             : rc;
 }
 
 static int with_address(lua_State *L, const char *method, address_fn act) {

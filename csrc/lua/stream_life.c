@@ -27,8 +27,8 @@ static void stream_socket_touch(const zlua_socket *socket) {
   zl_stream_touch(socket->stream->core);
 }
 
-static int receive_ahead(const zlua_socket *socket) {
-  return zl_stream_receive_ahead(socket->stream->core);
+static int stream_disconnect(const zlua_socket *socket, const char *address) {
+  return zl_stream_disconnect(socket->stream->core, address);
 }
 
 static void stream_detach_socket(zlua_socket *socket) {
@@ -44,7 +44,7 @@ static const zlua_socket_user socket_user = {
     .touch = stream_socket_touch,
     .detach = stream_detach_socket,
     .close = close_stream,
-    .receive_ahead = receive_ahead,
+    .disconnect = stream_disconnect,
 };
 
 static int stream_set_batch(lua_State *L) {

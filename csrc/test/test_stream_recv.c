@@ -142,6 +142,7 @@ static void test_stream_receives_only_in_its_callback(void) {
 /* Asked whether it is readable, a ROUTER reads the first frame. */
 static void test_stream_receives_ahead_of_a_disconnect(void) {
   static const char address[] = "inproc://ahead";
+  static const char other[] = "inproc://other";
   inbox in;
   int shown = 0;
   begin();
@@ -150,26 +151,70 @@ static void test_stream_receives_ahead_of_a_disconnect(void) {
   CHECK_INT(zmq_bind(dealer, address), 0);
   CHECK_INT(zmq_connect(router, address), 0);
   zl_stream *stream = new_receiver(router, &in);
-  CHECK_INT(zl_stream_receive_ahead(stream), 0);
+  CHECK_INT(zl_stream_disconnect(stream, other), -ENOENT);
   send_text(dealer, "a", 0);
   CHECK_INT(poll_readable(router), 1);
-  CHECK_INT(zl_stream_receive_ahead(stream), 0);
-  CHECK_INT(zl_stream_receive_ahead(stream), 0);
+  CHECK_INT(zl_stream_disconnect(stream, other), -ENOENT);
+  CHECK_INT(zl_stream_disconnect(stream, other), -ENOENT);
   send_text(dealer, "b", 0);
   CHECK_INT(poll_readable(router), 1);
-  CHECK_INT(zl_stream_receive_ahead(stream), -EFSM);
+  CHECK_INT(zl_stream_disconnect(stream, address), -EFSM);
   zl_stream_on_recv(stream, on_next_only, &shown);
   (void)step();
   CHECK_INT(shown, 1);
-  CHECK_INT(zl_stream_receive_ahead(stream), -EFSM);
+  CHECK_INT(zl_stream_disconnect(stream, address), -EFSM);
   zl_stream_on_recv(stream, inbox_recv, &in);
   CHECK_INT(step(), 2);
-  CHECK_INT(zl_stream_receive_ahead(stream), 0);
-  CHECK_INT(zmq_disconnect(router, address), 0);
+  CHECK_INT(zl_stream_disconnect(stream, address), 0);
+  CHECK_INT(zl_stream_disconnect(stream, address), -ENOENT);
   CHECK_INT(step(), 0);
   zl_stream_close(stream);
   close_socket(router);
   close_socket(dealer);
+  end();
+}
+
+/* What is received ahead needs no signal to be delivered. */
+static void test_stream_delivers_what_a_disconnect_has_received(void) {
+  static const char address[] = "inproc://ahead";
+  inbox in;
+  begin();
+  void *dealer = new_socket(context, ZMQ_DEALER);
+  void *router = new_socket(context, ZMQ_ROUTER);
+  CHECK_INT(zmq_bind(dealer, address), 0);
+  CHECK_INT(zmq_connect(router, address), 0);
+  zl_stream *stream = new_receiver(router, &in);
+  CHECK_INT(step(), 0);
+  send_text(dealer, "a", 0);
+  CHECK_INT(zl_stream_disconnect(stream, address), 0);
+  CHECK_INT(step(), 1);
+  CHECK_INT(in.messages, 1);
+  zl_stream_close(stream);
+  close_socket(router);
+  close_socket(dealer);
+  end();
+}
+
+/* The first frame of a message was received by other code. */
+static void test_stream_is_not_disconnected_in_the_middle_of_a_message(void) {
+  static const char address[] = "inproc://middle";
+  char text[8];
+  begin();
+  void *push = new_socket(context, ZMQ_PUSH);
+  void *pull = new_socket(context, ZMQ_PULL);
+  CHECK_INT(zmq_bind(push, address), 0);
+  CHECK_INT(zmq_connect(pull, address), 0);
+  zl_stream *stream = new_stream(pull);
+  send_text(push, "a", ZMQ_SNDMORE);
+  send_text(push, "b", 0);
+  CHECK_INT(recv_text(pull, text, sizeof text), 1);
+  CHECK_INT(zl_stream_disconnect(stream, address), -EFSM);
+  CHECK_INT(recv_text(pull, text, sizeof text), 1);
+  CHECK_INT(zl_stream_disconnect(stream, "no address"), -EINVAL);
+  CHECK_INT(zl_stream_disconnect(stream, address), 0);
+  zl_stream_close(stream);
+  close_socket(pull);
+  close_socket(push);
   end();
 }
 
@@ -653,6 +698,8 @@ static const zl_test tests[] = {
     TEST(test_stream_holds_what_is_not_accepted),
     TEST(test_stream_receives_only_in_its_callback),
     TEST(test_stream_receives_ahead_of_a_disconnect),
+    TEST(test_stream_delivers_what_a_disconnect_has_received),
+    TEST(test_stream_is_not_disconnected_in_the_middle_of_a_message),
     TEST(test_stream_receives_multipart_inproc),
     TEST(test_stream_receives_multipart_ipc),
     TEST(test_stream_receives_multipart_tcp),

@@ -106,7 +106,6 @@ static void on_recv_flush_inside(zl_stream *stream, void *arg) {
   enter();
   while (zl_stream_next(stream, &message) > 0) {
     CHECK_INT(zl_stream_flush(stream, ZL_READ | ZL_WRITE, *(int *)arg), 0);
-    CHECK_INT(zl_stream_receive_ahead(stream), (*seen ? 0 : -EFSM));
     see(zmq_msg_data(message.frames), zmq_msg_size(message.frames));
     zl_stream_accept(stream);
   }
@@ -465,7 +464,7 @@ static void on_recv_close(zl_stream *stream, void *arg) {
   (void)zl_stream_close(stream);
   see(message.data, message.size);
   CHECK_INT(zl_stream_flush(stream, ZL_READ | ZL_WRITE, -1), 0);
-  CHECK_INT(zl_stream_receive_ahead(stream), 0);
+  CHECK_INT(zl_stream_disconnect(stream, "inproc://x"), -ENOTSOCK);
   zl_stream_accept(stream);
   CHECK_INT(zl_stream_next(stream, &message), 0);
 }
@@ -520,7 +519,7 @@ static void test_stream_rep_answers_only_what_was_shown(void) {
   join_sockets(INPROC, rep, req);
   zl_stream *stream = new_stream(rep);
   send_text(req, "ask", 0);
-  CHECK_INT(zl_stream_receive_ahead(stream), 0);
+  CHECK_INT(zl_stream_disconnect(stream, "inproc://nobody"), -ENOENT);
   CHECK_INT(send_one(stream, "too early", 0), -EFSM);
   zl_stream_on_recv(stream, echo_recv, &echoed);
   (void)step();
@@ -529,6 +528,38 @@ static void test_stream_rep_answers_only_what_was_shown(void) {
   zl_stream_close(stream);
   close_socket(rep);
   close_socket(req);
+  end();
+}
+
+/* Disconnects between the two: never while another message may have begun. */
+static void on_recv_disconnect(zl_stream *stream, void *arg) {
+  zl_incoming message;
+  while (zl_stream_next(stream, &message) > 0) {
+    int rc = zl_stream_disconnect(stream, arg);
+    CHECK_INT(rc, (*seen ? 0 : -EFSM));
+    CHECK_INT(message.count, 2);
+    see(zmq_msg_data(&message.frames[1]), zmq_msg_size(&message.frames[1]));
+    zl_stream_accept(stream);
+  }
+}
+
+static void test_stream_disconnected_between_next_and_accept(void) {
+  static char address[] = "inproc://between";
+  begin();
+  begin_seeing();
+  void *dealer = new_socket(context, ZMQ_DEALER);
+  void *router = new_socket(context, ZMQ_ROUTER);
+  CHECK_INT(zmq_bind(dealer, address), 0);
+  CHECK_INT(zmq_connect(router, address), 0);
+  zl_stream *stream = new_stream(router);
+  zl_stream_on_recv(stream, on_recv_disconnect, address);
+  send_text(dealer, "1", 0);
+  send_text(dealer, "2", 0);
+  (void)step();
+  check_text(seen, "12");
+  zl_stream_close(stream);
+  close_socket(router);
+  close_socket(dealer);
   end();
 }
 
@@ -645,6 +676,7 @@ static const zl_test tests[] = {
     TEST(test_stream_shows_a_frame_that_was_moved_away_as_empty),
     TEST(test_stream_closed_between_next_and_accept),
     TEST(test_stream_paused_between_next_and_accept),
+    TEST(test_stream_disconnected_between_next_and_accept),
     TEST(test_stream_rep_answers_only_what_was_shown),
     TEST(test_stream_flush_ends_when_the_loop_breaks),
     TEST(test_stream_of_a_closed_socket_is_over),
