@@ -4,7 +4,8 @@
 --
 -- Environment: ZMQLOOP_PROGRESS is the file that progress is appended to, a line
 -- for each file; with ZMQLOOP_PROGRESS_LINE, on a terminal, one line that moves and
--- begins with that text.
+-- begins with that text. ZMQLOOP_RUNNING is the file that says which spec file, or
+-- which of its tests, began last: all that is known when busted hangs.
 local busted = require("busted")
 local plain = require("busted.outputHandlers.plainTerminal")
 
@@ -12,14 +13,17 @@ local COLUMNS = 79 -- a line that wraps could not be written over
 
 local path = os.getenv("ZMQLOOP_PROGRESS")
 local title = os.getenv("ZMQLOOP_PROGRESS_LINE")
+local running = os.getenv("ZMQLOOP_RUNNING")
 
 -- Opened anew each time: child processes are not to inherit it.
-local function write(text)
-  local file = path and io.open(path, "a")
+local function write_to(name, mode, text)
+  local file = name and io.open(name, mode)
   if not file then return end
   file:write(text)
   file:close()
 end
+
+local function write(text) write_to(path, "a", text) end
 
 local function count(n, what)
   return n > 0 and (", %d %s"):format(n, what) or ""
@@ -54,6 +58,7 @@ return function(options)
 
   local function file_start(file)
     before = totals()
+    write_to(running, "w", file.name)
     if title then moving_line(file.name) end
     return nil, true
   end
@@ -74,10 +79,18 @@ return function(options)
     return element.name
   end
 
+  local function title_of(test)
+    return ("%s: %s"):format(file_of(test), handler.getFullName(test):gsub("%s+", " "))
+  end
+
+  local function test_start(test)
+    write_to(running, "w", title_of(test))
+    return nil, true
+  end
+
   local function test_end(element, _, status)
     local ok = (status == "success" or status == "pending") and "ok" or "not ok"
-    times[#times + 1] = ("%s %s: %s (%.3f s)"):format(ok, file_of(element),
-      handler.getFullName(element):gsub("%s+", " "), element.duration or 0)
+    times[#times + 1] = ("%s %s (%.3f s)"):format(ok, title_of(element), element.duration or 0)
     if title then moving_line(file_of(element)) end
     return nil, true
   end
@@ -92,6 +105,7 @@ return function(options)
   busted.subscribe({"suite", "start"}, suite_start)
   busted.subscribe({"file", "start"}, file_start)
   busted.subscribe({"file", "end"}, file_end)
+  busted.subscribe({"test", "start"}, test_start)
   busted.subscribe({"test", "end"}, test_end)
   busted.subscribe({"suite", "end"}, suite_end, {priority = 1})
   return handler
