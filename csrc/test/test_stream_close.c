@@ -12,9 +12,7 @@
 
 static void test_stream_close_counts_the_unsent(void) {
   char text[8];
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   zl_stream *stream = new_stream(push);
   CHECK_INT(zl_stream_close(NULL), 0);
   for (int i = 0; i < 3; i++) {
@@ -32,16 +30,12 @@ static void test_stream_close_counts_the_unsent(void) {
     CHECK_INT(recv_text(pull, text, sizeof text), 1);
     CHECK(!strcmp(text, "b"));
   }
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void test_stream_closed_with_its_loop(void) {
   inbox in;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   (void)new_receiver(pull, &in);
   CHECK_INT(send_one(new_stream(push), "a", 5), ZL_QUEUED);
   close_loop(loop);
@@ -83,9 +77,7 @@ static void on_recv_and_close(zl_stream *stream, void *arg) {
 static void test_stream_close_in_own_callback(void) {
   for (int peek_first = 0; peek_first < 2; peek_first++) {
     int calls = 0;
-    begin();
-    void *pull = new_socket(context, ZMQ_PULL);
-    void *push = new_socket(context, ZMQ_PUSH);
+    begin_pair();
     join_sockets(INPROC, pull, push);
     zl_stream *stream = new_stream(pull);
     zl_stream *victim = stream;
@@ -97,9 +89,7 @@ static void test_stream_close_in_own_callback(void) {
     CHECK_INT(step(), 0);
     CHECK_INT(calls, 1);
     CHECK_INT(zl_loop_run(loop, ZL_RUN_ALIVE), 0);
-    close_socket(pull);
-    close_socket(push);
-    end();
+    end_pair();
   }
 }
 
@@ -112,9 +102,7 @@ static void on_sent_and_close(zl_stream *stream, uint64_t token, int status,
 static void test_stream_close_in_a_report(void) {
   reports r;
   memset(&r, 0, sizeof r);
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_stream(push);
   zl_stream_on_sent(stream, on_sent_and_close, &r);
@@ -123,24 +111,22 @@ static void test_stream_close_in_a_report(void) {
   (void)step();
   CHECK_INT(r.count, 1);
   CHECK_INT(step(), 0);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 /* Both have messages when the turn begins. */
 static void test_stream_close_of_a_reported_neighbour(void) {
   int calls = 0;
-  void *pull[2];
-  void *push[2];
+  void *pulls[2];
+  void *pushes[2];
   zl_stream *stream[2];
   closer c[2];
   begin();
   for (int i = 0; i < 2; i++) {
-    pull[i] = new_socket(context, ZMQ_PULL);
-    push[i] = new_socket(context, ZMQ_PUSH);
-    join_sockets(INPROC, pull[i], push[i]);
-    stream[i] = new_stream(pull[i]);
+    pulls[i] = new_socket(context, ZMQ_PULL);
+    pushes[i] = new_socket(context, ZMQ_PUSH);
+    join_sockets(INPROC, pulls[i], pushes[i]);
+    stream[i] = new_stream(pulls[i]);
   }
   for (int i = 0; i < 2; i++) {
     c[i] = (closer){stream[i], &stream[1 - i], &calls, 1};
@@ -148,7 +134,7 @@ static void test_stream_close_of_a_reported_neighbour(void) {
   }
   CHECK_INT(step(), 0);
   for (int i = 0; i < 2; i++) {
-    send_text(push[i], "m", 0);
+    send_text(pushes[i], "m", 0);
   }
   (void)step();
   CHECK_INT(calls, 1);
@@ -156,8 +142,8 @@ static void test_stream_close_of_a_reported_neighbour(void) {
   CHECK_INT(step(), 0);
   for (int i = 0; i < 2; i++) {
     zl_stream_close(stream[i]);
-    close_socket(pull[i]);
-    close_socket(push[i]);
+    close_socket(pulls[i]);
+    close_socket(pushes[i]);
   }
   end();
 }
@@ -168,7 +154,7 @@ static void test_stream_refuses_what_it_cannot_watch(void) {
   zl_stream *second = (zl_stream *)&context;
   zl_socket *watch;
   begin();
-  void *pull = new_socket(context, ZMQ_PULL);
+  pull = new_socket(context, ZMQ_PULL);
   zl_stream *stream = new_stream(pull);
   CHECK_INT(zl_stream_new(loop, pull, 0, &second), -EEXIST);
   CHECK(!second);
@@ -218,9 +204,7 @@ static void test_stream_fork_leaves_the_parent_alone(void) {
   int bytes = 0;
   int status;
   zl_fd *watch;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(TCP, pull, push);
   zl_stream *stream = new_receiver(pull, &in);
   CHECK_INT(pipe(ends), 0);
@@ -249,9 +233,7 @@ static void test_stream_fork_leaves_the_parent_alone(void) {
   (void)close(ends[0]);
   (void)close(ends[1]);
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static const zl_test tests[] = {

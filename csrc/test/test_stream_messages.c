@@ -51,9 +51,7 @@ static void test_messages_are_not_copied(void) {
   payload p;
   zmq_msg_t frame;
   zmq_msg_t got;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *sender = new_stream(push);
   zl_stream *receiver = new_stream(pull);
@@ -71,17 +69,13 @@ static void test_messages_are_not_copied(void) {
   CHECK_INT(atomic_load(&p.freed), 1);
   zl_stream_close(sender);
   zl_stream_close(receiver);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void test_messages_wait_in_order(void) {
   zmq_msg_t frames[3];
   inbox in;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   zl_stream *sender = new_stream(push);
   init_text(&frames[0], "a");
   init_text(&frames[1], "");
@@ -102,17 +96,13 @@ static void test_messages_wait_in_order(void) {
                          "bytes;last;"));
   zl_stream_close(sender);
   zl_stream_close(receiver);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void test_messages_are_reported_in_order(void) {
   zmq_msg_t frame;
   reports r = {0};
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *sender = new_stream(push);
   zl_stream_on_sent(sender, on_sent, &r);
@@ -125,9 +115,7 @@ static void test_messages_are_reported_in_order(void) {
   CHECK_INT(r.status[0], 0);
   CHECK_INT(r.tokens[1], 8);
   zl_stream_close(sender);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 /* On failure they are unchanged. */
@@ -163,7 +151,7 @@ static void test_messages_that_are_refused_stay_the_callers(void) {
 static void test_messages_are_refused_by_a_full_queue(void) {
   zmq_msg_t frame;
   begin();
-  void *push = new_socket(context, ZMQ_PUSH);
+  push = new_socket(context, ZMQ_PUSH);
   zl_stream *sender = new_stream(push);
   zl_stream_set_limits(sender, 0, 10);
   init_text(&frame, "12345678");
@@ -181,7 +169,7 @@ static void test_messages_of_a_closed_stream_are_let_go(void) {
   zmq_msg_t frame;
   payload p;
   begin();
-  void *push = new_socket(context, ZMQ_PUSH);
+  push = new_socket(context, ZMQ_PUSH);
   zl_stream *sender = new_stream(push);
   init_payload(&frame, &p, "never sent");
   CHECK_INT(zl_stream_send_messages(sender, &frame, 1, 0), ZL_QUEUED);
@@ -200,7 +188,7 @@ static void test_messages_without_memory_stay_the_callers(void) {
   zl_stream *sender;
   zmq_msg_t frame;
   void *own_context = zmq_ctx_new();
-  void *push = new_socket(own_context, ZMQ_PUSH);
+  push = new_socket(own_context, ZMQ_PUSH);
   CHECK_INT(zl_loop_new(&config, &own), 0);
   CHECK_INT(zl_stream_new(own, push, 0, &sender), 0);
   init_text(&frame, "kept");

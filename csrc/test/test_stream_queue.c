@@ -12,24 +12,16 @@
 
 /* A PUSH without a reader and with tiny high-water marks: libzmq has `*taken`
  * messages, later ones are queued. */
-static zl_stream *new_full_push(void **push, void **pull, int *taken) {
-  *push = new_socket(context, ZMQ_PUSH);
-  *pull = new_socket(context, ZMQ_PULL);
-  set_option(*push, ZMQ_SNDHWM, 1);
-  set_option(*pull, ZMQ_RCVHWM, 1);
-  join_sockets(INPROC, *pull, *push);
-  zl_stream *stream = new_stream(*push);
+static zl_stream *new_full_push(int *taken) {
+  set_option(push, ZMQ_SNDHWM, 1);
+  set_option(pull, ZMQ_RCVHWM, 1);
+  join_sockets(INPROC, pull, push);
+  zl_stream *stream = new_stream(push);
   *taken = 0;
   while (send_one(stream, "m", 0) == 0) {
     ++*taken;
   }
   return stream;
-}
-
-static void close_pair(zl_stream *stream, void *push, void *pull) {
-  zl_stream_close(stream);
-  close_socket(push);
-  close_socket(pull);
 }
 
 static void count_call(zl_stream *stream, void *arg) {
@@ -38,11 +30,9 @@ static void count_call(zl_stream *stream, void *arg) {
 }
 
 static void test_stream_full_queue_refuses(void) {
-  void *push;
-  void *pull;
   int taken;
-  begin();
-  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  begin_pair();
+  zl_stream *stream = new_full_push(&taken);
   zl_stream_set_limits(stream, 3, 0);
   CHECK_INT(zl_stream_queued(stream), 1);
   CHECK_INT(send_one(stream, "m", 7), ZL_QUEUED);
@@ -58,23 +48,21 @@ static void test_stream_full_queue_refuses(void) {
   zl_stream_set_limits(stream, 0, 0);
   CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
   CHECK_INT(zl_stream_close(stream), 4);
-  close_pair(NULL, push, pull);
-  end();
+  end_pair();
 }
 
 static void test_stream_full_of_bytes_refuses(void) {
-  void *push;
-  void *pull;
   int taken;
-  begin();
-  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  begin_pair();
+  zl_stream *stream = new_full_push(&taken);
   zl_stream_set_limits(stream, 0, 10);
   CHECK_INT(send_two(stream, "abcd", "efgh", 0), ZL_QUEUED); /* 9 in all */
   CHECK_INT(send_one(stream, "ij", 0), -EAGAIN);
   CHECK_INT(send_one(stream, "i", 0), ZL_QUEUED);
   CHECK_INT(send_one(stream, "", 0), -EAGAIN);
   CHECK_INT(zl_stream_queued(stream), 3);
-  close_pair(stream, push, pull);
+  zl_stream_close(stream);
+  close_socket(push);
   /* An empty queue takes a message of any size: otherwise it could never be
    * sent. */
   push = new_socket(context, ZMQ_PUSH);
@@ -83,8 +71,7 @@ static void test_stream_full_of_bytes_refuses(void) {
   CHECK_INT(send_one(stream, "larger than the limit", 0), ZL_QUEUED);
   CHECK_INT(send_one(stream, "", 0), -EAGAIN);
   CHECK_INT(zl_stream_close(stream), 1);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 enum { ROOM_LIMIT = 8 };
@@ -97,8 +84,7 @@ static void fill_to_limit(zl_stream *stream) {
 
 /* The peer receives until at most so many are queued, and nothing is told
  * before. */
-static void empty_to(zl_stream *stream, void *pull, size_t most,
-                     const int *rooms) {
+static void empty_to(zl_stream *stream, size_t most, const int *rooms) {
   char text[8];
   int before = *rooms;
   while (zl_stream_queued(stream) > most) {
@@ -109,12 +95,10 @@ static void empty_to(zl_stream *stream, void *pull, size_t most,
 }
 
 static void test_stream_tells_of_room_once_after_a_refusal(void) {
-  void *push;
-  void *pull;
   int taken;
   int rooms = 0;
-  begin();
-  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  begin_pair();
+  zl_stream *stream = new_full_push(&taken);
   zl_stream_set_limits(stream, ROOM_LIMIT, 0);
   zl_stream_on_room(stream, count_call, &rooms);
   fill_to_limit(stream);
@@ -123,13 +107,13 @@ static void test_stream_tells_of_room_once_after_a_refusal(void) {
     CHECK_INT(send_one(stream, "m", 0), -EAGAIN);
     (void)step();
     CHECK_INT(rooms, round); /* nothing has left */
-    empty_to(stream, pull, ROOM_LIMIT / 2, &rooms);
+    empty_to(stream, ROOM_LIMIT / 2, &rooms);
     CHECK_INT(rooms, round + 1);
     CHECK(zl_stream_queued(stream) > 0);
     fill_to_limit(stream);
   }
   /* Without a refusal on_room is not called, */
-  empty_to(stream, pull, 0, &rooms);
+  empty_to(stream, 0, &rooms);
   CHECK_INT(rooms, 3);
   /* and a higher limit is room. */
   while (send_one(stream, "m", 0) >= 0) {
@@ -138,8 +122,8 @@ static void test_stream_tells_of_room_once_after_a_refusal(void) {
   CHECK_INT(rooms, 3);
   (void)step();
   CHECK_INT(rooms, 4);
-  close_pair(stream, push, pull);
-  end();
+  zl_stream_close(stream);
+  end_pair();
 }
 
 enum { TOO_OFTEN = 100 };
@@ -154,12 +138,10 @@ static void send_large(zl_stream *stream, void *arg) {
 
 /* Half of the limit is room again, but not for every message. */
 static void test_stream_tells_of_room_once_for_each_message_that_leaves(void) {
-  void *push;
-  void *pull;
   int taken;
   int calls = 0;
-  begin();
-  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  begin_pair();
+  zl_stream *stream = new_full_push(&taken);
   zl_stream_on_room(stream, send_large, &calls);
   CHECK_INT(send_one(stream, "ab", 1), ZL_QUEUED);
   CHECK_INT(send_one(stream, "cd", 2), ZL_QUEUED);
@@ -176,8 +158,8 @@ static void test_stream_tells_of_room_once_for_each_message_that_leaves(void) {
   CHECK_INT(zl_stream_unsend(stream, 2), 1);
   (void)step();
   CHECK_INT(calls, 2);
-  close_pair(stream, push, pull);
-  end();
+  zl_stream_close(stream);
+  end_pair();
 }
 
 static void close_in_call(zl_stream *stream, void *arg) {
@@ -187,12 +169,10 @@ static void close_in_call(zl_stream *stream, void *arg) {
 
 static void test_stream_close_when_there_is_room(void) {
   char text[8];
-  void *push;
-  void *pull;
   int taken;
   int rooms = 0;
-  begin();
-  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  begin_pair();
+  zl_stream *stream = new_full_push(&taken);
   zl_stream_set_limits(stream, 1, 0);
   zl_stream_on_room(stream, close_in_call, &rooms);
   CHECK_INT(send_one(stream, "m", 0), -EAGAIN);
@@ -201,8 +181,7 @@ static void test_stream_close_when_there_is_room(void) {
   }
   run_until(&rooms, 1);
   CHECK(!zl_loop_alive(loop));
-  close_pair(NULL, push, pull);
-  end();
+  end_pair();
 }
 
 /* ---- draining ----------------------------------------------------------- */
@@ -213,9 +192,7 @@ static void test_stream_drain_sends_what_is_queued(void) {
   reports r;
   int done = 0;
   memset(&r, 0, sizeof r);
-  begin();
-  void *push = new_socket(context, ZMQ_PUSH);
-  void *pull = new_socket(context, ZMQ_PULL);
+  begin_pair();
   zl_stream *sender = new_stream(push);
   zl_stream_on_sent(sender, on_sent, &r);
   for (int i = 0; i < MESSAGES; i++) {
@@ -240,15 +217,13 @@ static void test_stream_drain_sends_what_is_queued(void) {
   CHECK_INT(done, 1);
   CHECK_INT(zl_stream_close(sender), 0);
   zl_stream_close(receiver);
-  close_socket(push);
-  close_socket(pull);
-  end();
+  end_pair();
 }
 
 static void test_stream_drain_of_an_empty_queue_is_told_by_the_loop(void) {
   int done = 0;
   begin();
-  void *push = new_socket(context, ZMQ_PUSH);
+  push = new_socket(context, ZMQ_PUSH);
   zl_stream *stream = new_stream(push);
   CHECK_INT(zl_stream_drain(stream, ZL_FOREVER, close_in_call, &done), 0);
   CHECK_INT(done, 0);
@@ -261,7 +236,7 @@ static void test_stream_drain_of_an_empty_queue_is_told_by_the_loop(void) {
 static void test_stream_drain_ends_with_its_time(void) {
   int done = 0;
   begin();
-  void *push = new_socket(context, ZMQ_PUSH);
+  push = new_socket(context, ZMQ_PUSH);
   zl_stream *stream = new_stream(push);
   CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
   CHECK_INT(zl_stream_drain(stream, -1, count_call, &done), -EINVAL);
@@ -281,7 +256,7 @@ static void test_stream_closed_while_it_drains(void) {
   for (int i = 0; i < 2; i++) {
     int done = 0;
     begin();
-    void *push = new_socket(context, ZMQ_PUSH);
+    push = new_socket(context, ZMQ_PUSH);
     zl_stream *stream = new_stream(push);
     CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
     CHECK_INT(zl_stream_drain(stream, SECONDS, count_call, &done), 0);
@@ -301,7 +276,7 @@ static void test_stream_drain_of_a_dead_socket(void) {
   reports r;
   memset(&r, 0, sizeof r);
   begin();
-  void *push = new_socket(context, ZMQ_PUSH);
+  push = new_socket(context, ZMQ_PUSH);
   zl_stream *stream = new_stream(push);
   zl_stream_on_error(stream, on_error, &r);
   CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
@@ -321,7 +296,7 @@ static void test_stream_drain_of_a_dead_socket(void) {
 static void test_stream_terminated_in_a_flush_ends_the_next_run(void) {
   inbox in;
   begin();
-  void *pull = new_socket(context, ZMQ_PULL);
+  pull = new_socket(context, ZMQ_PULL);
   zl_stream *stream = new_receiver(pull, &in);
   CHECK_INT(step(), 0);
   CHECK_INT(zmq_ctx_shutdown(context), 0);
@@ -361,16 +336,16 @@ static void test_stream_priority_orders_a_turn(void) {
   static const int wanted[RANKED] = {1000000, 3, 3, 0, 0, -5};
   int order[2 * RANKED];
   int count = 0;
-  void *pull[RANKED];
-  void *push[RANKED];
+  void *pulls[RANKED];
+  void *pushes[RANKED];
   zl_stream *stream[RANKED];
   ranked r[RANKED];
   begin();
   for (int i = 0; i < RANKED; i++) {
-    pull[i] = new_socket(context, ZMQ_PULL);
-    push[i] = new_socket(context, ZMQ_PUSH);
-    join_sockets(INPROC, pull[i], push[i]);
-    stream[i] = new_stream(pull[i]);
+    pulls[i] = new_socket(context, ZMQ_PULL);
+    pushes[i] = new_socket(context, ZMQ_PUSH);
+    join_sockets(INPROC, pulls[i], pushes[i]);
+    stream[i] = new_stream(pulls[i]);
     r[i] = (ranked){ranks[i], order, &count};
     zl_stream_on_recv(stream[i], note_rank, &r[i]);
     CHECK_INT(zl_stream_set_priority(stream[i], ranks[i]), 0);
@@ -379,7 +354,7 @@ static void test_stream_priority_orders_a_turn(void) {
   CHECK_INT(zl_stream_set_priority(stream[0], -1000001), -EINVAL);
   CHECK_INT(step(), 0);
   for (int i = 0; i < 2 * RANKED; i++) {
-    send_text(push[i % RANKED], "m", 0);
+    send_text(pushes[i % RANKED], "m", 0);
   }
   while (count < 2 * RANKED) {
     (void)step();
@@ -388,7 +363,9 @@ static void test_stream_priority_orders_a_turn(void) {
     CHECK_INT(order[i], wanted[i % RANKED]);
   }
   for (int i = 0; i < RANKED; i++) {
-    close_pair(stream[i], push[i], pull[i]);
+    zl_stream_close(stream[i]);
+    close_socket(pushes[i]);
+    close_socket(pulls[i]);
   }
   end();
 }
@@ -445,16 +422,14 @@ static void test_stream_reports_do_not_starve_receiving(void) {
 /* Cancels some of the queued messages with tokens 1 to `count`: bit i of `mask`
  * stands for token i + 1. The others arrive, and are reported. */
 static void take_back(int count, unsigned mask) {
-  void *push;
-  void *pull;
   int taken;
   reports r = {0};
   inbox in = {0};
   char expected[64] = "";
   const char *broken;
   int left = 0;
-  begin();
-  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  begin_pair();
+  zl_stream *stream = new_full_push(&taken);
   zl_stream_on_sent(stream, on_sent, &r);
   for (int i = 1; i <= count; i++) {
     const char text[] = {(char)('0' + i), '\0'};
@@ -479,9 +454,9 @@ static void take_back(int count, unsigned mask) {
   run_until(&r.count, left);
   CHECK_INT(zl_stream_unsend(stream, 1), 0);
   zl_stream_close(receiver);
-  close_pair(stream, push, pull);
+  zl_stream_close(stream);
   CHECK_INT(zl_stream_unsend(NULL, 1), 0);
-  end();
+  end_pair();
 }
 
 static void test_stream_unsend_takes_back_what_is_queued(void) {
@@ -491,12 +466,10 @@ static void test_stream_unsend_takes_back_what_is_queued(void) {
 }
 
 static void test_stream_unsend_makes_room(void) {
-  void *push;
-  void *pull;
   int taken;
   int calls = 0;
-  begin();
-  zl_stream *stream = new_full_push(&push, &pull, &taken);
+  begin_pair();
+  zl_stream *stream = new_full_push(&taken);
   zl_stream_set_limits(stream, 2, 0);
   zl_stream_on_room(stream, count_call, &calls);
   CHECK_INT(send_one(stream, "m", 7), ZL_QUEUED);
@@ -504,14 +477,14 @@ static void test_stream_unsend_makes_room(void) {
   CHECK_INT(zl_stream_unsend(stream, 7), 1);
   CHECK_INT(calls, 0); /* from the loop */
   run_until(&calls, 1);
-  close_pair(stream, push, pull);
-  end();
+  zl_stream_close(stream);
+  end_pair();
 }
 
 static void test_stream_unsend_may_empty_the_queue(void) {
   int calls = 0;
   begin();
-  void *push = new_socket(context, ZMQ_PUSH); /* without a peer */
+  push = new_socket(context, ZMQ_PUSH); /* without a peer */
   zl_stream *stream = new_stream(push);
   zl_stream_on_empty(stream, count_call, &calls);
   CHECK_INT(send_one(stream, "m", 7), ZL_QUEUED);

@@ -14,9 +14,7 @@
 
 static void test_stream_receives_in_batches(void) {
   inbox in;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_receiver(pull, &in);
   CHECK_INT(zl_stream_set_batch(stream, 0), -EINVAL);
@@ -33,17 +31,13 @@ static void test_stream_receives_in_batches(void) {
   }
   CHECK_INT(in.messages, 10);
   CHECK_INT(zl_stream_close(stream), 0);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 /* A callback that leaves messages is called again. */
 static void test_stream_leaves_what_is_not_taken(void) {
   inbox in;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_receiver(pull, &in);
   in.take = 1;
@@ -57,9 +51,7 @@ static void test_stream_leaves_what_is_not_taken(void) {
   CHECK_INT(step(), 2);
   CHECK(!strcmp(in.text, "a;b;c;d;"));
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void on_next_only(zl_stream *stream, void *arg) {
@@ -80,9 +72,7 @@ static void on_next_only(zl_stream *stream, void *arg) {
 static void test_stream_holds_what_is_not_accepted(void) {
   inbox in;
   int shown = 0;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_receiver(pull, &in);
   zl_stream_on_recv(stream, on_next_only, &shown);
@@ -103,9 +93,7 @@ static void test_stream_holds_what_is_not_accepted(void) {
   (void)step();
   CHECK_INT(shown, 6);
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static int poll_readable(void *zmq) {
@@ -117,9 +105,7 @@ static int poll_readable(void *zmq) {
 static void test_stream_receives_only_in_its_callback(void) {
   inbox in;
   zl_incoming message;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_receiver(pull, &in);
   send_text(push, "a", 0);
@@ -134,9 +120,7 @@ static void test_stream_receives_only_in_its_callback(void) {
   CHECK_INT(step(), 1);
   CHECK(!strcmp(in.text, "a;b;"));
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 /* Asked whether it is readable, a ROUTER reads the first frame. */
@@ -199,9 +183,7 @@ static void test_stream_delivers_what_a_disconnect_has_received(void) {
 static void test_stream_is_not_disconnected_in_the_middle_of_a_message(void) {
   static const char address[] = "inproc://middle";
   char text[8];
-  begin();
-  void *push = new_socket(context, ZMQ_PUSH);
-  void *pull = new_socket(context, ZMQ_PULL);
+  begin_pair();
   CHECK_INT(zmq_bind(push, address), 0);
   CHECK_INT(zmq_connect(pull, address), 0);
   zl_stream *stream = new_stream(pull);
@@ -213,17 +195,13 @@ static void test_stream_is_not_disconnected_in_the_middle_of_a_message(void) {
   CHECK_INT(zl_stream_disconnect(stream, "no address"), -EINVAL);
   CHECK_INT(zl_stream_disconnect(stream, address), 0);
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void receive_multipart(transport kind) {
   enum { MANY = 40 };
   inbox in;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(kind, pull, push);
   zl_stream *stream = new_receiver(pull, &in);
   send_text(push, "a", ZMQ_SNDMORE);
@@ -241,9 +219,7 @@ static void receive_multipart(transport kind) {
   CHECK(!strcmp(in.text + strlen(in.text) - 5, "|x|y;"));
   CHECK_INT(strlen(in.text), 8 + 2 * MANY + 2);
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void test_stream_receives_multipart_inproc(void) {
@@ -260,9 +236,7 @@ static void test_stream_receives_multipart_tcp(void) {
 
 static void pending_messages(transport kind) {
   inbox in;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(kind, pull, push);
   for (int i = 0; i < 3; i++) {
     send_text(push, "m", 0);
@@ -271,9 +245,7 @@ static void pending_messages(transport kind) {
   zl_stream *stream = new_receiver(pull, &in);
   run_until(&in.messages, 3);
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void test_stream_on_a_socket_with_messages_pending(void) {
@@ -285,9 +257,7 @@ static void test_stream_on_a_socket_with_messages_pending(void) {
 static void test_stream_bound_after_connect_and_send(void) {
   inbox in;
   char endpoint[128];
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   new_endpoint(INPROC, endpoint, sizeof endpoint);
   zl_stream *stream = new_receiver(pull, &in);
   CHECK_INT(step(), 0);
@@ -299,9 +269,7 @@ static void test_stream_bound_after_connect_and_send(void) {
   run_until(&in.messages, 1);
   CHECK(!strcmp(in.text, "early;"));
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 /* A receive made by other code, which consumes a signal. */
@@ -354,9 +322,7 @@ static void on_recv_and_pause(zl_stream *stream, void *arg) {
 static void test_stream_pause_and_resume_lose_nothing(void) {
   static const char all[] = "0;1;2;3;4;5;6;7;8;9;";
   for (transport kind = INPROC; kind < TRANSPORTS; kind++) {
-    begin();
-    void *pull = new_socket(context, ZMQ_PULL);
-    void *push = new_socket(context, ZMQ_PUSH);
+    begin_pair();
     join_sockets(kind, pull, push);
     zl_stream *stream = new_stream(pull);
     pauser p;
@@ -377,9 +343,7 @@ static void test_stream_pause_and_resume_lose_nothing(void) {
     }
     CHECK(!strcmp(p.in.text, all));
     zl_stream_close(stream);
-    close_socket(pull);
-    close_socket(push);
-    end();
+    end_pair();
   }
 }
 
@@ -407,9 +371,7 @@ static void on_recv_and_break(zl_stream *stream, void *arg) {
 
 static void test_stream_break_and_stop_lose_nothing(void) {
   for (int stop = 0; stop < 2; stop++) {
-    begin();
-    void *pull = new_socket(context, ZMQ_PULL);
-    void *push = new_socket(context, ZMQ_PUSH);
+    begin_pair();
     join_sockets(INPROC, pull, push);
     zl_stream *stream = new_stream(pull);
     breaker b;
@@ -425,27 +387,25 @@ static void test_stream_break_and_stop_lose_nothing(void) {
     }
     CHECK(!strcmp(b.in.text, "a;b;c;"));
     zl_stream_close(stream);
-    close_socket(pull);
-    close_socket(push);
-    end();
+    end_pair();
   }
 }
 
 static void test_stream_busy_ones_alternate(void) {
   enum { EACH = 20, BATCH = 2 };
   inbox in[2];
-  void *pull[2];
-  void *push[2];
+  void *pulls[2];
+  void *pushes[2];
   zl_stream *stream[2];
   begin();
   for (int i = 0; i < 2; i++) {
-    pull[i] = new_socket(context, ZMQ_PULL);
-    push[i] = new_socket(context, ZMQ_PUSH);
-    join_sockets(INPROC, pull[i], push[i]);
-    stream[i] = new_receiver(pull[i], &in[i]);
+    pulls[i] = new_socket(context, ZMQ_PULL);
+    pushes[i] = new_socket(context, ZMQ_PUSH);
+    join_sockets(INPROC, pulls[i], pushes[i]);
+    stream[i] = new_receiver(pulls[i], &in[i]);
     CHECK_INT(zl_stream_set_batch(stream[i], BATCH), 0);
     for (int k = 0; k < EACH; k++) {
-      send_text(push[i], "m", 0);
+      send_text(pushes[i], "m", 0);
     }
   }
   for (int k = BATCH; k <= EACH; k += BATCH) {
@@ -458,7 +418,7 @@ static void test_stream_busy_ones_alternate(void) {
   for (int i = 0; i < 2; i++) {
     in[i].messages = 0;
     for (int k = 0; k < EACH; k++) {
-      send_text(push[i], "m", 0);
+      send_text(pushes[i], "m", 0);
     }
   }
   for (int k = 1; k <= EACH / BATCH; k++) {
@@ -469,8 +429,8 @@ static void test_stream_busy_ones_alternate(void) {
   }
   for (int i = 0; i < 2; i++) {
     zl_stream_close(stream[i]);
-    close_socket(pull[i]);
-    close_socket(push[i]);
+    close_socket(pulls[i]);
+    close_socket(pushes[i]);
   }
   end();
 }
@@ -512,7 +472,7 @@ static void test_stream_storm_starves_nobody(void) {
   int stormy = 0;
   int ticks = 0;
   begin();
-  void *pull = new_socket(context, ZMQ_PULL);
+  pull = new_socket(context, ZMQ_PULL);
   void *calm_pull = new_socket(context, ZMQ_PULL);
   void *calm_push = new_socket(context, ZMQ_PUSH);
   s.push = new_socket(context, ZMQ_PUSH);
@@ -550,9 +510,7 @@ static void test_stream_storm_starves_nobody(void) {
 
 static void test_stream_flush_receives_exactly(void) {
   inbox in;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_receiver(pull, &in);
   CHECK_INT(zl_stream_flush(stream, ZL_READ, -1), 0);
@@ -581,16 +539,12 @@ static void test_stream_flush_receives_exactly(void) {
   send_text(push, "m", 0);
   run_until(&in.messages, 111);
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void test_stream_flush_without_callback_discards(void) {
   inbox in;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_stream(pull);
   for (int i = 0; i < 10; i++) {
@@ -604,9 +558,7 @@ static void test_stream_flush_without_callback_discards(void) {
   run_until(&in.messages, 1);
   CHECK(!strcmp(in.text, "new;"));
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void recv_once(zl_stream *stream, void *arg) {
@@ -621,9 +573,7 @@ static void recv_once(zl_stream *stream, void *arg) {
 static void test_stream_flush_keeps_what_its_callback_leaves(void) {
   inbox in;
   int received = 0;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_stream(pull);
   zl_stream_on_recv(stream, recv_once, &received);
@@ -636,18 +586,14 @@ static void test_stream_flush_keeps_what_its_callback_leaves(void) {
   zl_stream_on_recv(stream, inbox_recv, &in);
   run_until(&in.messages, 2);
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void test_stream_flush_sends_exactly(void) {
   char text[8];
   reports r;
   memset(&r, 0, sizeof r);
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   zl_stream *stream = new_stream(push);
   zl_stream_on_sent(stream, on_sent, &r);
   for (uint64_t i = 1; i <= 10; i++) {
@@ -668,9 +614,7 @@ static void test_stream_flush_sends_exactly(void) {
   }
   run_until(&r.count, 10);
   CHECK_INT(zl_stream_close(stream), 0);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 /* Replies sent by the callbacks are flushed too. */

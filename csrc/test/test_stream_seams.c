@@ -47,22 +47,6 @@ int zmq_msg_send(zmq_msg_t *frame, void *socket, int flags) {
 }
 #endif
 
-static void *pull;
-static void *push;
-
-static void begin_pair(void) {
-  begin();
-  pull = new_socket(context, ZMQ_PULL);
-  push = new_socket(context, ZMQ_PUSH);
-  join_sockets(INPROC, pull, push);
-}
-
-static void end_pair(void) {
-  close_socket(pull);
-  close_socket(push);
-  end();
-}
-
 static void send_digits(int count) {
   for (int i = 1; i <= count; i++) {
     char digit[] = {(char)('0' + i), '\0'};
@@ -116,6 +100,7 @@ static void test_stream_flush_between_next_and_accept_gives_nothing_twice(
     void) {
   int limit = -1;
   begin_pair();
+  join_sockets(INPROC, pull, push);
   begin_seeing();
   send_digits(2);
   zl_stream *stream = new_stream(pull);
@@ -149,6 +134,7 @@ static void on_recv_flush_at_1(zl_stream *stream, void *arg) {
 
 static void test_stream_flush_in_a_callback_keeps_the_order(void) {
   begin_pair();
+  join_sockets(INPROC, pull, push);
   begin_seeing();
   send_digits(5);
   zl_stream *stream = new_stream(pull);
@@ -176,6 +162,7 @@ static void on_recv_then_flush(zl_stream *stream, void *arg) {
 
 static void test_stream_flush_in_a_flush_does_not_receive(void) {
   begin_pair();
+  join_sockets(INPROC, pull, push);
   begin_seeing();
   set_option(pull, ZMQ_RCVHWM, 0);
   for (int i = 0; i < 20; i++) {
@@ -245,6 +232,7 @@ static void on_recv_count_frames(zl_stream *stream, void *arg) {
 static void test_stream_send_without_memory_is_tried_again(void) {
   char text[16];
   begin_pair();
+  join_sockets(INPROC, pull, push);
   zl_stream *stream = new_stream(push);
   (void)step();
   (void)step();
@@ -325,6 +313,7 @@ static void on_recv_see(zl_stream *stream, void *arg) {
 
 static void begin_seeing_messages(zl_stream **stream) {
   begin_pair();
+  join_sockets(INPROC, pull, push);
   begin_seeing();
   leave_at = 0;
   *stream = new_stream(pull);
@@ -414,6 +403,7 @@ static void on_recv_accept_much(zl_stream *stream, void *arg) {
 
 static void test_stream_accepts_only_what_it_shows(void) {
   begin_pair();
+  join_sockets(INPROC, pull, push);
   begin_seeing();
   zl_stream *stream = new_stream(pull);
   zl_stream_on_recv(stream, on_recv_accept_much, NULL);
@@ -442,6 +432,7 @@ static void on_recv_move(zl_stream *stream, void *arg) {
 static void test_stream_shows_a_frame_that_was_moved_away_as_empty(void) {
   zmq_msg_t moved;
   begin_pair();
+  join_sockets(INPROC, pull, push);
   begin_seeing();
   (void)zmq_msg_init(&moved);
   zl_stream *stream = new_stream(pull);
@@ -471,6 +462,7 @@ static void on_recv_close(zl_stream *stream, void *arg) {
 
 static void test_stream_closed_between_next_and_accept(void) {
   begin_pair();
+  join_sockets(INPROC, pull, push);
   begin_seeing();
   zl_stream *stream = new_stream(pull);
   zl_stream_on_recv(stream, on_recv_close, NULL);
@@ -491,6 +483,7 @@ static void on_recv_pause(zl_stream *stream, void *arg) {
 
 static void test_stream_paused_between_next_and_accept(void) {
   begin_pair();
+  join_sockets(INPROC, pull, push);
   begin_seeing();
   zl_stream *stream = new_stream(pull);
   zl_stream_on_recv(stream, on_recv_pause, NULL);
@@ -585,6 +578,7 @@ static void on_recv_break_in_flush(zl_stream *stream, void *arg) {
 static void test_stream_flush_ends_when_the_loop_breaks(void) {
   bool flushes = true;
   begin_pair();
+  join_sockets(INPROC, pull, push);
   begin_seeing();
   send_digits(4);
   zl_stream *stream = new_stream(pull);
@@ -602,6 +596,7 @@ static void test_stream_flush_ends_when_the_loop_breaks(void) {
 static void test_stream_of_a_closed_socket_is_over(void) {
   inbox in;
   begin_pair();
+  join_sockets(INPROC, pull, push);
   zl_stream *stream = new_receiver(pull, &in);
   (void)step();
   close_socket(pull);

@@ -10,9 +10,7 @@
 static void test_stream_sends_at_once(void) {
   char text[64];
   for (transport kind = INPROC; kind < TRANSPORTS; kind++) {
-    begin();
-    void *pull = new_socket(context, ZMQ_PULL);
-    void *push = new_socket(context, ZMQ_PUSH);
+    begin_pair();
     join_sockets(kind, pull, push);
     zl_stream *stream = new_stream(push);
     zl_frame frames[3] = {{"a", 1}, {NULL, 0}, {"bc", 2}};
@@ -26,9 +24,7 @@ static void test_stream_sends_at_once(void) {
     CHECK_INT(recv_text(pull, text, sizeof text), 1);
     CHECK(!strcmp(text, "d"));
     CHECK_INT(zl_stream_close(stream), 0);
-    close_socket(pull);
-    close_socket(push);
-    end();
+    end_pair();
   }
 }
 
@@ -36,9 +32,7 @@ static void test_stream_sends_at_once(void) {
 static void send_without_a_peer(transport kind, int parts) {
   enum { MESSAGES = 3000 };
   sequence s = {0, parts};
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   set_option(push, ZMQ_SNDHWM, 10);
   set_option(pull, ZMQ_RCVHWM, 10);
   zl_stream *sender = new_stream(push);
@@ -59,9 +53,7 @@ static void send_without_a_peer(transport kind, int parts) {
   run_until(&s.next, MESSAGES + 1);
   CHECK_INT(zl_stream_close(sender), 0);
   zl_stream_close(receiver);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void test_stream_queues_without_a_peer_inproc(void) {
@@ -83,9 +75,7 @@ static void test_stream_queue_leaves_when_a_peer_connects(void) {
   char endpoint[128];
   size_t size = sizeof endpoint;
   sequence s = {0, 1};
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   new_endpoint(TCP, endpoint, sizeof endpoint);
   CHECK_INT(zmq_bind(push, endpoint), 0);
   CHECK_INT(zmq_getsockopt(push, ZMQ_LAST_ENDPOINT, endpoint, &size), 0);
@@ -100,9 +90,7 @@ static void test_stream_queue_leaves_when_a_peer_connects(void) {
   run_until(&s.next, 100);
   zl_stream_close(sender);
   zl_stream_close(receiver);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 /* A queue of any length is sent in several turns, so that others get theirs. */
@@ -110,9 +98,7 @@ static void test_stream_long_queue_does_not_hold_up_the_loop(void) {
   enum { MESSAGES = 20000 };
   sequence s = {0, 1};
   zl_budget budget = {.time_ns = 1};
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   set_option(push, ZMQ_SNDHWM, 0);
   set_option(pull, ZMQ_RCVHWM, 0);
   zl_stream *sender = new_stream(push);
@@ -132,9 +118,7 @@ static void test_stream_long_queue_does_not_hold_up_the_loop(void) {
   CHECK_INT(zl_stream_queued(sender), 0);
   zl_stream_close(sender);
   zl_stream_close(receiver);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 /* Receiving uses up the budget of each step, but the queue is sent all the
@@ -174,9 +158,7 @@ static void on_drained(zl_stream *stream, void *arg) {
 static void test_stream_tells_when_the_queue_is_empty(void) {
   sequence s = {0, 1};
   int drained = 0;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   zl_stream *sender = new_stream(push);
   zl_stream_on_empty(sender, on_drained, &drained);
   CHECK(!zl_stream_busy(sender));
@@ -199,9 +181,7 @@ static void test_stream_tells_when_the_queue_is_empty(void) {
   CHECK_INT(drained, 1);
   zl_stream_close(sender);
   zl_stream_close(receiver);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 /* ---- reports of what was sent ------------------------------------------- */
@@ -209,9 +189,7 @@ static void test_stream_tells_when_the_queue_is_empty(void) {
 static void test_stream_reports_in_order_from_the_loop(void) {
   reports r;
   memset(&r, 0, sizeof r);
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   set_option(push, ZMQ_SNDHWM, 3);
   set_option(pull, ZMQ_RCVHWM, 3);
   join_sockets(INPROC, pull, push);
@@ -241,9 +219,7 @@ static void test_stream_reports_in_order_from_the_loop(void) {
   CHECK_INT(r.errors, 0);
   zl_stream_close(receiver);
   CHECK_INT(zl_stream_close(stream), 0);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void on_sent_and_send(zl_stream *stream, uint64_t token, int status,
@@ -257,9 +233,7 @@ static void on_sent_and_send(zl_stream *stream, uint64_t token, int status,
 static void test_stream_send_in_a_report(void) {
   reports r;
   memset(&r, 0, sizeof r);
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_stream(push);
   zl_stream_on_sent(stream, on_sent_and_send, &r);
@@ -269,9 +243,7 @@ static void test_stream_send_in_a_report(void) {
   CHECK_INT(step(), 0);
   CHECK(!zl_loop_alive(loop));
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 /* Sends to the peer until a message is queued; returns how many were accepted,
@@ -420,9 +392,7 @@ static void test_stream_notices_keep_to_the_budget(void) {
 static void test_stream_end_of_a_context_keeps_to_the_budget(void) {
   enum { MESSAGES = 5 };
   notices n;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_noticed(push, &n);
   for (uint64_t token = 1; token <= MESSAGES; token++) {
@@ -436,9 +406,7 @@ static void test_stream_end_of_a_context_keeps_to_the_budget(void) {
   CHECK_INT(n.r.error, -ETERM);
   CHECK(!zl_loop_alive(loop));
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 /* A type that never receives still sends. */
@@ -447,9 +415,7 @@ static void test_stream_receive_on_a_type_that_cannot(void) {
   reports r;
   char text[8];
   memset(&r, 0, sizeof r);
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_receiver(push, &in);
   zl_stream_on_error(stream, on_error, &r);
@@ -460,16 +426,12 @@ static void test_stream_receive_on_a_type_that_cannot(void) {
   CHECK_INT(r.errors, 0);
   CHECK_INT(zl_loop_step(loop, 1 * MILLISECONDS, NULL), 0);
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void test_stream_send_on_a_type_that_cannot(void) {
   inbox in;
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_receiver(pull, &in);
   CHECK_INT(send_one(stream, "m", 1), -ENOTSUP);
@@ -478,9 +440,7 @@ static void test_stream_send_on_a_type_that_cannot(void) {
   send_text(push, "a", 0);
   run_until(&in.messages, 1);
   zl_stream_close(stream);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static const zl_test tests[] = {

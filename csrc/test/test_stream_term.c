@@ -126,7 +126,7 @@ static void test_stream_context_terminated_while_only_sending(void) {
     reports r;
     memset(&r, 0, sizeof r);
     begin();
-    void *push = new_socket(context, ZMQ_PUSH);
+    push = new_socket(context, ZMQ_PUSH);
     zl_stream *stream = new_stream(push);
     zl_stream_on_error(stream, on_error, &r);
     CHECK_INT(step(), 0);
@@ -183,9 +183,7 @@ static void test_stream_context_terminated_with_reports_pending(void) {
   enum { SENT = 5 };
   reports r;
   memset(&r, 0, sizeof r);
-  begin();
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  begin_pair();
   join_sockets(INPROC, pull, push);
   zl_stream *stream = new_stream(push);
   CHECK_INT(zl_stream_set_batch(stream, 1), 0); /* of reports as well */
@@ -201,9 +199,7 @@ static void test_stream_context_terminated_with_reports_pending(void) {
   CHECK_INT(r.tokens[SENT - 1], SENT);
   CHECK(!zl_stream_busy(stream));
   CHECK_INT(zl_stream_close(stream), 0);
-  close_socket(pull);
-  close_socket(push);
-  end();
+  end_pair();
 }
 
 static void on_error_and_close(zl_stream *stream, int rc, void *arg) {
@@ -225,7 +221,7 @@ static void test_stream_closed_when_a_thread_terminates_the_context(void) {
   inbox in;
   pthread_t thread;
   begin();
-  void *pull = new_socket(context, ZMQ_PULL);
+  pull = new_socket(context, ZMQ_PULL);
   zl_stream *stream = new_receiver(pull, &in);
   zl_stream_on_error(stream, on_error_and_close, &pull);
   CHECK_INT(pthread_create(&thread, NULL, terminate, NULL), 0);
@@ -295,8 +291,8 @@ static void test_stream_paused_with_a_queue_does_not_spin(void) {
 static void paused_and_readable(int backend, unsigned flags) {
   int reads = 0;
   begin_counting(backend, flags, &reads);
-  void *pull = new_socket(context, ZMQ_PULL);
-  void *push = new_socket(context, ZMQ_PUSH);
+  pull = new_socket(context, ZMQ_PULL);
+  push = new_socket(context, ZMQ_PUSH);
   join_sockets(TCP, pull, push);
   zl_stream *stream = new_stream(pull);
   send_text(push, "m", 0);
@@ -322,7 +318,7 @@ static void come_and_go(int backend) {
   char endpoint[128];
   size_t size = sizeof endpoint;
   begin_counting(backend, 0, &reads);
-  void *pull = new_socket(context, ZMQ_PULL);
+  pull = new_socket(context, ZMQ_PULL);
   zl_stream *stream = new_receiver(pull, &in);
   new_endpoint(TCP, endpoint, sizeof endpoint);
   CHECK_INT(zmq_bind(pull, endpoint), 0);
@@ -330,7 +326,7 @@ static void come_and_go(int backend) {
   CHECK_INT(zmq_getsockopt(pull, ZMQ_LAST_ENDPOINT, endpoint, &size), 0);
   zl_stream_used(stream);
   for (int i = 1; i <= VISITORS; i++) {
-    void *push = new_socket(context, ZMQ_PUSH);
+    push = new_socket(context, ZMQ_PUSH);
     CHECK_INT(zmq_connect(push, endpoint), 0);
     send_text(push, "m", 0);
     run_until(&in.messages, i);

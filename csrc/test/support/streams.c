@@ -11,6 +11,8 @@
 
 zl_loop *loop;
 void *context;
+void *pull;
+void *push;
 
 void begin(void) {
   loop = new_loop();
@@ -21,6 +23,18 @@ void begin(void) {
 void end(void) {
   close_loop(loop);
   end_context(context);
+}
+
+void begin_pair(void) {
+  begin();
+  pull = new_socket(context, ZMQ_PULL);
+  push = new_socket(context, ZMQ_PUSH);
+}
+
+void end_pair(void) {
+  close_socket(pull);
+  close_socket(push);
+  end();
 }
 
 zl_stream *new_stream(void *socket) {

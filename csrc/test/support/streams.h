@@ -11,9 +11,17 @@
 extern zl_loop *loop;
 extern void *context;
 
-/* Makes both, and ends both. */
+/* A PULL and a PUSH, not yet joined. */
+extern void *pull;
+extern void *push;
+
+/* Makes the loop and the context, and ends both. */
 void begin(void);
 void end(void);
+
+/* The same with the two sockets. */
+void begin_pair(void);
+void end_pair(void);
 
 /* With a clock that counts how often it is read. */
 void begin_counting(int backend, unsigned flags, int *reads);
