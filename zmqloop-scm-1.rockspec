@@ -59,6 +59,7 @@ build = {
     ["zmqloop.locks"] = "lua/zmqloop/locks.lua",
     ["zmqloop.modules"] = "lua/zmqloop/modules.lua",
     ["zmqloop.monitor"] = "lua/zmqloop/monitor.lua",
+    ["zmqloop.periodic"] = "lua/zmqloop/periodic.lua",
     ["zmqloop.poll"] = "lua/zmqloop/poll.lua",
     ["zmqloop.poller"] = "lua/zmqloop/poller.lua",
     ["zmqloop.queues"] = "lua/zmqloop/queues.lua",

@@ -23,7 +23,7 @@ local zmqloop = require("zmqloop")
 local testing = require("zmqloop.testing")
 
 -- Busted forgets loaded modules after each file: the classes must be the same in all files.
-for _, name in ipairs({"callbacks", "locks", "monitor", "poll", "poller", "queues"}) do
+for _, name in ipairs({"locks", "monitor", "periodic", "poll", "poller", "queues"}) do
   require("zmqloop." .. name)
 end
 

@@ -11,6 +11,41 @@ local function spin_until(loop, when)
   while loop:time() < when do noop() end
 end
 
+describe("the grid of a periodic callback", function()
+  local grid = require("zmqloop.periodic").grid
+
+  it("goes on by one period, or with skips to the first point after now", function()
+    for _, case in ipairs{
+      -- time, now, period, skips; point, how many are skipped
+      {10, 10, 2, false, 12, 0}, {10, 17, 2, false, 12, 0}, {10, 3, 2, false, 12, 0},
+      {10, 10, 2, true, 12, 0}, {10, 11.9, 2, true, 12, 0}, {10, 12, 2, true, 14, 1},
+      {10, 17, 2, true, 18, 3}, {10, 3, 2, true, 12, 0}, {-4, 0, 2, true, 2, 2},
+      {0, 0.3, 0.1, true, 0.4, 3}, {0, 0.57, 0.01, true, 0.58, 57},
+    } do
+      local point, skipped = grid(case[1], case[2], case[3], case[4])
+      assert.same({case[5], case[6]}, {point, skipped})
+    end
+  end)
+
+  it("advances also by a period below the clock's resolution", function()
+    for _, time in ipairs{0, 1, 1e9, -1e9, 1e18} do
+      for _, skips in ipairs{true, false} do
+        assert.is_true(grid(time, time, 1e-12, skips) > time)
+        assert.is_true(not skips or grid(time, time + 1, 1e-12, true) > time + 1)
+      end
+    end
+  end)
+
+  it("is after now with skips, and keeps to multiples of the period", function()
+    for i = 1, 1000 do
+      local period, now = math.random(1, 500) / 1000, math.random() * i
+      local point, skipped = grid(0, now, period, true)
+      assert.is_true(point > now and point - now <= period + 1e-6)
+      assert.is_true(math.abs(point - (skipped + 1) * period) < 1e-6)
+    end
+  end)
+end)
+
 describe("PeriodicCallback", function()
   after_each(helper.cleanup)
 

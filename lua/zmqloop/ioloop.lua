@@ -315,4 +315,4 @@ return classes.register("ioloop", classes.extend({
 
   --- PyZMQ's install(): nothing to replace here, since the global loop is always zmqloop's.
   install = function() return IOLoop.instance() end,
-}, {DelayedCallback = "callbacks", PeriodicCallback = "callbacks", ZMQPoller = "poller"}))
+}, {DelayedCallback = "periodic", PeriodicCallback = "periodic", ZMQPoller = "poller"}))

@@ -7,12 +7,12 @@ local core = require("zmqloop.core")
 local kept = {
   "async.combine", "async.failure", "async.future", "async.locks", "async.message_owner",
   "async.operation", "async.queues", "async.run_sync", "async.step", "async.stream_tasks",
-  "async.task", "async.waiters", "blocked", "callbacks", "compat", "future", "locks", "monitor",
+  "async.task", "async.waiters", "blocked", "compat", "future", "locks", "monitor", "periodic",
   "poll", "poller", "queues", "task", "trace",
 }
 
 -- Modules that programs require by name, when they start.
-local others = {"async.relay", "async.watch", "green", "json"}
+local others = {"async.relay", "async.watch", "callbacks", "green", "json"}
 
 -- Returns the source of the module, its file name and the template of package.path that led to it;
 -- nil if the module comes from elsewhere, such as an archive. `known`, the last template, is tried

@@ -2,7 +2,7 @@
 local zmqloop = require("zmqloop")
 local ioloop = require("zmqloop.ioloop")
 local asked = {
-  {"callbacks", function() return zmqloop.PeriodicCallback == ioloop.PeriodicCallback end},
+  {"periodic", function() return zmqloop.PeriodicCallback == ioloop.PeriodicCallback end},
   {"poller", function() return ioloop.ZMQPoller == zmqloop.ZMQPoller end},
   {"poll", function() return zmqloop.zmq.Poller() end},
   {"monitor", function() return zmqloop.zmq.Socket.monitor == zmqloop.zmq.Socket.monitor end},
