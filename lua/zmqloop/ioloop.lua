@@ -1,6 +1,21 @@
 --- zmqloop.ioloop: the loop, periodic and delayed callbacks, a poller.
 -- Names and semantics of PyZMQ's eventloop.ioloop and Tornado's IOLoop. Times are seconds, except
 -- in DelayedCallback and PeriodicCallback, which count in milliseconds.
+--
+-- The methods of IOLoop, and the files that define them:
+--   csrc/lua/ioloop.c         start stop step running advance time timeout fd stats on_error
+--                             closed
+--   csrc/lua/callback.c       add_callback
+--   csrc/lua/timer.c          call_later call_at add_timeout remove_timeout
+--   csrc/lua/handler.c        add_handler update_handler remove_handler split_fd
+--   csrc/lua/signal.c         add_signal_handler remove_signal_handler
+--   here                      new initialize configure configurable_base configurable_default
+--                             configured_class instance initialized clear_instance current
+--                             clear_current make_current install close close_fd run pollable
+--                             handle_callback_exception spawn_callback add_callback_from_signal
+--   async/task.lua            spawn
+--   async/run_sync.lua        run_sync add_future
+--   blocked.lua               log_stack set_blocking_signal_threshold set_blocking_log_threshold
 local core = require("zmqloop.core")
 local classes = require("zmqloop.class")
 

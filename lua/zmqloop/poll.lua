@@ -1,6 +1,9 @@
 --- zmqloop.poll: zmq.Poller, for programs that poll instead of using callbacks.
 -- Times are milliseconds and events zmq.POLLIN, zmq.POLLOUT and zmq.POLLERR, as in libzmq;
 -- ZMQPoller of zmqloop.ioloop uses seconds and the events of loops.
+--
+-- The methods of Poller, and the files that define them:
+--   here                      new register modify unregister poll
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
 

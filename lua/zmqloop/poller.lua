@@ -1,6 +1,9 @@
 --- zmqloop.poller: ZMQPoller, for programs that poll instead of using callbacks.
 -- PyZMQ's eventloop.ioloop.ZMQPoller, but seconds keep their fractions; reached through
 -- zmqloop.ioloop.
+--
+-- The methods of ZMQPoller, and the files that define them:
+--   here                      new register modify unregister poll close
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
 

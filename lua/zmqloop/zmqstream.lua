@@ -1,6 +1,18 @@
 --- zmqloop.zmqstream: callbacks for messages on a zmq socket.
 -- Names and semantics of PyZMQ's eventloop.zmqstream. A stream owns its socket: closing one closes
 -- the other.
+--
+-- The methods of ZMQStream, and the files that define them:
+--   csrc/lua/stream_recv.c    on_recv on_recv_stream stop_on_recv pause resume flush
+--   csrc/lua/stream_send.c    send send_string send_multipart on_send on_send_stream stop_on_send
+--   csrc/lua/stream_notice.c  on_drain on_error stop_on_err
+--   csrc/lua/stream_life.c    closed receiving sending queued set_batch set_priority set_send_hwm
+--   csrc/lua/stream_close.c   close set_close_callback
+--   here                      new send_json send_serialized drain bind bind_to_random_port
+--                             connect unbind disconnect set get setsockopt getsockopt subscribe
+--                             unsubscribe
+--   async/stream_tasks.lua    recv messages send_wait cancel
+--   monitor.lua               monitor disable_monitor
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
 local ioloop = require("zmqloop.ioloop")
