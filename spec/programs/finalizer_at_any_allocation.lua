@@ -99,8 +99,10 @@ local function try(name, make, act_name, mode, n)
 end
 
 local function cross(name, make)
-  local probe = make(new_loop())
+  local loop = new_loop()
+  local probe = make(loop)
   if probe.close then probe.close(probe) end
+  loop:close()
   for act_name in pairs(probe.acts) do
     for _, mode in ipairs(probe.outside and {"outside"} or {"task", "callback"}) do
       for each = 0, PHASES - 1 do
