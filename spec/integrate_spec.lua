@@ -314,14 +314,7 @@ end
 
 describe_host("luv", new_luv, function()
   it("leaves what it raises to luv, which ends the process", test(function(t)
-    local output, status = t:run_child([[
-      local loop = new_loop()
-      require("zmqloop.integrate.luv").attach(loop)
-      loop:on_error("raise")
-      loop:add_callback(error, "told to raise", 0)
-      require("luv").run()
-      print("not reached")
-    ]])
+    local output, status = t:run_child(helper.program("raises_inside_luv"))
     assert.matches("Uncaught Error: [^\n]*told to raise", output)
     assert.is_nil(output:find("not reached", 1, true))
     assert.equal(255, status)

@@ -326,20 +326,8 @@ describe("texts of numbers", function()
     file:close()
     os.execute(("mkdir %s && localedef -c -i %s -f UTF-8 %s/comma.UTF-8 2>/dev/null >&2"):format(
       helper.quote(folder), helper.quote(source), helper.quote(folder)))
-    local output = t:run_child([[
-      if not os.setlocale("comma.UTF-8", "numeric") then print("no locale") os.exit(0) end
-      local loop = new_loop() loop:make_current()
-      print(select(2, pcall(loop.run_sync, loop, function() zmqloop.sleep(5) end, 0.02)))
-      print(zmqloop.PeriodicCallback(print, 12.5))
-      print(zmqloop.DelayedCallback(print, 12.5))
-      loop:set_blocking_log_threshold(0.02)
-      loop:add_callback(function()
-        local till = loop:time() + 0.5
-        while loop:time() < till do end
-      end)
-      loop:call_later(0, function() loop:stop() end)
-      loop:start()
-    ]], nil, nil, ("export LOCPATH=%s; "):format(helper.quote(folder)))
+    local output = t:run_child(helper.program("numbers_in_a_locale"), nil, nil,
+      ("export LOCPATH=%s; "):format(helper.quote(folder)))
     os.execute("rm -rf " .. helper.quote(folder))
     if output == "no locale\n" then
       return -- this system makes none with a comma

@@ -97,22 +97,7 @@ describe("what most programs do not need", function()
 
   -- Test runners forget modules between files.
   it("is one where the modules are loaded again", helper.test(function(t)
-    local output, status = t:run_child([[
-      local before = require("zmqloop")
-      local sleep, Future = before.sleep, before.Future
-      for name in pairs(package.loaded) do
-        if name:find("^zmqloop") then package.loaded[name] = nil end
-      end
-      local zmqloop = require("zmqloop")
-      local lock, future = zmqloop.Lock(), Future()
-      local result = zmqloop.IOLoop():run_sync(function()
-        sleep(0)
-        lock:acquire()
-        zmqloop.spawn(function() future:set_result("done") end)
-        return zmqloop.await(future)
-      end)
-      print(result)
-    ]])
+    local output, status = t:run_child(helper.program("modules_forgotten"))
     assert.equal("done\n", output)
     assert.equal(0, status)
   end))

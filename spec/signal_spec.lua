@@ -187,17 +187,7 @@ describe("a signal handler", function()
 
   it("of SIGINT takes the place of the interpreter's, whose Ctrl-C works again after it",
     test(function(t)
-      local child = t:child([[
-        local loop = new_loop()
-        loop:add_signal_handler("INT", function()
-          print("handled")
-          loop:remove_signal_handler("INT")
-          loop:add_callback(function() error("an error of a callback", 0) end)
-          loop:on_error(function(_, err) print(err) end)
-        end)
-        loop:add_callback(print, "running")
-        loop:start()
-      ]])
+      local child = t:child(helper.program("handler_of_sigint_removed_in_it"))
       assert.equal("running", child:line())
       child:kill("INT")
       assert.equal("handled", child:line())
@@ -209,18 +199,7 @@ describe("a signal handler", function()
     end))
 
   it("of SIGINT that is removed leaves errors to be those of their callbacks", test(function(t)
-    local output, status = t:run_child([[
-      require("process").dispose(2, "default") -- no interpreter's handler is put back
-      local loop = new_loop()
-      loop:on_error(function(_, err) print(err) end)
-      loop:add_signal_handler("INT", print)
-      loop:add_callback(function()
-        loop:remove_signal_handler("INT")
-        error("an error of a callback", 0)
-      end)
-      loop:run()
-      print("ended")
-    ]])
+    local output, status = t:run_child(helper.program("errors_after_a_handler_of_sigint"))
     assert.same({"an error of a callback\nended\n", 0}, {output, status})
   end))
 

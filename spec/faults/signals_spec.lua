@@ -26,21 +26,7 @@ describe("a storm of signals", function()
   end))
 
   it("of stops and continues ends nothing and loses nothing", test(function(t)
-    local child = t:child([[
-      local loop, ctx = new_loop(), zmqloop.zmq.Context()
-      local pull = zmqloop.ZMQStream(ctx:socket("PULL"), loop)
-      pull:bind(...)
-      local count = 0
-      pull:on_recv(function(frames)
-        count = count + 1
-        assert(frames[1] == tostring(count))
-        if count == 200 then loop:stop() end
-      end)
-      loop:on_error("raise")
-      print("ready")
-      loop:start()
-      print("ok")
-    ]], {t:address("ipc")})
+    local child = t:child(helper.program("receives_in_order"), {t:address("ipc")})
     assert.equal("ready", child:line())
     local endpoint = "ipc://" .. t.files[1]
     local push = t:stream("PUSH")
@@ -182,17 +168,7 @@ describe("Ctrl-C", function()
   end))
 
   it("leaves a loop that can go on, when the program catches it", test(function(t)
-    local child = t:child([[
-      local loop = new_loop()
-      loop:call_later(0, print, "ready")
-      loop:call_later(3600, function() end)
-      local ok, err = pcall(loop.start, loop)
-      assert(not ok and tostring(err):find("interrupted!"), err)
-      assert(not loop:running())
-      loop:add_callback(loop.stop, loop)
-      assert(loop:start())
-      print("went on")
-    ]])
+    local child = t:child(helper.program("goes_on_after_an_interrupt"))
     assert.equal("ready", child:line())
     child:wait_asleep()
     child:kill("INT")

@@ -377,18 +377,7 @@ describe("a green socket", function()
   end))
 
   it("does not hold up the end of a program", test(function(t)
-    local output, status = t:run_child([[
-      local green = require("zmqloop.green")
-      local loop = new_loop()
-      local socket = green.Context():socket("DEALER")
-      for _ = 1, 3 do
-        loop:spawn(socket.recv, socket)
-        loop:spawn(socket.send, socket, "x")
-      end
-      loop:step(0)
-      loop:call_later(0.01, function() print("end") os.exit(0, true) end)
-      loop:start()
-    ]])
+    local output, status = t:run_child(helper.program("green_sockets_at_the_end"))
     assert.equal(0, status)
     assert.equal("end\n", output)
   end))

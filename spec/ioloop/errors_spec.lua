@@ -120,13 +120,7 @@ describe("IOLoop", function()
     end))
 
     it("are written to stderr by default, with the traceback", test(function(t)
-      local output, status = t:run_child([[
-        local loop = new_loop()
-        local function broken() error("my message") end
-        loop:add_callback(broken)
-        loop:add_callback(function() loop:stop() end)
-        loop:start()
-      ]])
+      local output, status = t:run_child(helper.program("error_on_stderr"))
       assert.equal(0, status, output)
       assert.matches("Exception in callback", output)
       assert.matches("my message", output)

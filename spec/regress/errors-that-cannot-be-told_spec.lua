@@ -9,20 +9,7 @@ describe("an error of a callback", function()
   after_each(helper.cleanup)
 
   it("is told if its object has no text", helper.test(function(t)
-    local output, status = t:run_child([[
-      local loop = new_loop()
-      local objects = {
-        setmetatable({}, {__tostring = function() error("no text") end}),
-        setmetatable({}, {__tostring = function() return {} end}),
-        setmetatable({}, {__tostring = function() return nil end}),
-        setmetatable({}, {__tostring = false}),
-        {}, 5, false,
-      }
-      for i = 1, 7 do loop:add_callback(function() error(objects[i]) end) end
-      loop:add_callback(error, nil)
-      loop:call_later(0.001, print, "goes on")
-      loop:run()
-    ]])
+    local output, status = t:run_child(helper.program("errors_without_text"))
     local _, told = output:gsub("Exception in callback [^\n]+:\n", "")
     for times in output:gmatch("the same (%d+) times") do told = told + times - 1 end
     assert.equal(8, told)
@@ -32,29 +19,14 @@ describe("an error of a callback", function()
   end))
 
   it("is told if the callback has no text", helper.test(function(t)
-    local output, status = t:run_child([[
-      local loop = new_loop()
-      loop:add_callback(setmetatable({}, {
-        __call = function() error("boom") end,
-        __tostring = function() error("no text") end,
-      }))
-      loop:call_later(0.001, print, "goes on")
-      loop:run()
-    ]])
+    local output, status = t:run_child(helper.program("callback_without_text"))
     assert.truthy(output:find("boom", 1, true))
     assert.truthy(output:find("goes on", 1, true))
     assert.equal(0, status)
   end))
 
   it("is told where there is no io", helper.test(function(t)
-    local output, status = t:run_child([[
-      io = nil
-      package.loaded.io = nil
-      local loop = new_loop()
-      loop:add_callback(error, "boom")
-      loop:call_later(0.001, print, "goes on")
-      loop:run()
-    ]])
+    local output, status = t:run_child(helper.program("error_without_io"))
     assert.truthy(output:find("Exception in callback ", 1, true))
     assert.truthy(output:find("boom", 1, true))
     assert.truthy(output:find("goes on", 1, true))

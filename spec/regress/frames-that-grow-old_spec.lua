@@ -8,21 +8,7 @@ describe("frames that are kept for a while", function()
   after_each(helper.cleanup)
 
   -- Keeps the last ten, and prints the most memory it had, in MiB.
-  local KEEPING = [[
-    local mode, objects = ...
-    local status = io.open("/proc/self/status")
-    if not status then print(0) return end
-    if mode ~= "default" then collectgarbage(mode) end
-    local heap = {}
-    for i = 1, tonumber(objects) do heap[i] = {i} end
-    local last = {}
-    local megabyte = ("x"):rep(1024 * 1024)
-    for i = 1, 1500 do
-      last[i % 10] = zmqloop.zmq.Frame(megabyte)
-    end
-    assert(#last[0] == #megabyte and heap)
-    print(tonumber(status:read("*a"):match("VmHWM:%s*(%d+)")) / 1024)
-  ]]
+  local KEEPING = helper.program("frames_that_grow_old")
 
   local modes = {"default"}
   if _VERSION >= "Lua 5.4" then modes = {"incremental", "generational"} end

@@ -47,18 +47,7 @@ describe("the modules of zmqloop", function()
   end
 
   it("take little of Lua's memory before they are needed", helper.test(function(t)
-    local output = t:run_child([[
-      local function kilobytes()
-        collectgarbage()
-        collectgarbage()
-        return collectgarbage("count")
-      end
-      local before = kilobytes()
-      for name in pairs(package.preload) do
-        if name:match("^zmqloop%.") then package.preload[name] = nil end
-      end
-      print(before - kilobytes() < 40)
-    ]])
+    local output = t:run_child(helper.program("memory_of_late_modules"))
     assert.equal("true\n", output)
   end))
 
@@ -83,16 +72,7 @@ describe("the modules of zmqloop", function()
   end))
 
   it("are all loaded by preload()", helper.test(function(t)
-    local output = t:run_child([[
-      zmqloop.preload()
-      package.path, package.preload = "/nowhere/?.lua", {}
-      for _, name in ipairs{"green", "async.task", "async.watch", "monitor", "async.queues"} do
-        assert(package.loaded["zmqloop." .. name], name)
-      end
-      local loop = zmqloop.IOLoop{impl = BACKEND, clock = "virtual"}
-      loop:run_sync(function() zmqloop.sleep(1) end)
-      print("ok")
-    ]])
+    local output = t:run_child(helper.program("modules_all_loaded"))
     assert.equal("ok\n", output)
   end))
 
@@ -116,12 +96,7 @@ describe("the modules of zmqloop", function()
   end))
 
   it("come from their files when they are loaded once more", helper.test(function(t)
-    local output = t:run_child([[
-      local first = require("zmqloop.async.locks")
-      assert(package.preload["zmqloop.async.locks"] == nil)
-      package.loaded["zmqloop.async.locks"] = nil
-      print(require("zmqloop.async.locks") ~= nil, first ~= nil)
-    ]])
+    local output = t:run_child(helper.program("module_loaded_once_more"))
     assert.equal("true\ttrue\n", output)
   end))
 end)

@@ -127,16 +127,7 @@ describe("zmq.proxy", function()
   end))
 
   it("is ended by Ctrl-C", test(function(t)
-    local child = t:child([[
-      local zmq = zmqloop.zmq
-      local ctx = zmq.Context()
-      local pull, push = ctx:socket("PULL"), ctx:socket("PUSH")
-      pull:bind("tcp://127.0.0.1:*")
-      push:bind("tcp://127.0.0.1:*")
-      print("ready")
-      local ok, err = pcall(zmq.proxy, pull, push)
-      print(ok, (tostring(err):gsub(".*interrupted!.*", "interrupted!")))
-    ]])
+    local child = t:child(helper.program("proxy"))
     assert.equal("ready", child:line())
     child:wait_asleep()
     child:kill("INT")

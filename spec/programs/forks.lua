@@ -1,5 +1,5 @@
--- A loop with one of each. `in_child` runs in the child and says what is wrong;
--- afterwards all has to work in the parent. What the test does comes behind it.
+-- A loop with one of each, in a process that forks. `in_child` says what is wrong in the child;
+-- afterwards all has to work in the parent. Argument: the case.
 local process = require("process")
 local path = os.tmpname()
 os.remove(path)
@@ -53,3 +53,52 @@ local function in_child()
   pull:close()
   push:close()
 end
+
+local cases = {}
+
+function cases.closes_in_the_child()
+  local pid = process.fork()
+  if pid == 0 then
+    local ok, err = pcall(in_child)
+    if not ok then print(err) end
+    process.leave(ok and 0 or 1)
+  end
+  return pid
+end
+
+function cases.ends_as_programs_do()
+  local pid = process.fork()
+  if pid == 0 then
+    os.exit(0, true)
+  end
+  return pid
+end
+
+function cases.loop_of_its_own()
+  local pid = process.fork()
+  if pid == 0 then
+    local own, called = new_loop(), false
+    own:call_later(0.001, function() called = true own:stop() end)
+    own:start()
+    process.leave(called and 0 or 1)
+  end
+  return pid
+end
+
+function cases.fork_in_a_callback()
+  local pid
+  loop:add_callback(function()
+    pid = process.fork()
+    if pid ~= 0 then loop:stop() end
+  end)
+  local ok, err = pcall(loop.start, loop)
+  if pid == 0 then
+    process.leave(not ok and tostring(err):find("ECHILD", 1, true) and 0 or 1)
+  end
+  return pid
+end
+
+local pid = cases[(...)]()
+assert(process.wait(pid) == 0, "the child failed")
+assert(all_work(), "after the fork")
+print("ok")

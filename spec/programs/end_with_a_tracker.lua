@@ -1,0 +1,10 @@
+-- Ends while libzmq still has what a tracker and a frame belong to.
+local ctx = zmqloop.zmq.Context()
+local push = ctx:socket("PUSH")
+push:bind_to_random_port("tcp://127.0.0.1")
+push:set("linger", 100)
+push:connect("tcp://127.0.0.1:9")
+local tracker = push:send(("x"):rep(1000), {track = true})
+local frame = zmqloop.zmq.Frame(("x"):rep(1000))
+push:send(frame)
+print(tracker:done())

@@ -1,0 +1,11 @@
+-- Errors that nobody has looked at when the program ends.
+collectgarbage("stop")
+local loop = new_loop()
+zmqloop.Future(loop):set_error("of the future")
+loop:spawn(function() error("of the task") end)
+local closed = new_loop()
+local kept = zmqloop.Future(closed)
+kept:set_error("of the closed")
+closed:close()
+loop:run()
+print("end")

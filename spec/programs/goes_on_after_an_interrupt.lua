@@ -1,0 +1,10 @@
+-- Catches Ctrl-C, and runs the loop again.
+local loop = new_loop()
+loop:call_later(0, print, "ready")
+loop:call_later(3600, function() end)
+local ok, err = pcall(loop.start, loop)
+assert(not ok and tostring(err):find("interrupted!"), err)
+assert(not loop:running())
+loop:add_callback(loop.stop, loop)
+assert(loop:start())
+print("went on")

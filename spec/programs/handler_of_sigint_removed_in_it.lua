@@ -1,0 +1,10 @@
+-- A handler of SIGINT that removes itself; errors go to stdout.
+local loop = new_loop()
+loop:add_signal_handler("INT", function()
+  print("handled")
+  loop:remove_signal_handler("INT")
+  loop:add_callback(function() error("an error of a callback", 0) end)
+  loop:on_error(function(_, err) print(err) end)
+end)
+loop:add_callback(print, "running")
+loop:start()
