@@ -4,16 +4,7 @@ local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local green = require("zmqloop.green")
 local zmq, sleep = zmqloop.zmq, zmqloop.sleep
-
-local function test(body)
-  return helper.test(function(t)
-    local ctx = green.Context{linger = 0}
-    t:keep{close = function() ctx:destroy(0) end}
-    t.loop:make_current()
-    t:keep{close = zmqloop.IOLoop.clear_current}
-    return body(t, t.loop, ctx)
-  end)
-end
+local test = require("spec.green.fixture").test
 
 describe("green.proxy()", function()
   after_each(helper.cleanup)

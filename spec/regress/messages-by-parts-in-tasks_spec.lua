@@ -9,16 +9,7 @@ local zmq = zmqloop.zmq
 local plain_pcall = pcall
 local sleep, pcall = zmqloop.sleep, zmqloop.pcall
 local fails = helper.fails
-
-local function test(body)
-  return helper.test(function(t)
-    local ctx = green.Context{linger = 0}
-    t:keep{close = function() ctx:destroy(0) end}
-    t.loop:make_current()
-    t:keep{close = zmqloop.IOLoop.clear_current}
-    return body(t, t.loop, ctx)
-  end)
-end
+local test = require("spec.green.fixture").test
 
 local function pair(t, ctx, sender, receiver, options, receiver_options)
   local a, b = ctx:socket(receiver, receiver_options), ctx:socket(sender, options)

@@ -5,16 +5,7 @@ local helper = require("spec.helper")
 local zmqloop = require("zmqloop")
 local green = require("zmqloop.green")
 local zmq = zmqloop.zmq
-
-local function test(body)
-  return helper.test(function(t)
-    local ctx = green.Context{linger = 0}
-    t:keep{close = function() ctx:destroy(0) end}
-    t.loop:make_current()
-    t:keep{close = zmqloop.IOLoop.clear_current}
-    return body(t, t.loop, ctx)
-  end)
-end
+local test = require("spec.green.fixture").test
 
 -- Nothing is left of a wait: not a watch, and each of these can be registered.
 local function is_free(t, ...)

@@ -263,46 +263,42 @@ describe("a task", function()
     assert.same({"at once"}, t.errors)
   end))
 
-  it("has the coroutine's own stack in its traceback", virtual(function(t, loop)
+  -- What on_error() gets of a task that nobody has kept.
+  local function traceback_of(t, loop, fn)
     t:expect_errors()
     local seen
     loop:on_error(function(_, _, traceback) seen = traceback end)
-    local function the_failing_function()
-      sleep(1)
-      error("oops")
-    end
     helper.apart(function()
-      loop:spawn(function()
-        the_failing_function()
-      end)
+      loop:spawn(fn)
       loop:advance(2)
     end)
     for _ = 1, 3 do
       collectgarbage()
       loop:step()
     end
+    return seen
+  end
+
+  it("has the coroutine's own stack in its traceback", virtual(function(t, loop)
+    local function the_failing_function()
+      sleep(1)
+      error("oops")
+    end
+    local seen = traceback_of(t, loop, function()
+      the_failing_function()
+    end)
     assert.matches("oops", seen)
     assert.matches("task_spec.lua:%d+: in ", seen)
     assert.matches("the_failing_function", seen)
   end))
 
   it("has nothing of an earlier error in that of a later one", virtual(function(t, loop)
-    t:expect_errors()
-    local seen
-    loop:on_error(function(_, _, traceback) seen = traceback end)
     local function the_first_function() error("first") end
-    helper.apart(function()
-      loop:spawn(function()
-        pcall(the_first_function)
-        sleep(1)
-        error("second")
-      end)
-      loop:advance(2)
+    local seen = traceback_of(t, loop, function()
+      pcall(the_first_function)
+      sleep(1)
+      error("second")
     end)
-    for _ = 1, 3 do
-      collectgarbage()
-      loop:step()
-    end
     assert.matches("second", seen)
     assert.not_matches("first", seen)
   end))

@@ -1,20 +1,9 @@
 -- Streams that receive and send Frames, and track when libzmq is done with them.
 local helper = require("spec.helper")
+local fixture = require("spec.zmq.fixture")
 local zmq = require("zmqloop.zmq")
 local test, raises, fails = helper.test, helper.raises, helper.fails
-
--- Longer than what libzmq keeps inside a message.
-local LONG = ("0123456789"):rep(100)
-
-local function has_module(name)
-  return (pcall(require, name))
-end
-
-local function data_of(frames)
-  local data = {}
-  for i, frame in ipairs(frames) do data[i] = frame:data() end
-  return data
-end
+local LONG, data_of, has_module = fixture.LONG, fixture.data_of, fixture.has_module
 
 describe("ZMQStream.on_recv without copy", function()
   after_each(helper.cleanup)
