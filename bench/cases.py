@@ -4,28 +4,27 @@ SPDX-License-Identifier: MIT
 """
 import collections
 
-# What the driver is told to do; the mode of the load generator, the transport, and whether the
-# load has a core of its own. A wake-up across cores takes as long as a round trip, so peers that
-# ping-pong share one core with the load.
+# The driver's workload; the load generator's mode, the transport, and whether the load gets its own
+# core. Waking another core takes as long as a round trip, so in a ping-pong both share one.
 Workload = collections.namedtuple('Workload', 'task load transport split options',
                                   defaults=(None, None, False, {}))
 
-# One line of a table; base names the line to compare it to, by default the table's.
+# One line of a table; base names the line it is compared with, by default the table's.
 Line = collections.namedtuple('Line', 'name peer workload count options base',
                               defaults=({}, None))
 
-# A column. value is what to take from a run; with less, less is better. ratio: print that to the
-# base, too.
+# A column: value selects the figure from a run; less: smaller is better; ratio: also print its
+# ratio to the base.
 Figure = collections.namedtuple('Figure', 'title value form less ratio', defaults=(False, True))
 
-# What the medians of a line's figures should reach: `bound` times as good as those of the line
-# `base`, or without one, `bound` itself.
+# A target for the median of a line's figure: at least `bound` times as good as the line `base`, or
+# at least `bound` if there is no base.
 Target = collections.namedtuple('Target', 'line figures bound base', defaults=(None,))
 
 Table = collections.namedtuple('Table', 'name title lines figures base targets')
 
-# A part of the overview: in each row the ratios of one figure of a table, for those of the peers
-# that it has; of a peer's lines the one with the suffix, if there is one.
+# A section of the overview: each row shows the ratios of one figure of a table, for the peers in
+# that table. If a peer has several lines, the one with the suffix is used.
 Part = collections.namedtuple('Part', 'title peers rows')
 Row = collections.namedtuple('Row', 'title table figure suffix', defaults=('',))
 
@@ -60,7 +59,7 @@ NAMES = {'raw': ZMQ, 'zloop': 'czmq zloop', 'ZMQStream': 'PyZMQ ZMQStream',
 
 
 def message_lines(workload, count, slow=1, unpack=False):
-    """A line per peer; those in Python, and czmq's, get a part of the messages."""
+    """One line per peer; peers in Python, and czmq, get fewer messages."""
     parts = {'raw': 1, 'zmqloop C': 1, 'zmqloop 5.4': 1, 'zmqloop luajit': 1,
              'zloop': slow ** 0.5, 'ZMQStream': slow, 'asyncio': slow}
     lines = [Line(NAMES.get(peer, peer), peer, workload, int(count / part))
@@ -72,7 +71,7 @@ def message_lines(workload, count, slow=1, unpack=False):
 
 
 def zmq_targets(figures, *bounds, suffix=''):
-    """Of ZMQ's figures, for Lua 5.4 and LuaJIT."""
+    """Targets for Lua 5.4 and LuaJIT."""
     return [Target(peer + suffix, figures, bound, ZMQ) for peer, bound in zip(BOTH, bounds)]
 
 
@@ -135,7 +134,7 @@ def idle():
             lines.append(Line(name, peer, workload, count))
             for idle_count in (1, 1000, 5000):
                 beside = '%s, %d idle' % (name, idle_count)
-                # Each message costs zloop a look at every socket.
+                # zloop checks every socket for each message.
                 some = min(count, 1000000 // idle_count) if peer == 'zloop' else count
                 lines.append(Line(beside, peer, workload, some, {'idle': idle_count}, name))
                 if peer in BOTH:

@@ -32,7 +32,7 @@ def to_svg(figure):
 # ---- one table: bars -----------------------------------------------------------------------------
 
 def charted(table):
-    """The figures that are compared, or wanted to be something."""
+    """The figures that are compared or have a target."""
     wanted = {figure.title for target in table.targets for figure in target.figures}
     return [f for f in table.figures if f.ratio or f.title in wanted]
 
@@ -44,7 +44,7 @@ def colour(table, line):
 
 
 def wanted_value(target, figure, runs):
-    """What the target says in the figure's unit, or None."""
+    """The target in the figure's unit, or None."""
     if not target.base:
         return target.bound
     base = report.values(runs, target.base, figure)
@@ -80,8 +80,8 @@ def draw_panel(axes, table, figure, runs):
 
 
 def chart(table, runs):
-    """A panel for each figure, with a bar for each line: the median, and from the least to the
-    greatest value; the ratio to the base in brackets; a red mark where the target is."""
+    """One panel per figure, one bar per line: the median with its range, the ratio to the base in
+    brackets, and a red mark at the target."""
     figures = charted(table)
     size = (PANEL_INCHES * len(figures) + 1.5, ROW_INCHES * len(table.lines) + 0.8)
     canvas, panels = pyplot.subplots(1, len(figures), sharey=True, squeeze=False, figsize=size)
@@ -104,7 +104,7 @@ MARKS = {'zmqloop 5.4': ('o', OURS), 'zmqloop luajit': ('D', '#17406d'),
 
 
 def median_ratios(row, peers, results):
-    """How the peers compare to the base of a row, as far as that was measured."""
+    """The ratios of the peers to the base of a row, where measured."""
     found = {}
     if row.table in results:
         table, runs = results[row.table]
@@ -140,7 +140,7 @@ def draw_overview(axes, part, results):
 
 
 def overview(results, subtitle):
-    """What README.md shows: medians of ratios, on a logarithmic scale."""
+    """The overview in README.md: medians of ratios, on a logarithmic scale."""
     heights = [len(part.rows) for part in OVERVIEW]
     canvas, panels = pyplot.subplots(len(OVERVIEW), 1, figsize=(8.6, 0.3 * sum(heights) + 1.6),
                                      gridspec_kw={'height_ratios': heights})

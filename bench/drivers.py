@@ -10,7 +10,7 @@ SHARED = os.path.join(HERE, 'src')
 LOAD = os.path.join(DRIVERS, 'load')
 
 
-# A command, and what it needs in the environment.
+# A command and its environment variables.
 Driver = collections.namedtuple('Driver', 'command environment', defaults=({},))
 
 

@@ -30,8 +30,8 @@ TOLERANCE = 0.03
 THOROUGH = 3  # times to count where it matters
 FORM = '%-16s %12s %16s'
 
-# What a driver is told to do; and for each row of the table which part of that it counts, and how
-# many of its items there are for each of count.
+# A driver's workload; and for each row of the table, the part of it that is counted and how many
+# items that part has per unit of count.
 Run = collections.namedtuple('Run', 'workload count rows')
 
 
@@ -44,7 +44,7 @@ CASES = {
     'sink': [inproc('sink', 'push', 20000, 'sink'),
              inproc('sink', 'push', 20000, 'sink-unpack', unpack=1)],
     'router': [inproc('router', 'dealers', 20000, 'router', size=32)],
-    # Without a pause it is chance how often a side finds the other one asleep.
+    # Without a pause it is chance how often one side finds the other asleep.
     'pub': [inproc('pub', 'sub', 5000, 'pub', pause_ms=1000)],
     'echo': [inproc('echo', 'req', 1000, 'echo-asleep', unpack=1, pause_ms=1),
              inproc('echo', 'req', 4000, 'echo-busy', unpack=1)],
@@ -94,8 +94,8 @@ def count(run, peer):
 
 
 def count_all(names, times):
-    """Medians of instructions by row and peer. Other runs do not change them, so that cores are
-    shared; the seeds of Lua's hashes do, by 1 %."""
+    """Medians of instructions by row and peer. Runs may share cores, because load does not change
+    the counts; the seeds of Lua's hashes do, by 1 %."""
     todo = [(run, peer) for name in names for run in CASES[name] for peer in BOTH] * times
     found = collections.defaultdict(list)
     with concurrent.futures.ThreadPoolExecutor(len(measure.CORES)) as pool:
@@ -112,7 +112,7 @@ def rows_of(figures, left_out=()):
 # ---- the table ---------------------------------------------------------------------------------
 
 def conditions():
-    """What all columns depend on, and what the one of each peer does."""
+    """The conditions that all columns depend on, and those of each peer's column."""
     common = [system.instruction_set(), *system.versions(),
               system.first_line('valgrind', '--version')]
     return common, system.lua_versions()
@@ -128,7 +128,7 @@ def write_table(figures):
 
 
 def read_table():
-    """The conditions it was made in, and the figures by row and peer."""
+    """The conditions of the saved table, and its figures by row and peer."""
     made_with, figures = set(), {}
     with open(TABLE) as f:
         for line in f.read().split('\n'):
@@ -141,7 +141,7 @@ def read_table():
 
 
 def comparable(made_with):
-    """The peers whose figures have to be those of the table; says what is not."""
+    """The peers whose figures must match the table; prints which conditions differ."""
     common, luas = conditions()
     peers = [peer for peer in BOTH if {*common, luas[peer]} <= made_with]
     new = [line for line in (*common, *luas.values()) if line not in made_with]
@@ -153,7 +153,7 @@ def comparable(made_with):
 
 
 def check(figures):
-    """Prints what differs from the table; returns the greatest change of what should not."""
+    """Prints what differs from the table; returns the largest change among the peers checked."""
     made_with, wanted = read_table()
     peers = comparable(made_with)
     worst = 0

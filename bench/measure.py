@@ -1,4 +1,4 @@
-"""Runs a driver and its load, and takes what they print. SPDX-License-Identifier: MIT"""
+"""Runs a driver and its load, and reads their output. SPDX-License-Identifier: MIT"""
 import collections
 import json
 import os
@@ -16,11 +16,11 @@ PEER_CORE, LOAD_CORE = CORES[-1], CORES[0]
 
 
 class Wrong(Exception):
-    """A run that failed, or whose counts or contents were wrong."""
+    """A run that failed, or that counted or received the wrong messages."""
 
 
 def allow_descriptors():
-    """The idle sockets take a descriptor each."""
+    """Raises the limit of descriptors: each idle socket needs one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -36,7 +36,7 @@ def start(command, environment, cores):
 
 
 def finish(processes):
-    """Waits until all have ended, or one has failed; returns the JSON of each."""
+    """Waits until all have ended or one has failed; returns the JSON that each printed."""
     deadline = time.monotonic() + TIMEOUT
     while any(p.poll() is None for p in processes) and not any(p.poll() for p in processes):
         if time.monotonic() > deadline:
@@ -67,7 +67,7 @@ Command = collections.namedtuple('Command', 'driver task options cores rest', de
 
 
 def commands(line, count, directory):
-    """What is to be started: the peer, and its load if that is another process."""
+    """The commands to start: the peer, and its load if that is another process."""
     workload, peer = line.workload, drivers.PEERS[line.peer]
     options = {**workload.options, **line.options, 'counted': count}
     if not workload.load:
@@ -89,8 +89,8 @@ def commands(line, count, directory):
 
 
 def run(line, count, directory, under=(), cores=None):
-    """Runs a line's peer (`under` a tool) and its load, on their cores or on those given; returns
-    what both printed."""
+    """Runs a line's peer (under the tool `under`) and its load, on their usual cores or on those
+    given; returns what both printed."""
     processes = []
     for driver, task, options, its_cores, rest in commands(line, count, directory):
         tool = under if not processes else ()
@@ -113,7 +113,7 @@ def run(line, count, directory, under=(), cores=None):
 
 
 def count_calls(line, count, directory):
-    """A run under strace: system calls per message, the start left out."""
+    """System calls per message, by strace, without those of the start."""
     totals = []
     for part in (count // 4, count):
         out = os.path.join(directory, 'calls')

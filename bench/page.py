@@ -1,4 +1,4 @@
-"""The results as one page of HTML, complete in itself. SPDX-License-Identifier: MIT"""
+"""The results as one self-contained page of HTML. SPDX-License-Identifier: MIT"""
 import html
 
 import charts
@@ -38,7 +38,7 @@ def cell(name, text):
 
 
 def rows(found):
-    """A table of rows of texts, the header first."""
+    """A table from rows of text; the first row is the header."""
     lines = [''.join(cell('td' if number else 'th', text) for text in row)
              for number, row in enumerate(found)]
     table = element('table', '\n'.join(element('tr', line) for line in lines))
@@ -61,7 +61,7 @@ def section(table, runs, about):
 
 
 def page(results, about):
-    """All tables that there are results of, by name; about is what to say of each."""
+    """All tables that have results, by name; about holds the text for each."""
     parts = [note('Medians (least - greatest). Bars are medians, black lines go from the least to '
                   'the greatest value, red marks are targets; ratios are to the grey bar, or to '
                   'the line without idle sockets, more is better.'),

@@ -12,7 +12,7 @@ def values(runs, line, figure):
 
 
 def ratios(runs, line, base, figure):
-    """How many times as good the line is, for each repetition that has both."""
+    """How many times as good the line is as its base, for each repetition with both."""
     found = []
     for mine, other in zip(runs[line], runs[base]):
         a, b = (figure.value(run) if run else None for run in (mine, other))
@@ -22,7 +22,7 @@ def ratios(runs, line, base, figure):
 
 
 def base_ratios(table, runs, line, figure):
-    """Ratios to what the line is compared to, if it is."""
+    """The line's ratios to its base, if it has one."""
     base = line.base or table.base
     return [] if base in (None, line.name) else ratios(runs, line.name, base, figure)
 
@@ -49,7 +49,7 @@ def print_rows(rows):
 
 
 def figures(table, runs):
-    """The rows of the table itself, the header first."""
+    """The rows of the table; the first is the header."""
     header = ['']
     for figure in table.figures:
         header += [figure.title, 'ratio'] if figure.ratio else [figure.title]
@@ -64,7 +64,7 @@ def figures(table, runs):
 
 
 def comparisons(table, runs):
-    """zmqloop's lines beside all others: ratios of the medians of the first figure."""
+    """zmqloop compared with all others: ratios of the medians of the first figure."""
     figure = table.figures[0]
     mine = [line.name for line in table.lines if line.name.startswith('zmqloop')]
     others = [line.name for line in table.lines if line.name not in mine]
@@ -75,7 +75,7 @@ def comparisons(table, runs):
 
 
 def verdict(target, runs):
-    """What was reached, what is wanted, and whether that is met, as texts."""
+    """Result, target, and whether it is met, as text."""
     if target.base:
         found = [ratios(runs, target.line, target.base, figure) for figure in target.figures]
         form, less, wanted = ratio_form, False, '>= %.3g of %s' % (target.bound, target.base)

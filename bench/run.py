@@ -30,11 +30,11 @@ def take(table, line, scale, directory):
 
 
 def run_table(table, repetitions, scale, directory):
-    """All runs of a table by line, None for a wrong one; and the number of wrong ones."""
+    """All runs of a table by line, None for a failed one; and the number of failed ones."""
     runs = {line.name: [] for line in table.lines}
     wrong = 0
     for repetition in range(repetitions):
-        # Lines that are compared stay neighbours; which comes first alternates.
+        # Lines that are compared run next to each other, in alternating order.
         for line in table.lines if repetition % 2 == 0 else reversed(table.lines):
             try:
                 runs[line.name].append(take(table, line, scale, directory))
@@ -46,7 +46,7 @@ def run_table(table, repetitions, scale, directory):
 
 
 def hasten(table):
-    """The table with short waits, few idle sockets and one start."""
+    """The same table, made quick: short waits, few idle sockets, one start."""
     lines = []
     for line in table.lines:
         options = {**line.options, 'span_ms': QUICK_SPAN_MS,
@@ -73,7 +73,7 @@ def save(table, runs, repetitions):
 
 
 def load():
-    """All saved results: tables with their runs, and what is said about them, by name."""
+    """All saved results by name: the tables, their runs, and the text about them."""
     results, about = {}, {}
     for table in (table for case in cases.CASES.values() for table in case()):
         if os.path.exists(path_of(table)):
@@ -85,7 +85,7 @@ def load():
 
 
 def draw(chart):
-    """Draws what is saved, as the page, and with chart as the overview of README.md."""
+    """Writes the page from the saved results; with chart, also the overview in README.md."""
     import page  # wants matplotlib, which --quick does without
     results, about = load()
     if not results:
@@ -128,7 +128,7 @@ def chosen(options):
 
 
 def run_all(options):
-    """The results of the chosen tables by name, and how many runs were wrong."""
+    """The results of the chosen tables by name, and how many runs failed."""
     results, wrong = {}, 0
     with tempfile.TemporaryDirectory() as directory:
         for table in chosen(options):

@@ -1,4 +1,4 @@
-"""What figures depend on: the machine, versions of what runs. SPDX-License-Identifier: MIT"""
+"""Conditions of a measurement: the machine, and versions of software. SPDX-License-Identifier: MIT"""
 import os
 import re
 import subprocess
@@ -21,19 +21,19 @@ def instruction_set():
 
 
 def versions():
-    """Of what all figures depend on."""
+    """The conditions that all figures depend on."""
     return [first_line('cc', '--version'), first_line('ldd', '--version'),
             'libzmq ' + first_line('pkg-config', '--modversion', 'libzmq')]
 
 
 def lua_versions():
-    """Of the interpreters, by peer."""
+    """The versions of the interpreters, by peer."""
     return {'zmqloop 5.4': first_line('lua5.4', '-v').split('  ')[0],
             'zmqloop luajit': first_line('luajit', '-v').split(' --')[0]}
 
 
 def machine():
-    """One line about where something was measured."""
+    """One line that says where something was measured."""
     return '%s, %d cores, Linux %s' % (cpu('model name') or os.uname().machine,
                                        len(os.sched_getaffinity(0)),
                                        '.'.join(os.uname().release.split('.')[:2]))

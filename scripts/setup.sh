@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# What the scripts share: finding what is missing, installing it with apt, and
-# building the module for one Lua. Sourced; needs `set -euo pipefail`.
+# Shared by the scripts: finds missing packages, installs them with apt, and
+# builds the module for one Lua. Sourced; needs `set -euo pipefail`.
 #
-# A script states its needs with need_*; need_install then installs what those
-# found missing. A need is tested by what it provides, not by its package, so
-# that other systems and hand-made installations do as well.
+# A script states its needs with need_*; need_install then installs those that are
+# missing. A need is met if its command, header or module is there, whatever
+# package it came from, so other systems and manual installations work too.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 JOBS=${JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}
@@ -39,7 +39,7 @@ need_library() { # pkg-config-name package
   pkg-config --exists "$1" 2>/dev/null || missing "$2"
 }
 
-# A compiler alone does not mean that there are headers to compile with.
+# There may be a compiler without the headers of the C library.
 need_compiler() {
   need_command cc gcc
   echo '#include <stdlib.h>' | cc -E - >/dev/null 2>&1 || missing libc6-dev
@@ -76,7 +76,7 @@ need_busted() {
   need_command busted lua-busted
 }
 
-# Interop specs run Debian's python3, whatever else is called python3.
+# Interop specs run Debian's python3, even if another one comes first on the path.
 need_python_zmq() {
   /usr/bin/python3 -c \
     'import importlib.util as u, sys; sys.exit(not u.find_spec("zmq"))' \
@@ -87,14 +87,14 @@ need_czmq() {
   need_library libczmq libczmq-dev
 }
 
-# Specs of send_json() want a library of JSON; any of the two will do.
+# Specs of send_json() need a JSON library; either of the two will do.
 need_json() { # version
   "$(lua_command "$1")" -e \
     'assert(pcall(require, "cjson") or pcall(require, "dkjson"))' \
     2>/dev/null || missing lua-cjson
 }
 
-# What scripts/bench compares zmqloop to.
+# The peers that scripts/bench compares zmqloop with.
 need_peers() {
   need_python_zmq
   /usr/bin/python3 -c 'import tornado' 2>/dev/null || missing python3-tornado
@@ -106,7 +106,7 @@ need_peers() {
   need_command strace strace
 }
 
-# With its headers, by which the drivers tell callgrind what to count.
+# With its headers: the drivers use them to start and stop counting.
 need_valgrind() {
   need_command valgrind valgrind
   echo '#include <valgrind/callgrind.h>' | cc -E - >/dev/null 2>&1 ||
@@ -122,7 +122,7 @@ have_module() { # version module
   "$(lua_command "$1")" -e "require('$2')" 2>/dev/null
 }
 
-# Specs of zmqloop.integrate run inside the loops of these.
+# Specs of zmqloop.integrate run inside the loops of luv and cqueues.
 need_luv() { # version
   have_module "$1" luv || missing lua-luv
 }
@@ -137,8 +137,8 @@ need_procps() {
 
 # ---- installing ------------------------------------------------------------
 
-# Is there reason to ask apt for the package? Not if it is installed, and what
-# was needed is not in it; nor if the lists, where there are any, lack it.
+# Whether apt should be asked for the package: not if it is installed (it does not
+# have what is needed), nor if apt has lists and they do not name it.
 is_obtainable() { # package
   if dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q ' installed$'; then
     return 1
@@ -147,7 +147,7 @@ is_obtainable() { # package
     ! apt-cache show libzmq3-dev >/dev/null 2>&1
 }
 
-# Keeps those of MISSING that are obtainable, and names the others.
+# Keeps those of MISSING that apt can install, and names the others.
 leave_out_unobtainable() {
   local package obtainable=()
   for package in "${MISSING[@]}"; do
@@ -160,8 +160,8 @@ leave_out_unobtainable() {
   MISSING=("${obtainable[@]}")
 }
 
-# Installs what the needs found missing, or says how to and ends. A package that
-# the distribution lacks is left out: have_lua tells afterwards.
+# Installs the missing packages, or prints how to and exits. A package that the
+# distribution does not have is skipped; have_lua says so afterwards.
 need_install() {
   [ ${#MISSING[@]} -gt 0 ] || return 0
   local as_root=() log
@@ -205,7 +205,7 @@ have_lua() { # version
 
 # ---- building --------------------------------------------------------------
 
-# Runs a command; shows what it said only when it failed or warned.
+# Runs a command; shows its output only if it failed or warned.
 quietly() {
   local log status=0
   log=$(mktemp)
@@ -217,8 +217,8 @@ quietly() {
   return $status
 }
 
-# The versions of what CMake looks for: it would remember what it did not find,
-# and find what has since been replaced.
+# The versions of what CMake searches for. CMake caches results: it would not look
+# again for what was missing, nor notice that something was replaced.
 found_packages() { # lua
   local package
   for package in libzmq libczmq "$(lua_command "$1")"; do
@@ -257,8 +257,8 @@ configure() { # directory lua [cmake-argument...]
   printf '%s\n' "$wanted" >"$stamp"
 }
 
-# Makes the modules of the tree and of build/DIRECTORY the first ones that Lua
-# finds, in child processes too.
+# Puts the modules of the tree and of build/DIRECTORY first on Lua's paths, for
+# child processes too.
 use_build() { # directory
   local version
   unset LUA_INIT

@@ -1,5 +1,5 @@
--- cqueues: coroutines. A timer is one that waits for a condition with a timeout; to cancel it is to
--- signal that. SPDX-License-Identifier: MIT
+-- cqueues: coroutines. A timer is a coroutine that waits for a condition with a timeout; signalling
+-- the condition cancels it. SPDX-License-Identifier: MIT
 local bench = require("luabench")
 local condition = require("cqueues.condition")
 local cqueues = require("cqueues")
@@ -43,7 +43,7 @@ function peer.stop()
   stopped = true
 end
 
--- It has no periodic timers: this keeps the grid by hand.
+-- cqueues has no periodic timers: this one reschedules itself, without drift.
 function peer.every(period, fn)
   local start, count = cqueues.monotime(), 0
   queue:wrap(function()

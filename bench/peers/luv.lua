@@ -14,7 +14,7 @@ function peer.create(handles, delays, callbacks)
   end
 end
 
--- Without close() a handle stays for ever.
+-- A handle that is not closed is never freed.
 function peer.cancel(handles)
   for i = 1, #handles do
     local timer = handles[i]
@@ -28,14 +28,14 @@ function peer.every(period, fn)
   uv.new_timer():start(period * 1000, period * 1000, fn)
 end
 
--- luv has nothing for "in the next turn" but a timer without delay.
+-- Only a timer without delay gives luv a callback "in the next turn".
 function peer.call_soon(fn, count)
   for _ = 1, count do
     uv.new_timer():start(0, 0, fn)
   end
 end
 
--- Timers would have to be closed one by one; an idle handle is called once per turn.
+-- An idle handle is called once per turn; timers would each have to be closed.
 function workloads.chain()
   local idle, seen, last = uv.new_idle(), 0, run.counted
   idle:start(function()

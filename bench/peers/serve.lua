@@ -1,4 +1,4 @@
--- serve.lua - an echo service in zmqloop and nothing else: start and memory.
+-- serve.lua - a minimal echo service in zmqloop, to measure start and memory.
 -- SPDX-License-Identifier: MIT
 local zmqloop = require("zmqloop")
 

@@ -23,7 +23,7 @@ class Peer:
 
     @staticmethod
     def every(period, fn):
-        """asyncio has no periodic timers: this keeps the grid by hand."""
+        """asyncio has no periodic timers: this one reschedules itself, without drift."""
         start, count = loop.time(), 1
 
         def tick():
@@ -63,7 +63,7 @@ async def router(socket):
 
 
 async def pub(socket):
-    """An XPUB is a PUB that hears of subscriptions."""
+    """An XPUB, since a PUB does not see subscriptions."""
     await socket.recv()
     for i in range(run.checked + run.counted):
         await socket.send(run.flood(i))

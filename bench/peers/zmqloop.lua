@@ -33,7 +33,7 @@ end
 
 local messages = {}
 
--- Checks and counts the first messages by bench.take(), the others and the last one by itself.
+-- The first messages are checked and counted by bench.take(); the others, and the last, here.
 function messages.sink()
   local stream = open_stream("PULL", run.endpoint)
   local options = run.unpack and {unpack = true} or nil
@@ -119,7 +119,7 @@ function messages.router()
   return stream
 end
 
--- An XPUB is a PUB that hears of subscriptions.
+-- An XPUB, since a PUB does not see subscriptions.
 function messages.pub()
   local stream = open_stream("XPUB", run.endpoint, {sndhwm = 0})
 

@@ -59,7 +59,7 @@ def router(frames):
 
 
 def pub(frames):
-    """An XPUB is a PUB that hears of subscriptions."""
+    """An XPUB, since a PUB does not see subscriptions."""
     if frames == [b'\1']:
         for i in range(run.checked + run.counted):
             active.send(run.flood(i))

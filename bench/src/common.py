@@ -8,7 +8,8 @@ import struct
 import sys
 import time
 
-# None is to be due while they are created and cancelled: the first one, as a part of the span.
+# When the first timer is due, as a part of the span: none may be due while timers are created and
+# cancelled.
 FIRST, HOUR = 0.2, 3600
 
 
@@ -42,7 +43,7 @@ def missed_periods(ticks, period):
 
 
 class Run:
-    """The arguments WORKLOAD [KEY=VALUE...], and what is found out."""
+    """The arguments WORKLOAD [KEY=VALUE...], and what is measured."""
 
     def __init__(self):
         self.workload = sys.argv[1]
@@ -94,7 +95,7 @@ class Run:
         """Starts the load, if there is one, on a thread of its own."""
         if self.load:
             arguments = [os.fsencode(argument) for argument in sys.argv]
-            # The load borrows the strings.
+            # Kept alive: the load borrows the strings.
             self.argv = (ctypes.c_char_p * len(arguments))(*arguments)
             LOAD.pyload_start(len(arguments), self.argv, ctypes.c_void_p(context.underlying))
 
@@ -129,7 +130,7 @@ class Run:
 
 
 def timers(run, peer):
-    """The workloads of timers.h and timers.lua; false if it is none of them. The peer
+    """Runs a workload of timers.h or timers.lua; false if it is none of them. The peer
     has create(delay, fn), cancel(handle), run(), stop(), every(period, fn), next_tick(fn)."""
     workloads = {
         'timers': lambda: one_shot(run, peer, due=False, cancels=True),

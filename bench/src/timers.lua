@@ -1,7 +1,8 @@
 -- timers.lua - the timer and callback workloads for loops in Lua: see timers.h, and
 --   periodic  a timer of 1 ms
 --   batch     all callbacks at once
--- A peer has run() and stop(), and, with loops of its own, so that nothing is called but the loop:
+-- A peer has run() and stop(), and these functions, which loop over the timers themselves, so that
+-- no other calls are measured:
 --   create(handles, delays, callbacks)  starts a timer for each of the delays, in seconds
 --   cancel(handles)                     cancels all of them
 --   every(period, fn)                   calls fn again and again
@@ -9,7 +10,8 @@
 -- SPDX-License-Identifier: MIT
 local bench = require("luabench")
 
--- None is to be due while they are created and cancelled: the first one, as a part of the span.
+-- When the first timer is due, as a part of the span: none may be due while timers are created and
+-- cancelled.
 local FIRST, HOUR = 0.2, 3600
 
 local function delays(run)
@@ -21,7 +23,7 @@ local function delays(run)
   return list
 end
 
--- Starts all timers; returns the handles of those that are not wanted.
+-- Starts all timers; returns the handles of those to be cancelled.
 local function create(run, peer, wanted, on_wanted, on_cancelled)
   local list, handles, callbacks = delays(run), {}, {}
   for i = 1, run.counted do
@@ -63,7 +65,7 @@ local function one_shot(run, peer, is_due, cancels)
   local function on_cancelled()
     bench.die("a cancelled timer fired")
   end
-  -- A function of its own: what was cancelled can be collected after it.
+  -- A function of its own, so that cancelled timers can be collected after it.
   local function prepare()
     local unwanted = create(run, peer, wanted, on_wanted, on_cancelled)
     if cancels then
