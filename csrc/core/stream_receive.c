@@ -134,9 +134,10 @@ static inline int get_message(zl_stream *stream) {
                                                : get_old_message(stream);
 }
 
-/* Asks the clock, which may be the user's and close the stream. */
+/* Asks the clock, which may be the user's, and close or pause the stream. */
 ZL__RARE bool out_of_time(const zl_stream *stream) {
-  return zl__stream_spent(stream) || zl__stream_over(stream);
+  return zl__stream_spent(stream) || zl__stream_over(stream) ||
+         !stream->on_recv;
 }
 
 static inline bool turn_over(const zl_stream *stream) {

@@ -71,6 +71,14 @@ static inline bool zlua_stream_is_active(const zlua_stream *stream) {
  * interpreted path. A macro, since stream_jit.c also needs it as text. */
 #define ZLUA_FEW_FRAMES 8
 
+/* What the code for each message does in the unusual case: apart from it, so
+ * that the usual one saves no registers for that. */
+#ifdef __GNUC__
+#define ZLUA_RARE __attribute__((noinline)) static
+#else
+#define ZLUA_RARE static
+#endif
+
 /* A turn of a stream, for the calls that serve it. jit.lua uses the first two
  * fields, as stream_jit.c declares them. */
 typedef struct zlua_turn {

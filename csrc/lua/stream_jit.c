@@ -36,13 +36,8 @@ static bool show_frame(zlua_turn *turn, int i, const void *data, size_t size) {
   return size <= INT_MAX;
 }
 
-/* As next_message(), for messages of several frames. A separate function, so
- * that the usual case needs few registers. */
-#ifdef __GNUC__
-__attribute__((noinline))
-#endif
-static int
-show_frames(zlua_turn *turn, int count) {
+/* As next_message(), for messages of several frames. */
+ZLUA_RARE int show_frames(zlua_turn *turn, int count) {
   if (count > ZLUA_FEW_FRAMES) {
     return NOT_HERE;
   }

@@ -114,7 +114,7 @@ void zlua_stream_make_room(lua_State *L) {
 
 /* [-0, +0 or +3] Returns false if a finalizer or hook, which making room may
  * run, has closed the stream: so this comes before a message is looked at. */
-static bool begin_turn(lua_State *L, zlua_turn *it) {
+ZLUA_RARE bool begin_turn(lua_State *L, zlua_turn *it) {
   zlua_stream_make_room(L);
   if (!it->stream->core) {
     return false;
@@ -131,15 +131,12 @@ static inline bool is_current(const zlua_turn *it, const zlua_stream *stream) {
   return ZLUA_KEEPS_STACK && it->changes == stream->handle.loop->changes;
 }
 
-/* [-0, +0] looks the user's function up. Returns false if a hook that ran
- * meanwhile wants the message kept: it has unset the function, paused or closed
- * the stream. */
-static bool look_up_callback(lua_State *L, zlua_turn *it) {
+/* [-0, +0] looks the user's function up. */
+ZLUA_RARE void look_up_callback(lua_State *L, zlua_turn *it) {
   it->changes = it->stream->handle.loop->changes;
   lua_rawgeti(L, TURN_USERVALUE, STREAM_ON_RECV);
   lua_replace(L, TURN_CALLBACK);
   zlua_calling(L, TURN_STATE, TURN_CALLBACK);
-  return it->stream->core && zlua_stream_has_hands_free(it->stream);
 }
 
 /* [-0, +n] */
@@ -157,10 +154,10 @@ static int push_arguments(lua_State *L, zlua_turn *it) {
 }
 
 /* [-0, +n] the call with the message that is shown, in any form. */
-static int call_with_message(lua_State *L, zlua_turn *it) {
+ZLUA_RARE int call_with_message(lua_State *L, zlua_turn *it) {
   zlua_stream *stream = it->stream;
-  if (!is_current(it, stream) && !look_up_callback(L, it)) {
-    return 0;
+  if (!is_current(it, stream)) {
+    look_up_callback(L, it);
   }
   lua_pushvalue(L, TURN_CALLBACK);
   int arguments = push_arguments(L, it);
@@ -171,12 +168,7 @@ static int call_with_message(lua_State *L, zlua_turn *it) {
 static inline int call_with_frame(lua_State *L, zlua_turn *it,
                                   zlua_stream *stream) {
   if (!is_current(it, stream)) {
-    if (!look_up_callback(L, it)) {
-      return 0;
-    }
-    if (!stream->usual) { /* a hook has changed it just now */
-      return call_with_message(L, it);
-    }
+    look_up_callback(L, it);
   }
   lua_pushvalue(L, TURN_CALLBACK);
   if (stream->unpack) {

@@ -283,6 +283,7 @@ static void test_stream_room_for_frames_gets_smaller(void) {
 /* ---- next and accept ---------------------------------------------------- */
 
 static char leave_at; /* the message that is shown and left, once */
+static bool paused;   /* by the clock: nothing may be shown */
 
 /* Sees messages by their first letter: (a) if of several frames, [a] if large.
  */
@@ -293,6 +294,7 @@ static void on_recv_see(zl_stream *stream, void *arg) {
   while ((count = zl_stream_next(stream, &message)) > 0) {
     const char *data = zmq_msg_data(message.frames);
     size_t size = zmq_msg_size(message.frames);
+    CHECK(!paused);
     const char *form = count > 1 ? "()" : size > 1 ? "[]" : "";
     CHECK_INT(message.count, count);
     CHECK(message.data == (count == 1 ? data : NULL));
@@ -502,6 +504,45 @@ static void test_stream_paused_between_next_and_accept(void) {
   end_pair();
 }
 
+static zl_stream *clocked;
+static int readings; /* of the clock, up to the one that pauses the stream */
+
+static int64_t read_pausing_clock(void *arg) {
+  (void)arg;
+  if (clocked && --readings == 0) {
+    paused = true;
+    zl_stream_on_recv(clocked, NULL, NULL);
+  }
+  return 1;
+}
+
+/* By the clock, at any of the times when it is read. */
+static void test_stream_paused_by_the_clock_is_shown_nothing(void) {
+  const zl_budget budget = {.time_ns = 1 * SECONDS};
+  zl_config config = {.size = sizeof config, .clock = read_pausing_clock};
+  for (int at = 1; at < 20; at++) {
+    CHECK_INT(zl_loop_new(&config, &loop), 0);
+    context = zmq_ctx_new();
+    pull = new_socket(context, ZMQ_PULL);
+    push = new_socket(context, ZMQ_PUSH);
+    join_sockets(INPROC, pull, push);
+    begin_seeing();
+    clocked = new_stream(pull);
+    zl_stream_on_recv(clocked, on_recv_see, NULL);
+    send_digits(3);
+    readings = at;
+    CHECK(zl_loop_step(loop, 0, &budget) >= 0);
+    paused = false;
+    readings = 0;
+    zl_stream_on_recv(clocked, on_recv_see, NULL);
+    CHECK(step() >= 0);
+    check_text(seen, "123");
+    zl_stream_close(clocked);
+    clocked = NULL;
+    end_pair();
+  }
+}
+
 /* The request was received before it was shown. */
 static void test_stream_rep_answers_only_what_was_shown(void) {
   int echoed = 0;
@@ -671,6 +712,7 @@ static const zl_test tests[] = {
     TEST(test_stream_shows_a_frame_that_was_moved_away_as_empty),
     TEST(test_stream_closed_between_next_and_accept),
     TEST(test_stream_paused_between_next_and_accept),
+    TEST(test_stream_paused_by_the_clock_is_shown_nothing),
     TEST(test_stream_disconnected_between_next_and_accept),
     TEST(test_stream_rep_answers_only_what_was_shown),
     TEST(test_stream_flush_ends_when_the_loop_breaks),
