@@ -1,10 +1,11 @@
 --- zmqloop.async.operation: try now, else wait in line until the object is ready.
 -- The mechanism of green sockets and of stream:send_wait().
 --
--- A place is where tasks wait for an object: a table with the fields `object`, `is_closed`, and
--- lines, Waiters by name. The object has it in its field `place_`; false until there is one.
--- Whatever learns that the object may be ready calls serve(), which makes the attempts of the
--- waiting tasks. A task is resumed only with a result, so one that stops waiting has done nothing.
+-- A place is where tasks wait for an object: a table with the fields `object`, `is_closed`,
+-- `attempting`, which is false at first, and lines, Waiters by name. The object has it in its field
+-- `place_`; false until there is one. Whatever learns that the object may be ready calls serve(),
+-- which makes the attempts of the waiting tasks. A task is resumed only with a result, so one that
+-- stops waiting has done nothing.
 --
 -- A kind of operation is a table:
 --   method    its name, for errors
@@ -134,10 +135,42 @@ function perform(kind, object, now, only, a, b, who)
   return wait(kind, object, is_over, who, a, b)
 end
 
+local function attempt_for(place, waiter)
+  place.attempting = true
+  return waiter.attempt(place.object, waiter.a, waiter.b)
+end
+
+-- Passes on the results of pcall(attempt_for). If serve() was called meanwhile, by a finalizer or
+-- hook, the object may be ready after all.
+local function attempted(place, ok, result, message, name)
+  local again = place.attempting == AGAIN
+  place.attempting = false
+  if ok and again and name == "EAGAIN" then
+    return ok, result, message, AGAIN
+  end
+  return ok, result, message, name
+end
+
+-- Resumes the waiter. If a finalizer has ended its wait inside the attempt, a received message goes
+-- to the next one that wants such a message.
+local function give(line, waiter, receives, ...)
+  local attempt = waiter.attempt
+  while waiter and not line:serve(waiter, ...) do
+    waiter = receives and line:head()
+    if waiter and waiter.attempt ~= attempt then
+      return
+    end
+  end
+end
+
 --- Makes the attempts of the tasks in a line, in order; not those of tasks that join meanwhile.
 -- Returns nil, or the name with which one has failed: "EAGAIN" or HELD; and whether it was the
--- first one.
+-- first one. Inside an attempt it makes none: two for the same task could both succeed.
 local function serve(place, line_name)
+  if place.attempting then
+    place.attempting = AGAIN
+    return nil
+  end
   local line = place[line_name]
   local last = line.last
   for i = 1, BATCH do
@@ -145,15 +178,15 @@ local function serve(place, line_name)
     if not waiter or place.is_closed then
       return nil
     end
-    local ok, result, message, name = pcall(waiter.attempt, place.object, waiter.a, waiter.b)
+    local ok, result, message, name = attempted(place, pcall(attempt_for, place, waiter))
     if not ok then
-      line:fail(result)
+      line:fail(waiter, result)
     elseif name == "EAGAIN" or name == HELD then
       return name, i == 1
-    else
-      line:serve(result, message, name)
+    elseif name ~= AGAIN then
+      give(line, waiter, line_name == "readers", result, message, name)
     end
-    if waiter == last then
+    if waiter == last and name ~= AGAIN then
       return nil
     end
   end
@@ -164,7 +197,7 @@ local function fail_waits(place, line_names, code)
   for _, line_name in ipairs(line_names) do
     local line = place[line_name]
     while line.first do
-      line:serve(core.failure(code))
+      line:serve(line.first, core.failure(code))
     end
   end
 end

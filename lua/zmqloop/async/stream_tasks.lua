@@ -20,9 +20,11 @@ local stop_delivery, take_back
 -- on_recv's function while tasks wait in recv(); at other times messages stay in the socket.
 local function deliver(self, frames)
   local receivers = self.place_.receivers
-  if receivers:head() then
-    receivers:serve(frames)
-  else
+  local waiter = receivers:head()
+  while waiter and not receivers:serve(waiter, frames) do
+    waiter = receivers:head()
+  end
+  if not waiter then
     self.place_.kept = frames -- the tasks that waited have ended
   end
   stop_delivery(self)
@@ -109,6 +111,7 @@ local function place_of(self)
     place = {
       object = self,
       is_closed = false,
+      attempting = false,
       receivers = Waiters.new(stop_delivery, self, nil, start_delivery),
       told = 0, -- how often room was announced
       kept = nil, -- a message that arrived after the tasks waiting for it had ended
@@ -210,9 +213,7 @@ local function attempt_to_send(self, message, sending)
     callback = function(_, sent, text, name)
       local unreported = self.place_.unreported
       local waiter = unreported:head()
-      if waiter and waiter.a == sending then
-        unreported:serve(sent, text, name)
-      else
+      if not (waiter and waiter.a == sending and unreported:serve(waiter, sent, text, name)) then
         sending.report = {sent, text, name}
       end
     end,

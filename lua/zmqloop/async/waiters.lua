@@ -18,8 +18,9 @@ Waiters.__index = Waiters
 
 --- An empty line. It calls these functions, which must not wait; each may be nil:
 --   on_left(owner, waiter) a waiter stopped waiting: it timed out or was cancelled
---   look(owner, waiter)     a waiter is about to join: returns true if it need not, because what it
---                           wants has come meanwhile and has been taken for it
+--   look(owner, waiter)     a waiter is about to join: returns what its wait is to return, if it
+--                           need not, because what it wants has come meanwhile and has been taken
+--                           for it
 --   on_first(owner, line)   the first waiter has joined: returns true; or nil, message, name, which
 --                           become the results of its wait
 function Waiters.new(on_left, owner, look, on_first)
@@ -39,10 +40,10 @@ end
 -- only where memory is taken. So what is read of a line and what is written stand in one function
 -- with no call in between.
 
--- Returns whether the waiter was in a line.
-local function unlink(waiter)
-  local line, before, after = waiter.line, waiter.before, waiter.after
-  if not line then
+-- Returns whether the waiter was in this line: if not, a finalizer has woken or cancelled it.
+local function unlink(line, waiter)
+  local before, after = waiter.before, waiter.after
+  if waiter.line ~= line then
     return false
   end
   if before then
@@ -71,15 +72,17 @@ local function put_back(line, waiter)
   line.first = waiter
 end
 
-local function leave(waiter)
-  unlink(waiter)
-  stop_timer(waiter)
+local function leave(line, waiter)
+  local was_in_line = unlink(line, waiter)
+  if was_in_line then
+    stop_timer(waiter)
+  end
+  return was_in_line
 end
 
 local function give_up(waiter)
   local line = waiter.line
-  leave(waiter)
-  if line.on_left then
+  if line and leave(line, waiter) and line.on_left then
     line.on_left(line.owner, waiter)
   end
 end
@@ -149,10 +152,11 @@ local function stand_in_line(waiting, line, seconds, waiter)
     waiter.timer = false -- makes room first: without that it could not be stopped
     waiter.timer = waiting.loop:call_later(seconds, expire, waiter)
   end
-  if line.look and line.look(line.owner, waiter) then
+  local found = line.look and line.look(line.owner, waiter)
+  if found then
     stop_timer(waiter)
     spare(waiter)
-    return false, true
+    return false, found
   end
   local last = line.last -- no call since look()
   waiter.line, waiter.before = line, last
@@ -165,7 +169,7 @@ local function stand_in_line(waiting, line, seconds, waiter)
   if line.on_first and line.first == waiter then
     local begun, message, name = line.on_first(line.owner, line)
     if not begun then
-      leave(waiter)
+      leave(line, waiter)
       return false, begun, message, name
     end
   end
@@ -196,27 +200,32 @@ function Waiters:head()
       if not is_lost then
         return waiter
       end
-      leave(waiter)
-      is_alive(waiter.task) -- ends it, if it is not
+      if leave(self, waiter) then
+        is_alive(waiter.task) -- ends it, if it is not
+      end
     end
   end
   return nil
 end
 
---- Resumes the first waiter, which must exist, with these results; call it from a callback of its
---- loop.
-function Waiters:serve(...)
-  local waiter = self.first
-  leave(waiter)
+--- Resumes a waiter of the line with these results; call it from a callback of its loop. Returns
+--- false if it is no longer in the line.
+function Waiters:serve(waiter, ...)
+  if not leave(self, waiter) then
+    return false
+  end
   spare(waiter)
   wake_with(waiter.task, ...)
+  return true
 end
 
 --- The same with an error, raised where it waits.
-function Waiters:fail(err)
-  local waiter = self.first
-  leave(waiter)
+function Waiters:fail(waiter, err)
+  if not leave(self, waiter) then
+    return false
+  end
   fail_with(waiter.task, err)
+  return true
 end
 
 --- Wakes the first waiter; returns whether there was one. give_back(owner) is called if it is
@@ -227,7 +236,7 @@ function Waiters:wake(give_back, owner)
     return false
   end
   waiter.give_back, waiter.owner = give_back, owner
-  if not unlink(waiter) then -- a finalizer has just woken or cancelled it
+  if not unlink(self, waiter) then
     return self:wake(give_back, owner)
   end
   -- It leaves before the callback is added: a finalizer may call wake() then.

@@ -58,6 +58,7 @@ function Watch.of(loop, object)
       stall = nil, -- timer, while sending is not attempted
       held = {}, -- line -> true: another task is in the middle of a message
       is_closed = false,
+      attempting = false,
     }, Watch)
     watch.readers = Waiters.new(update, watch, nil, want)
     watch.writers = Waiters.new(update, watch, nil, want)
@@ -241,7 +242,7 @@ end
 function Poll:serve(...)
   leave(self)
   if self.line.first then
-    self.line:serve(...)
+    self.line:serve(self.line.first, ...)
   end
 end
 
@@ -259,7 +260,7 @@ function Poll:attempt()
   local ok, result, message, name = pcall(waiter.attempt, waiter.a, waiter.b)
   if not ok then
     leave(self)
-    self.line:fail(result)
+    self.line:fail(waiter, result)
   elseif name ~= "EAGAIN" then
     self:serve(result, message, name)
   end
