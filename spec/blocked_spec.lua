@@ -59,7 +59,7 @@ end
 describe("a loop that blocks", function()
   after_each(helper.cleanup)
 
-  it("is told of, once per block, with the lines that block", test(function(t)
+  it("is reported once per block, with the lines that block", test(function(t)
     local reports = note_reports(t)
     t.loop:add_callback(t.expect(function()
       block(reports)
@@ -74,7 +74,7 @@ describe("a loop that blocks", function()
     assert.equal(2, #reports)
   end))
 
-  it("is told of in a timer, a handler, a signal handler and a stream", test(function(t)
+  it("is reported in a timer, a handler, a signal handler and a stream", test(function(t)
     local reports = note_reports(t)
     local function blocks()
       return t.expect(function() block(reports) end)
@@ -102,7 +102,7 @@ describe("a loop that blocks", function()
     for _, report in ipairs(reports) do check(report) end
   end))
 
-  it("is told of inside a task and a periodic callback", test(function(t)
+  it("is reported inside a task and a periodic callback", test(function(t)
     local reports = note_reports(t)
     t.loop:spawn(t.expect(function()
       zmqloop.sleep(0)
@@ -119,7 +119,7 @@ describe("a loop that blocks", function()
     for _, report in ipairs(reports) do check(report) end
   end))
 
-  it("is told of where the coroutine is that runs it", test(function(t)
+  it("is reported with the lines of the coroutine that runs it", test(function(t)
     local reports = note_reports(t)
     t.loop:add_callback(t.expect(function() block(reports) end))
     coroutine.wrap(function() t.loop:step() end)()
@@ -127,7 +127,7 @@ describe("a loop that blocks", function()
     check(reports[1])
   end))
 
-  it("inside C is told of when that returns, and the report says so", test(function(t)
+  it("inside C is reported when C returns, and the report says so", test(function(t)
     local where = rawget(_G, "jit") and "in C or compiled code before it came here" or "inside C"
     local reports = note_reports(t, nil, where)
     t.loop:add_callback(t.expect(function()
@@ -188,7 +188,7 @@ describe("a loop that blocks", function()
     assert.same({"that is enough"}, t.errors)
   end))
 
-  it("is told of by the signal that is asked for, by name or number", test(function(t)
+  it("is reported by the chosen signal, by name or number", test(function(t)
     local reports = note_reports(t, "USR2")
     t.loop:add_callback(function() block(reports) end)
     t:settle()
@@ -199,7 +199,7 @@ describe("a loop that blocks", function()
     assert.equal(12, reports.signal)
   end))
 
-  it("is told of besides another one, inside which it runs", test(function(t)
+  it("is reported as well as the loop inside which it runs", test(function(t)
     local outer, inner = note_reports(t), {}
     local loop = t:keep(zmqloop.IOLoop(helper.loop_options()))
     t:watch(loop)
@@ -212,7 +212,7 @@ describe("a loop that blocks", function()
     assert.same({1, 1}, {#outer, #inner})
   end))
 
-  it("is told of also where another one's report is just being made", test(function(t)
+  it("is reported even while another loop's report is being made", test(function(t)
     local seconds = 0.001
     for round = 1, 500 do
       local outer, inner = 0, 0

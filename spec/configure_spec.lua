@@ -108,7 +108,7 @@ describe("IOLoop.configure", function()
     assert.has_error(function() IOLoop(1) end)
   end)
 
-  it("tells of an initialize() that forgot its base", function()
+  it("reports an initialize() that forgot its base", function()
     IOLoop.configure({initialize = noop, add_callback = noop})
     assert.error_matches(function() IOLoop() end, "has to call that of IOLoop")
   end)

@@ -264,7 +264,7 @@ describe("a mistake", function()
   end))
 end)
 
-describe("what nobody was told of by an error", function()
+describe("a mistake that raises no error", function()
   after_each(helper.cleanup)
 
   local NEVER_STARTED = "zmqloop: an IOLoop was never started, so nothing on it has run; "

@@ -58,7 +58,7 @@ describe("polling with green", function()
       end)
     end))
 
-  it("by many at once, some of whom give up, serves the others", test(function(t, loop)
+  it("by many at once, some of which give up, serves the others", test(function(t, loop)
     local pull, push = pair(t, "PULL", "PUSH")
     local tasks = {}
     for i = 1, 10 do tasks[i] = loop:spawn(pull.poll, pull) end

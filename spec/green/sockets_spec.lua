@@ -55,7 +55,7 @@ describe("a green socket", function()
     end))
   end
 
-  it("serves who waits in order, frame by frame", test(function(t, loop)
+  it("serves tasks in the order in which they wait, frame by frame", test(function(t, loop)
     local pull, push = pair(t, "PULL", "PUSH")
     local order = {}
     for i = 1, 6 do
@@ -86,7 +86,7 @@ describe("a green socket", function()
     assert.equal("for the second", second:result())
   end))
 
-  it("loses nothing to one who gave up", test(function(t, loop)
+  it("loses nothing to a task that gave up", test(function(t, loop)
     local pull, push = pair(t, "PULL", "PUSH")
     local first = loop:spawn(pull.recv_multipart, pull)
     local second = loop:spawn(pull.recv_multipart, pull)
@@ -225,7 +225,7 @@ describe("a green socket", function()
     end)
   end))
 
-  it("wakes with ENOTSOCK who waits when it is closed", test(function(t, loop)
+  it("wakes waiting tasks with ENOTSOCK when it is closed", test(function(t, loop)
     local ways = {
       function(socket) socket:close() end,
       function(_, ctx) ctx:destroy(0) end,

@@ -8,7 +8,7 @@ local monitor = require("zmqloop.monitor")
 describe("the monitor socket of a green socket", function()
   after_each(helper.cleanup)
 
-  it("is green: who waits for an event suspends only his task", helper.test(function(t)
+  it("is green: waiting for an event suspends only the task", helper.test(function(t)
     local loop = t.loop
     loop:make_current()
     t:keep{close = zmqloop.IOLoop.clear_current}

@@ -21,11 +21,11 @@ describe("a name of inproc that is waited for", function()
     survives(t, "borrowed")
   end))
 
-  it("is not bound after a disconnect by who wants a routing id", test(function(t)
+  it("is not bound after a disconnect by a socket that wants a routing id", test(function(t)
     survives(t, "disconnected")
   end))
 
-  it("is not bound by who greets, if one that waited is gone", test(function(t)
+  it("is not bound by a socket with a welcome message, if one that waited is gone", test(function(t)
     survives(t, "greeting")
   end))
 

@@ -22,7 +22,7 @@ describe("what is not an IOLoop", function()
     end
   end))
 
-  it("is told of by the name of what is no number", helper.test(function(t)
+  it("or not a number, is refused with a message that names it", helper.test(function(t)
     local loop, nan = t.loop, 0 / 0
     helper.raises("number of seconds expected, got NaN", loop.call_later, loop, nan, print)
     helper.raises("number of seconds expected, got NaN", loop.step, loop, nan)

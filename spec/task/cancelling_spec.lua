@@ -13,7 +13,7 @@ local virtual, later = fixture.virtual, fixture.later
 describe("cancelling a task", function()
   after_each(helper.cleanup)
 
-  it("is what happens to one that awaits what was cancelled", virtual(function(_, loop)
+  it("also cancels a task that awaits it", virtual(function(_, loop)
     local inner = Future(loop)
     local outer = loop:spawn(function() inner:await() end)
     loop:advance(0)

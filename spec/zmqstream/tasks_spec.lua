@@ -45,7 +45,7 @@ describe("stream:recv()", function()
     assert.is_false(pull:receiving())
   end))
 
-  it("serves who waits in order, and takes nothing that nobody waits for", test(function(t)
+  it("serves tasks in their order, and takes no message that no task waits for", test(function(t)
     local pull, push = t:streams("PULL", "PUSH")
     local order = {}
     for i = 1, 3 do
