@@ -207,15 +207,6 @@ void zl_stream_on_room(zl_stream *stream, zl_stream_fn fn, void *arg) {
   stream->on_room_arg = arg;
 }
 
-void zl_stream_set_limits(zl_stream *stream, size_t messages, size_t bytes) {
-  stream->most_messages = messages;
-  stream->most_bytes = bytes;
-  zl__stream_note_room(stream);
-  if (stream->room == ZL__ROOM_AGAIN) {
-    zl__socket_dirty(&stream->socket);
-  }
-}
-
 int zl_stream_set_batch(zl_stream *stream, int messages) {
   if (messages < 1 || messages > MAX_BATCH) {
     return -EINVAL;

@@ -9,6 +9,7 @@
 #include <zmq.h>
 
 #include "loop.h"
+#include "outgoing.h"
 #include "queue.h"
 #include "socket.h"
 #include "zmqloop.h"
@@ -130,8 +131,22 @@ int zl__stream_flush_received(zl_stream *stream, int limit, bool discards);
 
 /* ---- stream_send.c ------------------------------------------------------- */
 
-/* A message has left the queue, or its limits have changed. */
-void zl__stream_note_room(zl_stream *stream);
+/* Attempts to send the message, twice if it can be sent after all. Returns 0,
+ * or an error: see zl__outgoing_try(). */
+int zl__stream_attempt(zl_stream *stream, const zl__outgoing *it);
+
+/* ---- stream_room.c ------------------------------------------------------- */
+
+/* May a message of so many bytes be queued? */
+bool zl__stream_has_room(const zl_stream *stream, size_t bytes);
+
+/* A message was refused for want of room. */
+void zl__stream_want_room(zl_stream *stream);
+
+/* A message has left the queue. */
+void zl__stream_left_queue(zl_stream *stream);
+
+/* ---- stream_queue.c ------------------------------------------------------ */
 
 /* Sends queued messages, at most as many as one turn allows. */
 void zl__stream_send_queued(zl_stream *stream);

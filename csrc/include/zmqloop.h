@@ -563,11 +563,10 @@ ZL_API int zl_stream_send_messages(zl_stream *stream, zmq_msg_t *frames,
  * such message any more. stream may be NULL. */
 ZL_API int zl_stream_unsend(zl_stream *stream, uint64_t token);
 
-/* Would a message of this many bytes be accepted? Returns 0, or the error that
- * zl_stream_send() would return: the queue is full, a REP has no request, the
- * stream is draining, the socket is gone. -EAGAIN counts as a refusal for
- * on_room. */
-ZL_API int zl_stream_may_send(zl_stream *stream, size_t bytes);
+/* Why can the stream send no more messages, whatever they are? Returns 0 (it
+ * can), -ESHUTDOWN (draining), -ENOTSOCK (the socket was closed) or -ETERM (its
+ * context was terminated). Changes nothing. */
+ZL_API int zl_stream_error(const zl_stream *stream);
 
 /* Receives and delivers (ZL_READ), and sends what is queued (ZL_WRITE), without
  * waiting, until neither is possible or limit messages were handled; limit < 0:

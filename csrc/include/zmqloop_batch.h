@@ -37,6 +37,13 @@ ZL_API int zl_loop_is_last(const zl_loop *loop);
  * conversion whether the message is the stream's, which will show it again. */
 ZL_API int zl_stream_shows(const zl_stream *stream);
 
+/* The first step of zl_stream_send() alone, for a caller that must convert the
+ * message first: refuses a message of this many bytes, or returns 0. Refuses it
+ * with the error that the send would return: see zl_stream_error(), -EFSM (a
+ * REP without a request to answer) and -EAGAIN (the queue is full), after which
+ * on_room is called as after a send. */
+ZL_API int zl_stream_may_send(zl_stream *stream, size_t bytes);
+
 /* Whether the zmq socket keeps only one message (ZMQ_CONFLATE). Its messages
  * must have one frame: libzmq aborts the process when the rest of a longer one
  * is received. Streams refuse such messages; code that uses the socket directly

@@ -68,7 +68,7 @@ static bool call_foreign(lua_State *L, zlua_loop *loop, int index,
 
 /* Does the stream know that its socket was closed? */
 static bool is_gone(const zlua_stream *stream) {
-  return zl_stream_may_send(stream->core, 0) == -ENOTSOCK;
+  return zl_stream_error(stream->core) == -ENOTSOCK;
 }
 
 /* A close callback that is due while another one of the loop runs waits until

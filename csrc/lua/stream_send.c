@@ -25,6 +25,7 @@
 #include "stream_recv.h"
 #include "tracker.h"
 #include "zmqloop.h"
+#include "zmqloop_batch.h"
 
 /* ---- reports ------------------------------------------------------------ */
 

@@ -7,6 +7,7 @@
 
 #include "support/streams.h"
 #include "test.h"
+#include "zmqloop_batch.h"
 
 /* ---- limits ------------------------------------------------------------- */
 
@@ -160,6 +161,93 @@ static void test_stream_tells_of_room_once_for_each_message_that_leaves(void) {
   CHECK_INT(calls, 2);
   zl_stream_close(stream);
   end_pair();
+}
+
+/* ---- may it be sent? ---------------------------------------------------- */
+
+static void test_stream_asked_for_room_counts_as_refused(void) {
+  int taken;
+  int rooms = 0;
+  begin_pair();
+  zl_stream *stream = new_full_push(&taken);
+  zl_stream_set_limits(stream, ROOM_LIMIT, 0);
+  zl_stream_on_room(stream, count_call, &rooms);
+  fill_to_limit(stream);
+  CHECK_INT(zl_stream_may_send(stream, 0), -EAGAIN);
+  empty_to(stream, ROOM_LIMIT / 2, &rooms);
+  CHECK_INT(rooms, 1);
+  CHECK_INT(zl_stream_may_send(stream, 0), 0);
+  empty_to(stream, 0, &rooms);
+  CHECK_INT(rooms, 1);
+  zl_stream_close(stream);
+  end_pair();
+}
+
+static void test_stream_may_not_reply_twice(void) {
+  begin();
+  void *rep = new_socket(context, ZMQ_REP);
+  zl_stream *stream = new_stream(rep);
+  zl_stream_early(stream, 1);
+  CHECK_INT(zl_stream_may_send(stream, 1), 0);
+  CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
+  CHECK_INT(zl_stream_may_send(stream, 1), 0);
+  zl_stream_early(stream, 0);
+  CHECK_INT(zl_stream_may_send(stream, 1), -EFSM);
+  CHECK_INT(zl_stream_error(stream), 0);
+  CHECK_INT(zl_stream_close(stream), 1);
+  close_socket(rep);
+  end();
+}
+
+/* Asking for the error is not asking for room. */
+static void test_stream_with_a_full_queue_has_no_error(void) {
+  int taken;
+  int rooms = 0;
+  begin_pair();
+  zl_stream *stream = new_full_push(&taken);
+  zl_stream_set_limits(stream, ROOM_LIMIT, 0);
+  zl_stream_on_room(stream, count_call, &rooms);
+  fill_to_limit(stream);
+  CHECK_INT(zl_stream_error(stream), 0);
+  empty_to(stream, 0, &rooms);
+  CHECK_INT(rooms, 0);
+  CHECK_INT(zl_stream_error(stream), 0);
+  zl_stream_close(stream);
+  end_pair();
+}
+
+static void test_stream_error_tells_why_it_cannot_send(void) {
+  int done = 0;
+  begin();
+  void *lonely = new_socket(context, ZMQ_PUSH);
+  zl_stream *stream = new_stream(lonely);
+  CHECK_INT(zl_stream_error(stream), 0);
+  CHECK_INT(send_one(stream, "m", 0), ZL_QUEUED);
+  CHECK_INT(zl_stream_drain(stream, ZL_FOREVER, count_call, &done), 0);
+  CHECK_INT(zl_stream_error(stream), -ESHUTDOWN);
+  CHECK_INT(done, 0);
+  close_socket(lonely);
+  zl_stream_socket_closed(stream);
+  CHECK_INT(zl_stream_error(stream), -ENOTSOCK); /* which it says first */
+  CHECK_INT(zl_stream_close(stream), 1);
+  end();
+}
+
+static void test_stream_error_of_a_terminated_context(void) {
+  inbox in;
+  begin();
+  void *own = zmq_ctx_new();
+  void *doomed = new_socket(own, ZMQ_PULL);
+  zl_stream *stream = new_receiver(doomed, &in);
+  CHECK_INT(zmq_ctx_shutdown(own), 0);
+  CHECK_INT(zl_stream_error(stream), 0); /* it has not looked yet */
+  CHECK_INT(zl_loop_run(loop, ZL_RUN_FOREVER), -ETERM);
+  CHECK_INT(zl_stream_error(stream), -ETERM);
+  CHECK_INT(zl_stream_may_send(stream, 1), -ETERM);
+  CHECK_INT(zl_stream_close(stream), 0);
+  close_socket(doomed);
+  CHECK_INT(zmq_ctx_term(own), 0);
+  end();
 }
 
 static void close_in_call(zl_stream *stream, void *arg) {
@@ -502,6 +590,11 @@ static const zl_test tests[] = {
     TEST(test_stream_full_of_bytes_refuses),
     TEST(test_stream_tells_of_room_once_after_a_refusal),
     TEST(test_stream_tells_of_room_once_for_each_message_that_leaves),
+    TEST(test_stream_asked_for_room_counts_as_refused),
+    TEST(test_stream_may_not_reply_twice),
+    TEST(test_stream_with_a_full_queue_has_no_error),
+    TEST(test_stream_error_tells_why_it_cannot_send),
+    TEST(test_stream_error_of_a_terminated_context),
     TEST(test_stream_close_when_there_is_room),
     TEST(test_stream_drain_sends_what_is_queued),
     TEST(test_stream_drain_of_an_empty_queue_is_told_by_the_loop),

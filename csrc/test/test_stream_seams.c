@@ -642,6 +642,7 @@ static void test_stream_of_a_closed_socket_is_over(void) {
   (void)step();
   close_socket(pull);
   zl_stream_socket_closed(stream);
+  CHECK_INT(zl_stream_error(stream), -ENOTSOCK);
   CHECK_INT(zl_stream_may_send(stream, 0), -ENOTSOCK);
   CHECK_INT(send_one(stream, "x", 0), -ENOTSOCK);
   CHECK_INT(zl_stream_flush(stream, ZL_READ | ZL_WRITE, -1), 0);
