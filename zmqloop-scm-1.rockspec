@@ -136,7 +136,7 @@ build = {
         "csrc/lua/object.c",
         "csrc/lua/option_value.c",
         "csrc/lua/options.c",
-        "csrc/lua/outbox.c",
+        "csrc/lua/outgoing.c",
         "csrc/lua/poller.c",
         "csrc/lua/proxy.c",
         "csrc/lua/report.c",

@@ -224,7 +224,7 @@ static bool is_in_message(zlua_socket *socket) {
   int events = 0;
   size_t size = sizeof events;
   if (socket->type != ZMQ_REP) {
-    return socket->type == ZMQ_ROUTER && socket->sends;
+    return socket->type == ZMQ_ROUTER && socket->outgoing.passed;
   }
   socket->looked = true;
   (void)zmq_getsockopt(socket->zmq, ZMQ_EVENTS, &events, &size);

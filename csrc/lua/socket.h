@@ -8,7 +8,7 @@
 #include "inbox.h"
 #include "message.h"
 #include "object.h"
-#include "outbox.h"
+#include "outgoing.h"
 
 typedef struct zlua_handler zlua_handler;
 typedef struct zlua_socket zlua_socket;
@@ -61,12 +61,10 @@ typedef struct zlua_socket {
   bool wss_key;                 /* it has one, and ... */
   bool wss_cert;                /* ... a certificate, to listen with wss */
   bool raw;                     /* a ROUTER that was set raw */
-  bool sends;  /* the last frame sent is not the last of its message */
-  bool deaf;   /* a SUB that has never had a subscription */
+  bool deaf;                    /* a SUB that has never had a subscription */
   bool looked; /* its readiness was checked since the last receive */
   zlua_inbox inbox;
-  zlua_outbox outbox;
-  zlua_outbox begun; /* parts of a message that is not yet complete */
+  zlua_outgoing outgoing;
 } zlua_socket;
 
 zlua_socket *zlua_check_socket(lua_State *L, int index, const char *method,

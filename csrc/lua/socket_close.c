@@ -16,7 +16,7 @@
 #include "inproc.h"
 #include "object.h"
 #include "open.h"
-#include "outbox.h"
+#include "outgoing.h"
 #include "socket.h"
 
 /* libzmq ignores the linger for new connections until it has processed the
@@ -58,8 +58,7 @@ static void close_zmq(zlua_socket *socket) {
   end_monitoring(socket);
   socket->zmq = NULL;
   zlua_inbox_close(&socket->inbox);
-  zlua_outbox_close(&socket->outbox);
-  zlua_outbox_close(&socket->begun);
+  zlua_outgoing_close(&socket->outgoing);
   if (!context) {
     return;
   }

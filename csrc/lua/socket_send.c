@@ -11,7 +11,7 @@
 #include "inbox.h"
 #include "message.h"
 #include "open.h"
-#include "outbox.h"
+#include "outgoing.h"
 #include "send_options.h"
 #include "socket.h"
 #include "tracker.h"
@@ -77,23 +77,25 @@ static int send_string(lua_State *L, zlua_socket *socket, int index,
                                  : -zmq_errno();
   }
   if (error == 0) {
-    socket->sends = (flags & ZMQ_SNDMORE) != 0;
+    zlua_outgoing_pass(&socket->outgoing, flags);
   }
   zlua_after_operation(socket);
   return error;
 }
 
-/* Sends the message, which is left empty. */
-static int send_frame(lua_State *L, zlua_socket *socket, zmq_msg_t *message,
-                      int flags) {
+/* Sends the i-th frame, from 0, of the message that is being sent, and leaves
+ * it empty. Looked up each time: a signal handler may send, which moves it. */
+static int send_frame(lua_State *L, zlua_socket *socket, size_t i, int flags) {
+  zlua_frames *whole = &socket->outgoing.whole;
   zlua_attempt it = zlua_begin_attempt(flags, ZMQ_SNDTIMEO);
   int error = before_send(L, socket, &it);
-  while (error == 0 && zmq_msg_send(message, socket->zmq, it.flags) < 0) {
+  while (error == 0 &&
+         zmq_msg_send(&whole->frames[i], socket->zmq, it.flags) < 0) {
     error = zmq_errno() == EINTR ? zlua_attempt_again(L, socket, &it)
                                  : -zmq_errno();
   }
   if (error == 0) {
-    socket->sends = (flags & ZMQ_SNDMORE) != 0;
+    zlua_outgoing_pass(&socket->outgoing, flags);
   }
   zlua_after_operation(socket);
   return error;
@@ -114,20 +116,29 @@ static void abandon_message(const zlua_socket *socket, bool more) {
   }
 }
 
-/* All frames are created before the first is sent: if memory ran out in
- * between, the first ones would stay in the socket. */
-static int send_messages(lua_State *L, zlua_socket *socket, size_t count,
-                         const zlua_send_options *options) {
-  zlua_outbox *outbox = &socket->outbox;
-  int rc = zlua_outbox_fill(L, outbox, 2, count, options);
+/* Sends the `count` frames that `whole` was filled with. */
+static int send_whole(lua_State *L, zlua_socket *socket, size_t count,
+                      int flags) {
+  int rc = 0;
   for (size_t i = 1; i <= count && rc == 0; i++) {
-    rc = send_frame(L, socket, &outbox->frames[i - 1],
-                    flags_of(options->flags, i, count));
+    rc = send_frame(L, socket, i - 1, flags_of(flags, i, count));
     if (rc == -EAGAIN && i > 1) {
       abandon_message(socket, i < count);
     }
   }
-  zlua_outbox_clear(outbox);
+  return rc;
+}
+
+/* All frames are created before the first is sent: if memory ran out in
+ * between, the first ones would stay in the socket. */
+static int send_messages(lua_State *L, zlua_socket *socket, size_t count,
+                         const zlua_send_options *options) {
+  zlua_outgoing *outgoing = &socket->outgoing;
+  int rc = zlua_outgoing_fill(L, outgoing, 2, count, options);
+  if (rc == 0) {
+    rc = send_whole(L, socket, count, options->flags);
+  }
+  zlua_outgoing_cut(outgoing, 0);
   return rc;
 }
 
@@ -141,7 +152,7 @@ static int send_messages(lua_State *L, zlua_socket *socket, size_t count,
 /* On a STREAM every two parts are a message, whatever the flags say. */
 static bool ends_message(const zlua_socket *socket, int flags) {
   return !(flags & ZMQ_SNDMORE) ||
-         (socket->type == ZMQ_STREAM && socket->begun.count >= 2);
+         (socket->type == ZMQ_STREAM && socket->outgoing.kept.count >= 2);
 }
 
 /* Could the socket send the first part now? Some types can tell only when they
@@ -168,24 +179,14 @@ static int may_begin(zlua_socket *socket, int flags) {
                                            : 0;
 }
 
-/* Sends copies, which share the bytes: after EAGAIN the message is still whole.
- */
-static int send_begun(lua_State *L, zlua_socket *socket, int flags) {
-  size_t count = socket->begun.count;
-  int rc = 0;
-  for (size_t i = 1; i <= count && rc == 0; i++) {
-    zmq_msg_t copy;
-    (void)zmq_msg_init(&copy);
-    rc = zmq_msg_copy(&copy, &socket->begun.frames[i - 1]) < 0
-             ? -ENOMEM
-             : send_frame(L, socket, &copy, flags_of(flags, i, count));
-    if (rc < 0) {
-      (void)zmq_msg_close(&copy);
-    }
-    if (rc == -EAGAIN && i > 1) {
-      abandon_message(socket, i < count);
-    }
+/* Sends copies: after EAGAIN the message is still whole. */
+static int send_kept(lua_State *L, zlua_socket *socket, int flags) {
+  zlua_outgoing *outgoing = &socket->outgoing;
+  int rc = zlua_outgoing_complete(outgoing);
+  if (rc == 0) {
+    rc = send_whole(L, socket, outgoing->kept.count, flags);
   }
+  zlua_outgoing_cut(outgoing, 0);
   return rc;
 }
 
@@ -194,23 +195,23 @@ static int send_begun(lua_State *L, zlua_socket *socket, int flags) {
  * again; any other error drops the message. */
 static int send_part(lua_State *L, zlua_socket *socket, size_t count,
                      const zlua_send_options *options) {
-  zlua_outbox *begun = &socket->begun;
-  size_t before = begun->count;
+  zlua_outgoing *outgoing = &socket->outgoing;
+  size_t before = outgoing->kept.count;
   bool begins = before == 0 && (options->flags & ZMQ_SNDMORE);
   int rc = begins ? may_begin(socket, options->flags) : 0;
   if (rc == 0) {
-    rc = zlua_outbox_append(L, begun, 2, count, options);
+    rc = zlua_outgoing_keep(L, outgoing, 2, count, options);
   }
   if (rc == 0 && ends_message(socket, options->flags)) {
-    rc = send_begun(L, socket, options->flags);
-    zlua_outbox_cut(begun, rc == -EAGAIN ? before : 0);
+    rc = send_kept(L, socket, options->flags);
+    zlua_outgoing_cut_kept(outgoing, rc == -EAGAIN ? before : 0);
   }
   return rc;
 }
 
 /* Does a send with these flags belong to a message that is kept here? */
 static bool is_part(const zlua_socket *socket, int flags, bool is_task) {
-  return socket->begun.count > 0 ||
+  return zlua_outgoing_keeps(&socket->outgoing) ||
          ((flags & ZMQ_SNDMORE) && (is_task || socket->stream));
 }
 
@@ -272,7 +273,7 @@ static int socket_send_part(lua_State *L) {
  * part received, is in the middle of its message */
 static int message_begun(lua_State *L) {
   const zlua_socket *socket = zlua_check_socket(L, 1, "message_begun", 1);
-  lua_pushboolean(L, socket->begun.count > 0);
+  lua_pushboolean(L, zlua_outgoing_keeps(&socket->outgoing));
   lua_pushboolean(L, zlua_inbox_more(&socket->inbox, socket->zmq));
   return 2;
 }
@@ -281,8 +282,8 @@ static int message_begun(lua_State *L) {
  */
 static int abandon_begun(lua_State *L) {
   zlua_socket *socket = zlua_check_socket(L, 1, "abandon_message", 1);
-  lua_pushinteger(L, (lua_Integer)socket->begun.count);
-  zlua_outbox_clear(&socket->begun);
+  lua_pushinteger(L, (lua_Integer)socket->outgoing.kept.count);
+  zlua_outgoing_cut_kept(&socket->outgoing, 0);
   return 1;
 }
 

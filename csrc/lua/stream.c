@@ -12,7 +12,6 @@
 #include "handle.h"
 #include "loop.h"
 #include "object.h"
-#include "outbox.h"
 #include "slot.h"
 #include "socket.h"
 #include "socket_close.h"
@@ -39,7 +38,6 @@ size_t zlua_stream_detach(zlua_stream *stream) {
   stream->unsent = unsent;
   stream->kept = false;
   stream->handle.anchor = 0;
-  zlua_outbox_close(&stream->outbox);
   if (stream->socket) {
     stream->socket->stream = NULL;
     stream->socket->user = NULL;

@@ -5,7 +5,6 @@
 #define ZLUA_STREAM_H
 
 #include "handle.h"
-#include "outbox.h"
 #include "socket.h"
 #include "zmqloop.h"
 
@@ -33,7 +32,6 @@ typedef struct zlua_stream {
   bool awaited;  /* the loop is to stop when the stream is closed */
   bool kept;     /* kept alive by the loop, exactly while it is active */
   size_t unsent; /* how many messages were unsent at its close */
-  zlua_outbox outbox;
 } zlua_stream;
 
 /* The uservalue. */

@@ -16,7 +16,7 @@
 #include "message.h"
 #include "object.h"
 #include "open.h"
-#include "outbox.h"
+#include "outgoing.h"
 #include "report.h"
 #include "send_options.h"
 #include "slot.h"
@@ -267,15 +267,20 @@ static int send_strings(lua_State *L, const zlua_stream *stream, int index,
   return zl_stream_send(stream->core, frames, count, token);
 }
 
+/* A send of the socket may be under way, in whose hook this is: its frames
+ * stay.
+ */
 static int send_messages(lua_State *L, zlua_stream *stream, int index,
                          size_t count, const zlua_send_options *options,
                          uint64_t token) {
-  zlua_outbox *outbox = &stream->outbox;
-  int rc = zlua_outbox_fill(L, outbox, index, count, options);
+  zlua_outgoing *it = &stream->socket->outgoing;
+  size_t before = it->whole.count;
+  int rc = zlua_outgoing_add(L, it, index, count, options);
   if (rc == 0) {
-    rc = zl_stream_send_messages(stream->core, outbox->frames, count, token);
+    rc = zl_stream_send_messages(stream->core, &it->whole.frames[before], count,
+                                 token);
   }
-  zlua_outbox_clear(outbox);
+  zlua_outgoing_cut(it, before);
   return rc;
 }
 
