@@ -400,6 +400,11 @@ end
 for name, receive in pairs{
   ["stream:recv"] = function(world) return world.stream:recv() end,
   ["green recv"] = function(world) return world.bound:recv() end,
+  ["green recv by parts"] = function(world)
+    local frame, message, name = world.bound:recv()
+    while frame and world.bound:get("rcvmore") == 1 do frame, message, name = world.bound:recv() end
+    return frame, message, name
+  end,
   ["green poll"] = function(world) return world.bound:poll(-1) end,
 } do
   cross(name, function(loop)
@@ -410,7 +415,7 @@ for name, receive in pairs{
     loop:step(0)
     loop:step(0)
     local function send()
-      world.peer:send("message", zmqloop.zmq.DONTWAIT)
+      world.peer:send_multipart({"a", "message"}, zmqloop.zmq.DONTWAIT)
     end
     world.op = function()
       if world.act_name == "close" then return zmqloop.pcall(receive, world) end
@@ -456,6 +461,46 @@ cross("stream:send_wait", function(loop)
   end
   return world
 end)
+
+for name, send in pairs{
+  ["green send"] = function(world) return world.bound:send("y") end,
+  ["green send by parts"] = function(world)
+    local sent, message, failure = world.bound:send("y", zmqloop.zmq.SNDMORE)
+    if not sent then return sent, message, failure end
+    return world.bound:send("z")
+  end,
+} do
+  cross(name, function(loop)
+    local world = pair(loop, true)
+    local DONTWAIT = zmqloop.zmq.DONTWAIT
+    while world.bound:send("x", DONTWAIT) do end
+    local other = loop:spawn(function() world.bound:send("x") end)
+    loop:step(0)
+    loop:step(0)
+    local function empty()
+      while world.peer:recv_multipart(DONTWAIT) do end
+    end
+    world.op = function()
+      if world.act_name == "close" then return zmqloop.pcall(send, world) end
+      return send(world)
+    end
+    world.acts = {
+      room = function() other:cancel() empty() end,
+      close = function() world.bound:close() end,
+      cancel = cancel,
+    }
+    local settle = world.settle
+    world.settle = function()
+      if world.act_name == "room" then empty() end
+      settle()
+    end
+    world.check = function(_, act)
+      if act == "cancel" then return not is_cancelled(world) and "not cancelled" or nil end
+      if not world.finished and not (world.me and world.me:done()) then return "lost" end
+    end
+    return world
+  end)
+end
 
 -- ---- ends of streams ----------------------------------------------------------------------------
 

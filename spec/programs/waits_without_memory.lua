@@ -3,6 +3,7 @@
 local faultalloc = require("faultalloc")
 if rawget(_G, "jit") then jit.off() end -- which lacks memory itself
 local zmqloop = require("zmqloop")
+local green = require("zmqloop.green")
 
 local zmq = zmqloop.zmq
 
@@ -69,6 +70,34 @@ for name, seconds in pairs{["without a limit"] = false, ["with a limit"] = TIMEO
       for _ = 1, 3 do own.a:send_wait("x", seconds or nil) end
     end, function() own.b:on_recv(function() end) end
   end
+
+  operations["a message of a green socket " .. name] = function(_, own)
+    own:green_pair(seconds)
+    return function() own.b:recv_multipart() end, function() own.a:send("x", zmq.DONTWAIT) end
+  end
+
+  operations["the parts of a message of a green socket " .. name] = function(loop, own)
+    own:green_pair(seconds)
+    loop:spawn(function() own.b:recv_multipart() end) -- first in line
+    return function()
+      if own.b:recv() then
+        assert(own.b:get("rcvmore") == 1)
+        assert(own.b:recv() == "c")
+      end
+    end, function()
+      for _, list in ipairs{{"a"}, {"b", "c"}, {"d"}} do
+        own.a:send_multipart(list, zmq.DONTWAIT)
+      end
+    end
+  end
+
+  operations["room in a green socket " .. name] = function(_, own)
+    own:green_pair(seconds)
+    while own.a:send("x", zmq.DONTWAIT) do end -- luacheck: ignore 542
+    return function() own.a:send_multipart{"y", "z"} end, function()
+      while own.b:recv(zmq.DONTWAIT) do end -- luacheck: ignore 542
+    end
+  end
 end
 
 local Own = {}
@@ -81,6 +110,16 @@ function Own:pair(loop)
   assert(a:bind("inproc://waits"))
   assert(b:connect("inproc://waits"))
   return a, b
+end
+
+-- Of sockets, which wait for this many seconds, or if false without a limit.
+function Own:green_pair(seconds)
+  self.context = green.Context()
+  local options = {linger = 0, sndhwm = 2, rcvhwm = 2}
+  if seconds then options.rcvtimeo, options.sndtimeo = seconds * 1000, seconds * 1000 end
+  self.a, self.b = self.context:socket("PAIR", options), self.context:socket("PAIR", options)
+  assert(self.a:bind("inproc://waits"))
+  assert(self.b:connect("inproc://waits"))
 end
 
 local starts = {
@@ -137,6 +176,7 @@ local function try(how, name, n)
   if own.a then
     own.a:close(0)
     own.b:close(0)
+    own.context:destroy(0)
   end
   if wrong then error(wrong, 0) end
   return failed
@@ -144,6 +184,7 @@ end
 
 local times, faults = 0, 0
 for name in pairs(operations) do
+  collectgarbage() -- the collections of failed allocations call no finalizers
   for how in pairs(starts) do
     try(how, name, 1e6) -- loads what it needs
     for n = 1, MOST do

@@ -50,12 +50,14 @@ function Watch.of(loop, object)
   end
   local watch = watches[object]
   if not watch then
+    -- Fields that are false have their place in the table: to set them takes no memory, without
+    -- which the handler could not be removed.
     watch = setmetatable({
       loop = loop,
       object = object,
       polls = {}, -- polls that include it, in order
-      events = nil, -- registered with the loop; nil: not registered
-      stall = nil, -- timer, while sending is not attempted
+      events = false, -- registered with the loop; false: not registered
+      stall = false, -- timer, while sending is not attempted
       held = {}, -- line -> true: another task is in the middle of a message
       is_closed = false,
       attempting = false,
@@ -70,7 +72,7 @@ end
 
 -- ---- registration ----------------------------------------------------------------------------
 
--- The events that tasks wait for, or nil if none.
+-- The events that tasks wait for, or false if none.
 local function wanted(self)
   local readers, writers, enders = self.readers.first, self.writers.first, self.enders.first
   local reads = readers and not self.held.readers
@@ -81,7 +83,7 @@ local function wanted(self)
     reads = reads or has(events, POLLIN)
     writes = writes or has(events, POLLOUT)
   end
-  return someone and (reads and READ or 0) + (writes and not self.stall and WRITE or 0) or nil
+  return someone and (reads and READ or 0) + (writes and not self.stall and WRITE or 0) or false
 end
 
 local function tell_closed(self)
@@ -119,11 +121,11 @@ end
 
 local function unregister(self)
   local loop, object = self.loop, self.object
-  self.events = nil
+  self.events = false
   loop.watches_[object] = nil
   if self.stall then
     self.stall:cancel()
-    self.stall = nil
+    self.stall = false
   end
   if not loop:closed() then
     IOLoop.remove_handler(loop, object)
@@ -131,6 +133,14 @@ local function unregister(self)
   if is_socket(object) and not object:closed() then
     core.on_socket_closed(object, nil)
   end
+end
+
+local function change(self, events)
+  local ok, message, name = IOLoop.update_handler(self.loop, self.object, events)
+  if ok then
+    self.events = events
+  end
+  return ok, message, name
 end
 
 --- Makes the loop watch for the events that tasks wait for. Returns true, or nil, message, name.
@@ -143,8 +153,7 @@ function Watch:update()
   elseif not self.events then
     return register(self, events)
   elseif not self.loop:closed() then
-    self.events = events
-    return IOLoop.update_handler(self.loop, self.object, events)
+    return change(self, events)
   end
   return true
 end
@@ -183,7 +192,7 @@ local function serve_polls(self)
 end
 
 local function end_stall(self)
-  self.stall = nil
+  self.stall = false
   self:update()
 end
 
@@ -214,8 +223,7 @@ function want(self, line)
   if not now then
     return register(self, events)
   elseif not has(now, events) then
-    self.events = now + events
-    return IOLoop.update_handler(self.loop, self.object, self.events)
+    return change(self, now + events)
   end
   return true
 end
