@@ -265,6 +265,22 @@ describe("stream:send_wait()", function()
     for i = 1, 20 do assert.equal(i, order[i]) end
   end))
 
+  it("keeps the order where the socket takes all at once", test(function(t)
+    local push = t:streams("PUSH", "PULL")
+    local order = {}
+    run(t, function()
+      local tasks = {}
+      for i = 1, 600 do -- more than succeed without a wait
+        tasks[i] = t.loop:spawn(function()
+          assert(push:send_wait("x"))
+          order[#order + 1] = i
+        end)
+      end
+      gather(tasks)
+    end)
+    for i = 1, 600 do assert.equal(i, order[i]) end
+  end))
+
   it("waits for room in a queue that has a limit", test(function(t)
     local push, pull = narrow(t)
     push:set_send_hwm(2)

@@ -270,7 +270,8 @@ function ZMQStream:send_wait(message, timeout)
     timeout = timeout,
   }
   local sent, text, name = perform(ENQUEUE, self, attempt_to_send, false, message, sending)
-  if sent and (self:queued() > 0 or is_turn_over(true)) then
+  -- Not ahead of one that waits for its report.
+  if sent and (self:queued() > 0 or place.unreported.first or is_turn_over(true)) then
     return await_report(self, task, sending, deadline)
   end
   return sent, text, name
