@@ -16,7 +16,7 @@
 
 enum { FIRST_FRAMES = 4 };
 
-static int reserve(zlua_inbox *inbox) {
+static int inbox_reserve(zlua_inbox *inbox) {
   if (inbox->count < inbox->capacity) {
     return 0;
   }
@@ -35,7 +35,7 @@ static int reserve(zlua_inbox *inbox) {
 
 /* Receives one more frame. Returns 0 or an error. */
 static int receive(zlua_inbox *inbox, void *zmq, int flags) {
-  int rc = inbox->broken ? -EPROTO : reserve(inbox);
+  int rc = inbox->broken ? -EPROTO : inbox_reserve(inbox);
   if (rc < 0) {
     return rc;
   }

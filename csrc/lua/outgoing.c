@@ -18,7 +18,7 @@
 #include "send_options.h"
 #include "tracker.h"
 
-static int reserve(zlua_frames *list, size_t count) {
+static int outgoing_reserve(zlua_frames *list, size_t count) {
   if (count <= list->capacity) {
     return 0;
   }
@@ -90,7 +90,8 @@ static int add(lua_State *L, zlua_frames *list, int index, size_t count,
                const zlua_send_options *options) {
   bool is_list = lua_istable(L, index);
   size_t before = list->count;
-  int rc = count > SIZE_MAX - before ? -ENOMEM : reserve(list, before + count);
+  int rc = count > SIZE_MAX - before ? -ENOMEM
+                                     : outgoing_reserve(list, before + count);
   for (size_t i = 1; i <= count && rc == 0; i++) {
     if (is_list) {
       lua_rawgeti(L, index, (int)i);
@@ -125,7 +126,7 @@ int zlua_outgoing_keep(lua_State *L, zlua_outgoing *it, int index, size_t count,
 int zlua_outgoing_complete(zlua_outgoing *it) {
   zlua_frames *whole = &it->whole;
   cut(whole, 0);
-  int rc = reserve(whole, it->kept.count);
+  int rc = outgoing_reserve(whole, it->kept.count);
   for (size_t i = 0; i < it->kept.count && rc == 0; i++) {
     zmq_msg_t *copy = &whole->frames[whole->count++];
     (void)zmq_msg_init(copy);

@@ -18,7 +18,8 @@
 #include "wait.h"
 
 /* [-0, +n] reads a number of flags or a table of options at 3 */
-static zlua_send_options check_send_options(lua_State *L, const char *method) {
+static zlua_send_options socket_check_send_options(lua_State *L,
+                                                   const char *method) {
   static const char *const names[] = {"flags",      "copy",  "track",
                                       "routing_id", "group", NULL};
   zlua_send_options options = {0};
@@ -85,7 +86,8 @@ static int send_string(lua_State *L, zlua_socket *socket, int index,
 
 /* Sends the i-th frame, from 0, of the message that is being sent, and leaves
  * it empty. Looked up each time: a signal handler may send, which moves it. */
-static int send_frame(lua_State *L, zlua_socket *socket, size_t i, int flags) {
+static int socket_send_frame(lua_State *L, zlua_socket *socket, size_t i,
+                             int flags) {
   zlua_frames *whole = &socket->outgoing.whole;
   zlua_attempt it = zlua_begin_attempt(flags, ZMQ_SNDTIMEO);
   int error = before_send(L, socket, &it);
@@ -121,7 +123,7 @@ static int send_whole(lua_State *L, zlua_socket *socket, size_t count,
                       int flags) {
   int rc = 0;
   for (size_t i = 1; i <= count && rc == 0; i++) {
-    rc = send_frame(L, socket, i - 1, flags_of(flags, i, count));
+    rc = socket_send_frame(L, socket, i - 1, flags_of(flags, i, count));
     if (rc == -EAGAIN && i > 1) {
       abandon_message(socket, i < count);
     }
@@ -131,8 +133,8 @@ static int send_whole(lua_State *L, zlua_socket *socket, size_t count,
 
 /* All frames are created before the first is sent: if memory ran out in
  * between, the first ones would stay in the socket. */
-static int send_messages(lua_State *L, zlua_socket *socket, size_t count,
-                         const zlua_send_options *options) {
+static int socket_send_messages(lua_State *L, zlua_socket *socket, size_t count,
+                                const zlua_send_options *options) {
   zlua_outgoing *outgoing = &socket->outgoing;
   int rc = zlua_outgoing_fill(L, outgoing, 2, count, options);
   if (rc == 0) {
@@ -223,7 +225,7 @@ static int send(lua_State *L, zlua_socket *socket, const char *method,
     return zlua_fail(L, rc);
   }
   lua_settop(L, 3);
-  zlua_send_options options = check_send_options(L, method);
+  zlua_send_options options = socket_check_send_options(L, method);
   if (options.track) {
     options.tracking = zlua_new_tracker(L);
   } else {
@@ -233,7 +235,7 @@ static int send(lua_State *L, zlua_socket *socket, const char *method,
   if (is_part(socket, options.flags, is_task)) {
     rc = send_part(L, socket, message.count, &options);
   } else if (lua_type(L, 2) != LUA_TSTRING || zlua_needs_message(&options)) {
-    rc = send_messages(L, socket, message.count, &options);
+    rc = socket_send_messages(L, socket, message.count, &options);
   } else {
     rc = send_string(L, socket, 2, options.flags);
   }

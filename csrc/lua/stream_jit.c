@@ -76,7 +76,7 @@ static int next_message(void *of_call) {
 
 /* The message that is shown has become Lua values. Returns 0 if a finalizer
  * that ran meanwhile has closed the stream. */
-static int accept_message(void *of_call) {
+static int jit_accept_message(void *of_call) {
   const zlua_turn *turn = of_call;
   zl_stream *core = turn->stream->core;
   if (!core) {
@@ -127,8 +127,8 @@ enum { MOST_SENT = 4 };
 /* Sends the frames, if no report is wanted. QUEUED: keep_stream() must be
  * called. NOT_SENT: nothing was done; the interpreted path returns the
  * reason. */
-static int send_message(const zlua_stream *stream, const zl_frame *frames,
-                        size_t count) {
+static int jit_send_message(const zlua_stream *stream, const zl_frame *frames,
+                            size_t count) {
   if (!stream->core || stream->has_sent || stream->socket->uses_norm ||
       !*stream->socket->here) {
     return NOT_SENT;
@@ -137,21 +137,22 @@ static int send_message(const zlua_stream *stream, const zl_frame *frames,
   return rc < 0 ? NOT_SENT : rc == ZL_QUEUED ? QUEUED : SENT;
 }
 
-static int send_frame(void *stream, const char *data, size_t size) {
+static int jit_send_frame(void *stream, const char *data, size_t size) {
   const zl_frame frame = {.data = data, .size = size};
-  return send_message(stream, &frame, 1);
+  return jit_send_message(stream, &frame, 1);
 }
 
 /* Sends the first `count` of these. They are arguments, not a buffer filled
  * from Lua, because a hook or finalizer that sends could overwrite that. */
-static int send_frames(void *stream, int count, const char *a, size_t a_size,
-                       const char *b, size_t b_size, const char *c,
-                       size_t c_size, const char *d, size_t d_size) {
+static int jit_send_frames(void *stream, int count, const char *a,
+                           size_t a_size, const char *b, size_t b_size,
+                           const char *c, size_t c_size, const char *d,
+                           size_t d_size) {
   const zl_frame frames[MOST_SENT] = {{.data = a, .size = a_size},
                                       {.data = b, .size = b_size},
                                       {.data = c, .size = c_size},
                                       {.data = d, .size = d_size}};
-  return send_message(stream, frames, (size_t)count);
+  return jit_send_message(stream, frames, (size_t)count);
 }
 
 /* keep_stream(stream): something is queued. */
@@ -231,9 +232,9 @@ static int push_jit_functions(lua_State *L) {
   jit_functions *functions = lua_newuserdata(L, sizeof *functions);
   *functions = (jit_functions){
       .next_message = next_message,
-      .accept_message = accept_message,
-      .send_frame = send_frame,
-      .send_frames = send_frames,
+      .accept_message = jit_accept_message,
+      .send_frame = jit_send_frame,
+      .send_frames = jit_send_frames,
   };
   lua_pushliteral(L, "const " POINTER_TO(FUNCTIONS_FIELDS));
   lua_pushliteral(L, POINTER_TO(TURN_FIELDS));

@@ -31,8 +31,8 @@
 #include "zmqloop_batch.h"
 
 /* [-0, +1 or +count] pushes the strings, as a list or one by one. */
-static void push_strings(lua_State *L, zmq_msg_t *frames, int count,
-                         bool as_list) {
+static void recv_push_strings(lua_State *L, zmq_msg_t *frames, int count,
+                              bool as_list) {
   if (as_list) {
     lua_createtable(L, count, 0);
   }
@@ -47,7 +47,7 @@ static void push_strings(lua_State *L, zmq_msg_t *frames, int count,
 /* The message has become Lua values. Returns false if a finalizer that ran
  * meanwhile has closed the stream. Large messages free their memory now, before
  * the user's function is called. */
-static inline bool accept_message(const zlua_stream *stream) {
+static inline bool recv_accept_message(const zlua_stream *stream) {
   if (!stream->core) {
     return false;
   }
@@ -60,7 +60,7 @@ static int push_message(lua_State *L, const zlua_stream *stream,
                         const zl_incoming *message) {
   bool as_list = !stream->unpack;
   if (stream->copy) {
-    push_strings(L, message->frames, message->count, as_list);
+    recv_push_strings(L, message->frames, message->count, as_list);
   } else {
     zlua_new_frames(L, message->frames, message->count, as_list);
     if (stream->core) {
@@ -161,7 +161,7 @@ ZLUA_RARE int call_with_message(lua_State *L, zlua_turn *it) {
   }
   lua_pushvalue(L, TURN_CALLBACK);
   int arguments = push_arguments(L, it);
-  return accept_message(stream) ? 1 + arguments : 0;
+  return recv_accept_message(stream) ? 1 + arguments : 0;
 }
 
 /* [-0, +n] the same for a message of one frame, in the usual form. */
@@ -178,7 +178,7 @@ static inline int call_with_frame(lua_State *L, zlua_turn *it,
     lua_pushlstring(L, it->message.data, it->message.size);
     lua_rawseti(L, -2, 1);
   }
-  return accept_message(stream) ? 2 : 0;
+  return recv_accept_message(stream) ? 2 : 0;
 }
 
 /* (active, state, turn, loop): the next message until the turn is over. */

@@ -162,8 +162,8 @@ static int stream_stop_on_send(lua_State *L) {
 /* [-0, +2] reads the argument at 3: nil, a function, or a table of options.
  * Pushes a value that must stay alive, then the message's own callback, or
  * nil. */
-static void check_send_options(lua_State *L, const char *method,
-                               zlua_send_options *options) {
+static void stream_check_send_options(lua_State *L, const char *method,
+                                      zlua_send_options *options) {
   static const char *const names[] = {"callback", "copy",  "early",
                                       "flags",    "group", "routing_id",
                                       "track",    NULL};
@@ -270,9 +270,9 @@ static int send_strings(lua_State *L, const zlua_stream *stream, int index,
 /* A send of the socket may be under way, in whose hook this is: its frames
  * stay.
  */
-static int send_messages(lua_State *L, zlua_stream *stream, int index,
-                         size_t count, const zlua_send_options *options,
-                         uint64_t token) {
+static int stream_send_messages(lua_State *L, zlua_stream *stream, int index,
+                                size_t count, const zlua_send_options *options,
+                                uint64_t token) {
   zlua_outgoing *it = &stream->socket->outgoing;
   size_t before = it->whole.count;
   int rc = zlua_outgoing_add(L, it, index, count, options);
@@ -306,8 +306,9 @@ static int send_parts(lua_State *L, zlua_stream *stream, size_t count,
   }
   *token = reports ? keep_report(L, stream, parts, 6) : 0;
   zl_stream_early(stream->core, options->early);
-  int rc = as_messages ? send_messages(L, stream, parts, count, options, *token)
-                       : send_strings(L, stream, parts, frames, count, *token);
+  int rc = as_messages
+               ? stream_send_messages(L, stream, parts, count, options, *token)
+               : send_strings(L, stream, parts, frames, count, *token);
   zl_stream_early(stream->core, 0);
   if (rc < 0 && reports) {
     forget_report(L, *token);
@@ -317,8 +318,8 @@ static int send_parts(lua_State *L, zlua_stream *stream, size_t count,
 
 /* Sends the part or list at 2, which has been checked, with the options at 3.
  * -> true or a tracker | nil, message, name */
-static int send_message(lua_State *L, zlua_stream *stream, const char *method,
-                        zlua_message message) {
+static int stream_send_message(lua_State *L, zlua_stream *stream,
+                               const char *method, zlua_message message) {
   zlua_send_options options = {0};
   uint64_t token = 0;
   int rc = *stream->socket->here
@@ -330,7 +331,7 @@ static int send_message(lua_State *L, zlua_stream *stream, const char *method,
   lua_settop(L, 3);
   lua_pushboolean(L, 1); /* 4: the answer */
   if (!lua_isnil(L, 3)) {
-    check_send_options(L, method, &options); /* 5, 6: its own callback */
+    stream_check_send_options(L, method, &options); /* 5, 6: its own callback */
   } else {
     lua_settop(L, 6);
   }
@@ -392,8 +393,8 @@ static bool is_usual(lua_State *L, const zlua_stream *stream) {
 }
 
 /* -> true | nil, message, name */
-static int send_frames(lua_State *L, zlua_stream *stream,
-                       const zl_frame *frames, size_t count) {
+static int stream_send_frames(lua_State *L, zlua_stream *stream,
+                              const zl_frame *frames, size_t count) {
   static const zlua_send_options none = {0};
   int rc = *stream->socket->here
                ? zl_stream_send(stream->core, frames, count, 0)
@@ -410,7 +411,7 @@ static int send_frames(lua_State *L, zlua_stream *stream,
 
 /* [-0, +count] pushes the strings of the list at 2, which must stay on the
  * stack. Returns whether it has only strings. */
-static bool push_strings(lua_State *L, zl_frame *frames, size_t count) {
+static bool send_push_strings(lua_State *L, zl_frame *frames, size_t count) {
   for (size_t i = 0; i < count; i++) {
     lua_rawgeti(L, 2, (int)i + 1);
     if (lua_type(L, -1) != LUA_TSTRING) {
@@ -429,16 +430,16 @@ static bool has_more(lua_State *L, size_t count) {
 }
 
 /* Sends the list at 2, if it is a few strings; nothing that could change it
- * runs meanwhile. -> as send_frames(), or 0: it has something else */
+ * runs meanwhile. -> as stream_send_frames(), or 0: it has something else */
 static int send_few_strings(lua_State *L, zlua_stream *stream) {
   zl_frame frames[ZLUA_FEW_FRAMES];
   size_t count = zlua_rawlen(L, 2);
   if (count == 0 || count > ZLUA_FEW_FRAMES ||
-      !push_strings(L, frames, count) || has_more(L, count)) {
+      !send_push_strings(L, frames, count) || has_more(L, count)) {
     lua_settop(L, 2);
     return 0;
   }
-  return send_frames(L, stream, frames, count);
+  return stream_send_frames(L, stream, frames, count);
 }
 
 /* send(data [, options | callback]) */
@@ -447,16 +448,16 @@ static int stream_send(lua_State *L) {
   if (is_usual(L, stream) && lua_type(L, 2) == LUA_TSTRING) {
     zl_frame frame;
     frame.data = lua_tolstring(L, 2, &frame.size);
-    return send_frames(L, stream, &frame, 1);
+    return stream_send_frames(L, stream, &frame, 1);
   }
-  return send_message(L, stream, "send", zlua_check_part(L, "send", 2));
+  return stream_send_message(L, stream, "send", zlua_check_part(L, "send", 2));
 }
 
 /* the same */
 static int stream_send_string(lua_State *L) {
   zlua_stream *stream = zlua_stream_check(L, "send_string");
-  return send_message(L, stream, "send_string",
-                      zlua_check_part(L, "send_string", 2));
+  return stream_send_message(L, stream, "send_string",
+                             zlua_check_part(L, "send_string", 2));
 }
 
 /* send_multipart(list [, options | callback]): all frames are checked before
@@ -468,7 +469,7 @@ static int stream_send_multipart(lua_State *L) {
                     : 0;
   if (results == 0) {
     zlua_message message = zlua_check_message(L, "send_multipart", 2);
-    results = send_message(L, stream, "send_multipart", message);
+    results = stream_send_message(L, stream, "send_multipart", message);
   }
   return results;
 }
