@@ -31,7 +31,9 @@ describe("the README", function()
   end)
 
   it("and its like link to files that exist", function()
-    local pages = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs/policies.md"}
+    local pages = {
+      "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs/policies.md",
+    }
     for _, path in ipairs(pages) do
       local folder = path:match("^.*/") or ""
       for target in content(path):gmatch("%]%(([^)#:]+)[^)]*%)") do
