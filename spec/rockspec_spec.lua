@@ -60,6 +60,7 @@ describe("the Debian package", function()
 
   it("names the library's package by its SONAME", function()
     local soname = version:match("^%d+%.%d+")
-    assert.truthy(content("debian/control"):find("\nPackage: libzmqloop" .. soname .. "\n", 1, true))
+    local control = content("debian/control")
+    assert.truthy(control:find("\nPackage: libzmqloop" .. soname .. "\n", 1, true))
   end)
 end)
