@@ -226,7 +226,18 @@ function Socket:handle() end
 ---MONITOR_STOPPED. Silent if there is none.
 function Socket:disable_monitor() end
 
+---What `zmq.Context` and `green.Context` take, beside libzmq's options of contexts and,
+---as defaults of new sockets, of sockets.
+---@class zmqloop.ContextOptions
+---@field limits? "internet" limits for peers that are not trusted, which explicit options
+--- replace: maxmsgsize 1 MiB, rcvhwm and sndhwm 100, handshake_ivl 5 s, backlog 1024, tcp
+--- keepalive after 60 s; the queue of each stream 1000 messages and 16 MiB (`set_send_hwm`)
+---@field io_threads? integer
+---@field max_sockets? integer
+
 ---@class zmqloop.zmq
+---@field ZAP_ENFORCE_DOMAIN integer set it together with the option zap_domain: without a ZAP
+--- handler nobody is admitted then
 local zmq = {}
 
 ---The version of the libzmq in use.
