@@ -16,7 +16,7 @@
 ---@field ZMQPoller zmqloop.ZMQPoller polls without callbacks
 ---@field Future zmqloop.Future the class of futures
 ---@field Task zmqloop.Task the class of tasks, which `spawn` creates
----@field CANCELLED "CANCELLED" the error that cancelling raises
+---@field CANCELLED string the error that cancelling raises: "ECANCELED: cancelled"
 ---@field Event zmqloop.Event wakes all tasks that wait for it
 ---@field Condition zmqloop.Condition wakes tasks one by one
 ---@field Semaphore zmqloop.Semaphore limits how many tasks do something at once

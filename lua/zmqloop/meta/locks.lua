@@ -22,7 +22,7 @@ function Event:set() end
 ---Makes `wait()` wait again. Tasks already woken stay awake.
 function Event:clear() end
 
----Waits until it is set. Only inside a task, unless it is set.
+---Waits until it is set. Only inside a task.
 ---
 ---Errors: CANCELLED (the task was cancelled)
 ---@param timeout? number seconds; no limit if nil
@@ -67,7 +67,7 @@ local Semaphore = {}
 ---@return zmqloop.Semaphore semaphore
 function Semaphore.new(value) end
 
----Waits until it can be acquired. Only inside a task, if it has to wait.
+---Waits until it can be acquired. Only inside a task.
 ---
 ---Errors: CANCELLED (the task was cancelled)
 ---@param timeout? number seconds; no limit if nil
@@ -81,7 +81,7 @@ function Semaphore:acquire(timeout) end
 function Semaphore:release() end
 
 ---Acquires it, calls `fn(...)`, which may wait, and releases it, even if fn raises. Only
----inside a task, if it has to wait. Raises the errors of fn.
+---inside a task. Raises the errors of fn.
 ---
 ---Errors: CANCELLED (the task was cancelled)
 ---@param fn fun(...): ...

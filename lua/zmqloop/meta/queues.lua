@@ -12,7 +12,7 @@ local Queue = {}
 ---@return zmqloop.Queue queue
 function Queue.new(maxsize) end
 
----Puts an item in, and waits for room. Only inside a task, if it has to wait.
+---Puts an item in, and waits for room. Only inside a task.
 ---
 ---Errors: CANCELLED (the task was cancelled)
 ---@param item any but nil
@@ -29,7 +29,7 @@ function Queue:put(item, timeout) end
 ---@return string? name EAGAIN (the queue is full)
 function Queue:put_nowait(item) end
 
----Takes the next item out, and waits for one. Only inside a task, if it has to wait.
+---Takes the next item out, and waits for one. Only inside a task.
 ---
 ---Errors: CANCELLED (the task was cancelled)
 ---@param timeout? number seconds; no limit if nil
@@ -55,8 +55,7 @@ function Queue:items() end
 ---Errors: "task_done() called too many times"
 function Queue:task_done() end
 
----Waits until `task_done()` was called for every item that was put in. Only inside a task, if
----it has to wait.
+---Waits until `task_done()` was called for every item that was put in. Only inside a task.
 ---
 ---Errors: CANCELLED (the task was cancelled)
 ---@param timeout? number seconds; no limit if nil
