@@ -57,6 +57,7 @@ build = {
     ["zmqloop.ioloop"] = "lua/zmqloop/ioloop.lua",
     ["zmqloop.jit"] = "lua/zmqloop/jit.lua",
     ["zmqloop.json"] = "lua/zmqloop/json.lua",
+    ["zmqloop.limits"] = "lua/zmqloop/limits.lua",
     ["zmqloop.locks"] = "lua/zmqloop/locks.lua",
     ["zmqloop.modules"] = "lua/zmqloop/modules.lua",
     ["zmqloop.monitor"] = "lua/zmqloop/monitor.lua",

@@ -43,3 +43,24 @@ describe("the rockspec", function()
     assert.same(found, listed)
   end)
 end)
+
+describe("the Debian package", function()
+  local function content(path)
+    local file = assert(io.open(path))
+    local text = file:read("*a")
+    file:close()
+    return text
+  end
+
+  local version = content("csrc/include/zmqloop.h"):match('define ZL_VERSION%s+"([%d.]+)"')
+
+  it("has the version of the header", function()
+    assert.equal(version, content("debian/changelog"):match("^zmqloop %(([%d.]+)%-%d+%)"))
+  end)
+
+  it("names the library's package by its SONAME", function()
+    local soname = version:match("^%d+%.%d+")
+    local control = content("debian/control")
+    assert.truthy(control:find("\nPackage: libzmqloop" .. soname .. "\n", 1, true))
+  end)
+end)

@@ -13,6 +13,7 @@ end
 
 local check = require("zmqloop.check")
 local each = require("zmqloop.socket").each
+local limits = require("zmqloop.limits")
 
 local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md
 
@@ -69,12 +70,22 @@ local function set_socket_options(socket, options, at)
   return true
 end
 
+-- Limits come first: other options may replace some of their values.
 local function set_context_options(context, options, at)
-  for option, value in pairs_of(options) do
-    at[1] = option
-    local ok, message, name = context:set(option, value)
+  if options.limits ~= nil then
+    at[1] = "limits"
+    local ok, message, name = limits.set(context, options.limits)
     if not ok then
       return ok, message, name
+    end
+  end
+  for option, value in pairs_of(options) do
+    if option ~= "limits" then
+      at[1] = option
+      local ok, message, name = context:set(option, value)
+      if not ok then
+        return ok, message, name
+      end
     end
   end
   return true
@@ -165,6 +176,9 @@ function Context:socket(socket_type, options)
     check_options(options)
   end
   local socket, failure, failure_name = core.new_socket(self, number, self.socket_class)
+  if socket then
+    limits.inherit(self, socket)
+  end
   if not socket or options == nil then
     return socket, failure, failure_name
   end
@@ -172,11 +186,42 @@ function Context:socket(socket_type, options)
   return socket, failure, failure_name
 end
 
+-- What Context accepts by name: options of contexts and sockets, which C checks, and limits.
+local known_to_context, is_known_to_context = {"limits"}, {limits = true}
+for _, names in ipairs({core.context_options, core.socket_options}) do
+  for _, name in ipairs(names) do
+    known_to_context[#known_to_context + 1] = name
+    is_known_to_context[name] = true
+  end
+end
+
+local function check_context_options(options)
+  for name in pairs_of(options) do
+    if type(name) == "string" and not is_known_to_context[name] then
+      check.bad("Context", 1, unknown_name("option", name, known_to_context))
+    end
+  end
+  local given = options.limits
+  if given == nil then
+    return
+  elseif type(given) ~= "string" then
+    check.bad("Context", 1, ("option 'limits': string expected, got %s"):format(type(given)))
+  end
+  for _, name in ipairs(limits.names) do
+    if name == given then
+      return
+    end
+  end
+  check.bad("Context", 1, unknown_name("limits", given, limits.names))
+end
+
 local function new_context(class, options)
   if type(options) == "userdata" then
     return core.borrow_context(options, class)
   elseif options ~= nil and type(options) ~= "table" then
     check.expected("Context", 1, "table or light userdata", options)
+  elseif options ~= nil then
+    check_context_options(options)
   end
   local context, message, name = core.new_context(nil, class)
   if not context or options == nil then
@@ -197,7 +242,8 @@ local function new_constructor(class)
 
   return setmetatable({
     --- Creates a context with options such as {io_threads=2, linger=0}: libzmq's context options,
-    -- and socket options, which are the defaults of its sockets where their type has them. A light
+    -- and socket options, which are the defaults of its sockets where their type has them.
+    -- {limits="internet"} sets defaults for peers that are not trusted (SECURITY.md). A light
     -- userdata, from another context's handle(), is borrowed: its sockets belong to this state,
     -- which never terminates the context. An unknown name raises. Returns nil, message, name if
     -- libzmq refuses a value.

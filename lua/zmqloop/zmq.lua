@@ -16,6 +16,9 @@ for name, value in pairs_of(core.constants) do
   zmq[name] = value
 end
 
+-- zmq.h hides it among the drafts, but libzmq has the option without them too.
+zmq.ZAP_ENFORCE_DOMAIN = zmq.ZAP_ENFORCE_DOMAIN or 93
+
 zmq.has = core.has
 zmq.version = core.version
 zmq.proxy = core.proxy

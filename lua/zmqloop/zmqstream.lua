@@ -17,6 +17,7 @@ local core = require("zmqloop.core")
 local check = require("zmqloop.check")
 local ioloop = require("zmqloop.ioloop")
 local classes = require("zmqloop.class")
+local limits = require("zmqloop.limits")
 
 local ZMQStream = core.ZMQStream
 ZMQStream.__index = ZMQStream
@@ -110,6 +111,9 @@ function ZMQStream.new(socket, io_loop)
   local stream, message, name
   if core.is_socket(socket) then
     stream, message, name = core.new_stream(ZMQStream, io_loop, socket)
+    if stream then
+      limits.apply(socket, stream)
+    end
   else
     stream, message, name = new_foreign(socket, io_loop)
   end

@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 -- Frames (`zmq.Frame`) and trackers, which are written in C.
 
@@ -11,8 +11,15 @@
 ---closing one releases its bytes at once, and everything but `close` and `closed`
 ---then raises "frame is closed". After PyZMQ's Frame.
 ---@class zmqloop.Frame
+---@overload fun(data: string): zmqloop.Frame
 local Frame = {}
 
+---Creates a frame, not received, from a string; `zmq.Frame(data)` is the same.
+---@param data string
+---@return zmqloop.Frame frame
+function Frame.new(data) end
+
+---The bytes.
 ---@return string bytes a copy
 function Frame:data() end
 
@@ -56,6 +63,7 @@ function Frame:group(name) end
 ---silent.
 function Frame:close() end
 
+---Whether `close` was called.
 ---@return boolean
 function Frame:closed() end
 
@@ -65,6 +73,7 @@ function Frame:closed() end
 ---@class zmqloop.Tracker
 local Tracker = {}
 
+---Whether libzmq has released the message.
 ---@return boolean
 function Tracker:done() end
 

@@ -1,7 +1,6 @@
----@meta
+---@meta zmqloop.zmq
 
--- The part of `zmqloop.zmq` written in C: contexts and sockets used directly. The
--- part written in Lua is documented in zmq.lua.
+-- Contexts, sockets, constants. Times are milliseconds, as in libzmq.
 --
 -- Failures are returned as `nil, message, name`, with libzmq's names, such as `nil,
 -- "EAGAIN: resource temporarily unavailable", "EAGAIN"`; misuse raises. A context
@@ -14,7 +13,137 @@
 ---second for unsent messages. On a closed one everything but `term`, `destroy` and
 ---`closed` raises "context is closed".
 ---@class zmqloop.Context
+---@overload fun(options?: zmqloop.ContextOptions|lightuserdata): zmqloop.Context?, string?, string?
 local Context = {}
+
+---Creates a context; `zmq.Context(options)` is the same. A light userdata, from another
+---context's `handle()`, is borrowed: its sockets belong to this state, which never terminates
+---the context. An unknown option raises.
+---@param options? zmqloop.ContextOptions|lightuserdata
+---@return zmqloop.Context? context nil on failure
+---@return string? message
+---@return string? name EINVAL, EMFILE, ENOMEM
+function Context.new(options) end
+
+---The context of this Lua state, created by the first call, and anew after it was closed
+---and in a forked process.
+---@return zmqloop.Context context
+function Context.instance() end
+
+---Returns a constructor like `zmq.Context` for a class derived from it.
+---@param class table methods; its field `socket_class` is the class of its sockets, derived from
+--- zmq.Socket
+---@return zmqloop.Context constructor
+function Context.derive(class) end
+
+---Creates a socket. Its options are set before subscriptions, these before bind, bind
+---before connect. An unknown type or option raises. A failure closes the socket.
+---@param socket_type zmqloop.SocketType|integer such as "REP" or zmq.REP
+---@param options? zmqloop.SocketOptions
+---@return zmqloop.Socket? socket nil on failure
+---@return string? message names the option or address
+---@return string? name EADDRINUSE, EINVAL, EMFILE, ETERM; those of `bind` and `connect`
+function Context:socket(socket_type, options) end
+
+---The types that every libzmq has.
+---@alias zmqloop.SocketType
+---| "REQ"
+---| "REP"
+---| "DEALER"
+---| "ROUTER"
+---| "PUB"
+---| "SUB"
+---| "XPUB"
+---| "XSUB"
+---| "PUSH"
+---| "PULL"
+---| "PAIR"
+---| "STREAM"
+---| string
+
+---What `Context:socket` takes: each option of libzmq by its name in small letters, and these.
+---@class zmqloop.SocketOptions
+---@field bind? string|string[] addresses, bound after the options are set
+---@field connect? string|string[] addresses, connected last
+---@field subscribe? string|string[] topics of a SUB
+---@field join? string|string[] groups of a DISH, a draft of libzmq
+---@field hwm? integer messages: sndhwm and rcvhwm
+---@field affinity? integer libzmq: ZMQ_AFFINITY
+---@field routing_id? string bytes by which a ROUTER knows it
+---@field identity? string libzmq: ZMQ_IDENTITY
+---@field rate? integer kilobits per second
+---@field recovery_ivl? integer milliseconds
+---@field sndbuf? integer bytes
+---@field rcvbuf? integer bytes
+---@field linger? integer milliseconds for which unsent messages are sent after a close, -1: for ever
+---@field reconnect_ivl? integer milliseconds
+---@field backlog? integer connections that wait to be accepted
+---@field reconnect_ivl_max? integer milliseconds
+---@field maxmsgsize? integer bytes in a frame, -1: no limit
+---@field sndhwm? integer messages to be sent, for each connection
+---@field rcvhwm? integer messages received and not yet read, for each connection
+---@field multicast_hops? integer libzmq: ZMQ_MULTICAST_HOPS
+---@field rcvtimeo? integer milliseconds, -1: no limit
+---@field sndtimeo? integer milliseconds, -1: no limit
+---@field router_mandatory? boolean|integer libzmq: ZMQ_ROUTER_MANDATORY
+---@field fail_unroutable? boolean|integer libzmq: ZMQ_FAIL_UNROUTABLE
+---@field router_behavior? boolean|integer libzmq: ZMQ_ROUTER_BEHAVIOR
+---@field tcp_keepalive? integer libzmq: ZMQ_TCP_KEEPALIVE
+---@field tcp_keepalive_cnt? integer libzmq: ZMQ_TCP_KEEPALIVE_CNT
+---@field tcp_keepalive_idle? integer seconds
+---@field tcp_keepalive_intvl? integer seconds
+---@field immediate? boolean|integer libzmq: ZMQ_IMMEDIATE
+---@field delay_attach_on_connect? boolean|integer libzmq: ZMQ_DELAY_ATTACH_ON_CONNECT
+---@field xpub_verbose? boolean|integer libzmq: ZMQ_XPUB_VERBOSE
+---@field router_raw? boolean|integer libzmq: ZMQ_ROUTER_RAW
+---@field ipv6? boolean|integer libzmq: ZMQ_IPV6
+---@field ipv4only? boolean|integer libzmq: ZMQ_IPV4ONLY
+---@field plain_server? boolean|integer libzmq: ZMQ_PLAIN_SERVER
+---@field plain_username? string libzmq: ZMQ_PLAIN_USERNAME
+---@field plain_password? string libzmq: ZMQ_PLAIN_PASSWORD
+---@field curve_server? boolean|integer libzmq: ZMQ_CURVE_SERVER
+---@field curve_publickey? string 40 characters of Z85, or 32 bytes
+---@field curve_secretkey? string 40 characters of Z85, or 32 bytes
+---@field curve_serverkey? string 40 characters of Z85, or 32 bytes
+---@field probe_router? boolean|integer libzmq: ZMQ_PROBE_ROUTER
+---@field req_correlate? boolean|integer libzmq: ZMQ_REQ_CORRELATE
+---@field req_relaxed? boolean|integer libzmq: ZMQ_REQ_RELAXED
+---@field conflate? boolean|integer libzmq: ZMQ_CONFLATE
+---@field zap_domain? string libzmq: ZMQ_ZAP_DOMAIN
+---@field router_handover? boolean|integer libzmq: ZMQ_ROUTER_HANDOVER
+---@field tos? integer libzmq: ZMQ_TOS
+---@field connect_routing_id? string libzmq: ZMQ_CONNECT_ROUTING_ID
+---@field connect_rid? string libzmq: ZMQ_CONNECT_RID
+---@field gssapi_server? boolean|integer libzmq: ZMQ_GSSAPI_SERVER
+---@field gssapi_principal? string libzmq: ZMQ_GSSAPI_PRINCIPAL
+---@field gssapi_service_principal? string libzmq: ZMQ_GSSAPI_SERVICE_PRINCIPAL
+---@field gssapi_plaintext? boolean|integer libzmq: ZMQ_GSSAPI_PLAINTEXT
+---@field gssapi_principal_nametype? integer libzmq: ZMQ_GSSAPI_PRINCIPAL_NAMETYPE
+---@field gssapi_service_principal_nametype? integer libzmq: ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE
+---@field handshake_ivl? integer milliseconds
+---@field socks_proxy? string libzmq: ZMQ_SOCKS_PROXY
+---@field xpub_nodrop? boolean|integer libzmq: ZMQ_XPUB_NODROP
+---@field xpub_manual? boolean|integer libzmq: ZMQ_XPUB_MANUAL
+---@field xpub_welcome_msg? string libzmq: ZMQ_XPUB_WELCOME_MSG
+---@field xpub_verboser? boolean|integer libzmq: ZMQ_XPUB_VERBOSER
+---@field stream_notify? boolean|integer libzmq: ZMQ_STREAM_NOTIFY
+---@field invert_matching? boolean|integer libzmq: ZMQ_INVERT_MATCHING
+---@field heartbeat_ivl? integer milliseconds
+---@field heartbeat_ttl? integer milliseconds
+---@field heartbeat_timeout? integer milliseconds
+---@field connect_timeout? integer milliseconds
+---@field tcp_maxrt? integer milliseconds
+---@field multicast_maxtpdu? integer libzmq: ZMQ_MULTICAST_MAXTPDU
+---@field use_fd? integer libzmq: ZMQ_USE_FD
+---@field bindtodevice? string libzmq: ZMQ_BINDTODEVICE
+---@field tcp_accept_filter? string libzmq: ZMQ_TCP_ACCEPT_FILTER
+---@field ipc_filter_pid? integer libzmq: ZMQ_IPC_FILTER_PID
+---@field ipc_filter_uid? integer libzmq: ZMQ_IPC_FILTER_UID
+---@field ipc_filter_gid? integer libzmq: ZMQ_IPC_FILTER_GID
+---@field vmci_buffer_size? integer libzmq: ZMQ_VMCI_BUFFER_SIZE
+---@field vmci_buffer_min_size? integer libzmq: ZMQ_VMCI_BUFFER_MIN_SIZE
+---@field vmci_buffer_max_size? integer libzmq: ZMQ_VMCI_BUFFER_MAX_SIZE
+---@field vmci_connect_timeout? integer libzmq: ZMQ_VMCI_CONNECT_TIMEOUT
 
 ---Makes blocking calls on its sockets, and loops that watch them, end with ETERM.
 ---The sockets must still be closed. Not for a borrowed context.
@@ -41,6 +170,7 @@ function Context:term() end
 ---@return string? name
 function Context:destroy(linger) end
 
+---Whether it was closed.
 ---@return boolean
 function Context:closed() end
 
@@ -73,6 +203,54 @@ function Context:get(option) end
 ---lost.
 ---@class zmqloop.Socket
 local Socket = {}
+
+---Subscribes a SUB socket to messages that begin with the topic.
+---@param topic string|string[] one, or several
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name EINVAL (not a SUB), ETERM
+function Socket:subscribe(topic) end
+
+---Cancels one subscription to each topic.
+---@param topic string|string[] one, or several
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name EINVAL (not a SUB), ETERM
+function Socket:unsubscribe(topic) end
+
+---What `bind_to_random_port` takes. With it, random ports of the range are tried.
+---@class zmqloop.PortOptions
+---@field min? integer the first port of the range; 49152 if nil
+---@field max? integer the last port of the range; 65535 if nil
+---@field tries? integer how many ports are tried; 100 if nil
+
+---Binds to a free port, which the system chooses unless there are options.
+---@param address string without a port, such as "tcp://127.0.0.1"
+---@param options? zmqloop.PortOptions
+---@return integer? port nil on failure
+---@return string? message
+---@return string? name EADDRINUSE (after all tries), EINVAL (ipc and inproc have no ports), ETERM
+function Socket:bind_to_random_port(address, options) end
+
+---Calls `fn(event)` in the loop for events of the connections. It ends by itself, with the
+---event MONITOR_STOPPED, when the socket is closed or by `disable_monitor()`; without an event
+---when the loop is closed, and by another `monitor()` of the socket.
+---@param fn fun(event: zmqloop.MonitorEvent)|nil nil is `disable_monitor()`
+---@param events? zmqloop.MonitorEvents "all" if nil
+---@param io_loop? zmqloop.IOLoop IOLoop.current() if nil
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name ETERM, EMFILE, ENOMEM
+function Socket:monitor(fn, events, io_loop) end
+
+---A PAIR socket on which the events arrive, for `recv_monitor_message` of `zmqloop.monitor`;
+---the same one until it is closed or `disable_monitor()` is called. The caller closes it,
+---before or after the socket. PyZMQ: `Socket.get_monitor_socket`.
+---@param events? zmqloop.MonitorEvents "all" if nil
+---@return zmqloop.Socket? pair nil on failure
+---@return string? message
+---@return string? name ETERM, EMFILE, ENOMEM
+function Socket:get_monitor_socket(events) end
 
 ---Listens at an address. An example of a failure's message: `EADDRINUSE: address
 ---already in use (tcp://127.0.0.1:5555)`.
@@ -129,21 +307,29 @@ function Socket:join(group) end
 ---@return string? name EINVAL, ENOTSUP
 function Socket:leave(group) end
 
+---What `Socket:send` takes in place of flags.
+---@class zmqloop.SocketSendOptions
+---@field flags? integer zmq.DONTWAIT, zmq.SNDMORE or their sum
+---@field copy? boolean accepted for compatibility with PyZMQ
+---@field track? boolean returns a tracker, which shows when libzmq has released the message
+---@field routing_id? integer the peer of a SERVER socket: 1 to 2^32 - 1
+---@field group? string of a RADIO socket
+
 ---Sends one frame, waiting until the socket can take it (option sndtimeo, in
 ---milliseconds) or not at all with zmq.DONTWAIT. zmq.SNDMORE: more frames follow.
----Anything but a string raises.
----@param data string
----@param flags? integer zmq.DONTWAIT, zmq.SNDMORE or their sum
----@return true? ok nil on failure
+---Anything but a string or a Frame raises.
+---@param data string|zmqloop.Frame
+---@param flags? integer|zmqloop.SocketSendOptions zmq.DONTWAIT, zmq.SNDMORE or their sum; or options
+---@return true|zmqloop.Tracker|nil ok nil on failure
 ---@return string? message
 ---@return string? name EAGAIN, EFSM, ENOTSUP, EMSGSIZE (over norm), EHOSTUNREACH, ETERM
 function Socket:send(data, flags) end
 
 ---Sends a message of several frames. All are checked before the first is sent. A
 ---socket with the option conflate cannot: ENOTSUP.
----@param frames string[] at least one
----@param flags? integer zmq.DONTWAIT
----@return true? ok nil on failure
+---@param frames (string|zmqloop.Frame)[] at least one
+---@param flags? integer|zmqloop.SocketSendOptions zmq.DONTWAIT; or options
+---@return true|zmqloop.Tracker|nil ok nil on failure
 ---@return string? message
 ---@return string? name EAGAIN, EFSM, ENOTSUP, EHOSTUNREACH, ETERM
 function Socket:send_multipart(frames, flags) end
@@ -152,19 +338,21 @@ function Socket:send_multipart(frames, flags) end
 ---all with zmq.DONTWAIT. `get("rcvmore")` shows whether more frames of its message
 ---follow.
 ---@param flags? integer zmq.DONTWAIT
----@return string? data nil on failure
+---@param copy? boolean false: a Frame in place of a string
+---@return string|zmqloop.Frame|nil data nil on failure
 ---@return string? message
 ---@return string? name EAGAIN, EFSM, ENOTSUP, ETERM
-function Socket:recv(flags) end
+function Socket:recv(flags, copy) end
 
 ---Receives a whole message. If a multipart message has arrived at a socket with
 ---the option conflate, which libzmq cannot deliver, this and every later receive
 ---fails with EPROTO.
 ---@param flags? integer zmq.DONTWAIT
----@return string[]? frames nil on failure
+---@param copy? boolean false: Frames in place of strings
+---@return string[]|zmqloop.Frame[]|nil frames nil on failure
 ---@return string? message
 ---@return string? name EAGAIN, EFSM, ENOTSUP, ETERM
-function Socket:recv_multipart(flags) end
+function Socket:recv_multipart(flags, copy) end
 
 ---Waits until the socket is ready.
 ---@param timeout? number milliseconds, rounded up; nil or negative: for ever, 0: not at all
@@ -215,6 +403,7 @@ function Socket:getsockopt(option) end
 ---@param linger? integer milliseconds for which libzmq still sends, -1 for ever; nil: its option
 function Socket:close(linger) end
 
+---Whether it was closed.
 ---@return boolean
 function Socket:closed() end
 
@@ -226,7 +415,279 @@ function Socket:handle() end
 ---MONITOR_STOPPED. Silent if there is none.
 function Socket:disable_monitor() end
 
+---What `zmq.Context` and `green.Context` take, beside libzmq's options of contexts and,
+---as defaults of new sockets, of sockets.
+---@class zmqloop.ContextOptions
+---@field limits? "internet" limits for peers that are not trusted, which explicit options
+--- replace: maxmsgsize 1 MiB, rcvhwm and sndhwm 100, handshake_ivl 5 s, backlog 1024, tcp
+--- keepalive after 60 s; the queue of each stream 1000 messages and 16 MiB (`set_send_hwm`)
+---@field io_threads? integer
+---@field max_sockets? integer
+
+---Polls sockets and descriptors. Times are milliseconds, as in libzmq. After PyZMQ's Poller.
+---@class zmqloop.Poller
+---@overload fun(): zmqloop.Poller
+local Poller = {}
+
+---Creates an empty poller; `zmq.Poller()` is the same.
+---@return zmqloop.Poller poller
+function Poller.new() end
+
+---Watches an object, which stays the caller's. Registering it again replaces the events.
+---@param object zmqloop.Watchable
+---@param events? integer a sum of zmq.POLLIN, zmq.POLLOUT and zmq.POLLERR; POLLIN + POLLOUT if nil;
+--- 0 unregisters it
+function Poller:register(object, events) end
+
+---Replaces the events of a registered object.
+---
+---Errors: "not registered"
+---@param object zmqloop.Watchable
+---@param events? integer as `register` takes
+function Poller:modify(object, events) end
+
+---Unregisters an object, which stays open.
+---
+---Errors: "not registered"
+---@param object zmqloop.Watchable
+function Poller:unregister(object) end
+
+---Waits until something is ready. Blocks the loop meanwhile. Raises if a socket is closed.
+---@param milliseconds? number nil or negative: for ever
+---@return {[1]: zmqloop.Watchable, [2]: integer}[]? ready the objects and their events, in order of
+--- registration; empty when the time is up; nil on failure
+---@return string? message
+---@return string? name ETERM
+function Poller:poll(milliseconds) end
+
+---The module. The constants are those of the zmq.h it was built with, without ZMQ_; drafts
+---are there where libzmq has them.
 ---@class zmqloop.zmq
+---@field Context zmqloop.Context the class of contexts
+---@field Socket zmqloop.Socket the class of sockets
+---@field Frame zmqloop.Frame the class of frames
+---@field Poller zmqloop.Poller polls sockets and descriptors
+---@field AFFINITY integer an option of sockets
+---@field BACKLOG integer an option of sockets
+---@field BINDTODEVICE integer an option of sockets
+---@field BLOCKY integer an option of contexts
+---@field CONFLATE integer an option of sockets
+---@field CONNECT_RID integer an option of sockets
+---@field CONNECT_ROUTING_ID integer an option of sockets
+---@field CONNECT_TIMEOUT integer an option of sockets
+---@field CURVE integer a value of the option mechanism
+---@field CURVE_PUBLICKEY integer an option of sockets
+---@field CURVE_SECRETKEY integer an option of sockets
+---@field CURVE_SERVER integer an option of sockets
+---@field CURVE_SERVERKEY integer an option of sockets
+---@field DEALER integer a type of sockets
+---@field DELAY_ATTACH_ON_CONNECT integer an option of sockets
+---@field DONTWAIT integer a flag of `send` and `recv`
+---@field EACCES integer the number of an error
+---@field EADDRINUSE integer the number of an error
+---@field EADDRNOTAVAIL integer the number of an error
+---@field EAFNOSUPPORT integer the number of an error
+---@field EAGAIN integer the number of an error
+---@field EBADF integer the number of an error
+---@field EBUSY integer the number of an error
+---@field ECHILD integer the number of an error
+---@field ECONNABORTED integer the number of an error
+---@field ECONNREFUSED integer the number of an error
+---@field ECONNRESET integer the number of an error
+---@field EFAULT integer the number of an error
+---@field EFSM integer the number of an error
+---@field EHOSTUNREACH integer the number of an error
+---@field EINPROGRESS integer the number of an error
+---@field EINTR integer the number of an error
+---@field EINVAL integer the number of an error
+---@field EMFILE integer the number of an error
+---@field EMSGSIZE integer the number of an error
+---@field EMTHREAD integer the number of an error
+---@field ENAMETOOLONG integer the number of an error
+---@field ENETDOWN integer the number of an error
+---@field ENETRESET integer the number of an error
+---@field ENETUNREACH integer the number of an error
+---@field ENOBUFS integer the number of an error
+---@field ENOCOMPATPROTO integer the number of an error
+---@field ENODEV integer the number of an error
+---@field ENOENT integer the number of an error
+---@field ENOMEM integer the number of an error
+---@field ENOSYS integer the number of an error
+---@field ENOTCONN integer the number of an error
+---@field ENOTRECOVERABLE integer the number of an error
+---@field ENOTSOCK integer the number of an error
+---@field ENOTSUP integer the number of an error
+---@field EPERM integer the number of an error
+---@field EPIPE integer the number of an error
+---@field EPROTO integer the number of an error
+---@field EPROTONOSUPPORT integer the number of an error
+---@field ERANGE integer the number of an error
+---@field ETERM integer the number of an error
+---@field ETIMEDOUT integer the number of an error
+---@field EVENTS integer an option of sockets
+---@field EVENT_ACCEPTED integer an event of monitors
+---@field EVENT_ACCEPT_FAILED integer an event of monitors
+---@field EVENT_ALL integer an event of monitors
+---@field EVENT_BIND_FAILED integer an event of monitors
+---@field EVENT_CLOSED integer an event of monitors
+---@field EVENT_CLOSE_FAILED integer an event of monitors
+---@field EVENT_CONNECTED integer an event of monitors
+---@field EVENT_CONNECT_DELAYED integer an event of monitors
+---@field EVENT_CONNECT_RETRIED integer an event of monitors
+---@field EVENT_DISCONNECTED integer an event of monitors
+---@field EVENT_HANDSHAKE_FAILED_AUTH integer an event of monitors
+---@field EVENT_HANDSHAKE_FAILED_NO_DETAIL integer an event of monitors
+---@field EVENT_HANDSHAKE_FAILED_PROTOCOL integer an event of monitors
+---@field EVENT_HANDSHAKE_SUCCEEDED integer an event of monitors
+---@field EVENT_LISTENING integer an event of monitors
+---@field EVENT_MONITOR_STOPPED integer an event of monitors
+---@field FAIL_UNROUTABLE integer an option of sockets
+---@field FD integer an option of sockets
+---@field FORWARDER integer a type of `green.device`
+---@field GROUP_MAX_LENGTH integer bytes in the name of a group
+---@field GSSAPI integer a value of the option mechanism
+---@field GSSAPI_NT_HOSTBASED integer a value of options of gssapi
+---@field GSSAPI_NT_KRB5_PRINCIPAL integer a value of options of gssapi
+---@field GSSAPI_NT_USER_NAME integer a value of options of gssapi
+---@field GSSAPI_PLAINTEXT integer an option of sockets
+---@field GSSAPI_PRINCIPAL integer an option of sockets
+---@field GSSAPI_PRINCIPAL_NAMETYPE integer an option of sockets
+---@field GSSAPI_SERVER integer an option of sockets
+---@field GSSAPI_SERVICE_PRINCIPAL integer an option of sockets
+---@field GSSAPI_SERVICE_PRINCIPAL_NAMETYPE integer an option of sockets
+---@field HANDSHAKE_IVL integer an option of sockets
+---@field HEARTBEAT_IVL integer an option of sockets
+---@field HEARTBEAT_TIMEOUT integer an option of sockets
+---@field HEARTBEAT_TTL integer an option of sockets
+---@field HWM integer an option of sockets
+---@field IDENTITY integer an option of sockets
+---@field IMMEDIATE integer an option of sockets
+---@field INVERT_MATCHING integer an option of sockets
+---@field IO_THREADS integer an option of contexts
+---@field IO_THREADS_DFLT integer that option's default
+---@field IPC_FILTER_GID integer an option of sockets
+---@field IPC_FILTER_PID integer an option of sockets
+---@field IPC_FILTER_UID integer an option of sockets
+---@field IPV4ONLY integer an option of sockets
+---@field IPV6 integer an option of sockets
+---@field LAST_ENDPOINT integer an option of sockets
+---@field LINGER integer an option of sockets
+---@field MAXMSGSIZE integer an option of sockets
+---@field MAX_MSGSZ integer an option of contexts
+---@field MAX_SOCKETS integer an option of contexts
+---@field MAX_SOCKETS_DFLT integer that option's default
+---@field MECHANISM integer an option of sockets
+---@field MORE integer a property of frames
+---@field MSG_T_SIZE integer an option of contexts
+---@field MULTICAST_HOPS integer an option of sockets
+---@field MULTICAST_MAXTPDU integer an option of sockets
+---@field NOBLOCK integer a flag of `send` and `recv`
+---@field NULL integer a value of the option mechanism
+---@field PAIR integer a type of sockets
+---@field PLAIN integer a value of the option mechanism
+---@field PLAIN_PASSWORD integer an option of sockets
+---@field PLAIN_SERVER integer an option of sockets
+---@field PLAIN_USERNAME integer an option of sockets
+---@field POLLERR integer of `poll`
+---@field POLLIN integer of `poll`
+---@field POLLITEMS_DFLT integer of `poll`
+---@field POLLOUT integer of `poll`
+---@field POLLPRI integer of `poll`
+---@field PROBE_ROUTER integer an option of sockets
+---@field PROTOCOL_ERROR_WS_UNSPECIFIED integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZAP_BAD_REQUEST_ID integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZAP_BAD_VERSION integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZAP_INVALID_METADATA integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZAP_INVALID_STATUS_CODE integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZAP_MALFORMED_REPLY integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZAP_UNSPECIFIED integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_INVALID_METADATA integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_INVALID_SEQUENCE integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_KEY_EXCHANGE integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_ERROR integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_HELLO integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_INITIATE integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_MESSAGE integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_READY integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_UNSPECIFIED integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_MALFORMED_COMMAND_WELCOME integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PROTOCOL_ERROR_ZMTP_UNSPECIFIED integer a value of HANDSHAKE_FAILED_PROTOCOL
+---@field PUB integer a type of sockets
+---@field PULL integer a type of sockets
+---@field PUSH integer a type of sockets
+---@field QUEUE integer a type of `green.device`
+---@field RATE integer an option of sockets
+---@field RCVBUF integer an option of sockets
+---@field RCVHWM integer an option of sockets
+---@field RCVMORE integer an option of sockets
+---@field RCVTIMEO integer an option of sockets
+---@field RECONNECT_IVL integer an option of sockets
+---@field RECONNECT_IVL_MAX integer an option of sockets
+---@field RECOVERY_IVL integer an option of sockets
+---@field REP integer a type of sockets
+---@field REQ integer a type of sockets
+---@field REQ_CORRELATE integer an option of sockets
+---@field REQ_RELAXED integer an option of sockets
+---@field ROUTER integer a type of sockets
+---@field ROUTER_BEHAVIOR integer an option of sockets
+---@field ROUTER_HANDOVER integer an option of sockets
+---@field ROUTER_MANDATORY integer an option of sockets
+---@field ROUTER_RAW integer an option of sockets
+---@field ROUTING_ID integer an option of sockets
+---@field SHARED integer a property of frames
+---@field SNDBUF integer an option of sockets
+---@field SNDHWM integer an option of sockets
+---@field SNDMORE integer a flag of `send` and `recv`
+---@field SNDTIMEO integer an option of sockets
+---@field SOCKET_LIMIT integer an option of contexts
+---@field SOCKS_PROXY integer an option of sockets
+---@field SRCFD integer a property of frames
+---@field STREAM integer a type of sockets
+---@field STREAMER integer a type of `green.device`
+---@field STREAM_NOTIFY integer an option of sockets
+---@field SUB integer a type of sockets
+---@field SUBSCRIBE integer an option of sockets
+---@field TCP_ACCEPT_FILTER integer an option of sockets
+---@field TCP_KEEPALIVE integer an option of sockets
+---@field TCP_KEEPALIVE_CNT integer an option of sockets
+---@field TCP_KEEPALIVE_IDLE integer an option of sockets
+---@field TCP_KEEPALIVE_INTVL integer an option of sockets
+---@field TCP_MAXRT integer an option of sockets
+---@field THREAD_AFFINITY_CPU_ADD integer an option of contexts
+---@field THREAD_AFFINITY_CPU_REMOVE integer an option of contexts
+---@field THREAD_NAME_PREFIX integer an option of contexts
+---@field THREAD_PRIORITY integer an option of contexts
+---@field THREAD_PRIORITY_DFLT integer that option's default
+---@field THREAD_SAFE integer an option of sockets
+---@field THREAD_SCHED_POLICY integer an option of contexts
+---@field THREAD_SCHED_POLICY_DFLT integer that option's default
+---@field TOS integer an option of sockets
+---@field TYPE integer an option of sockets
+---@field UNSUBSCRIBE integer an option of sockets
+---@field USE_FD integer an option of sockets
+---@field VERSION integer the version of libzmq that it was built with
+---@field VERSION_MAJOR integer the version of libzmq that it was built with
+---@field VERSION_MINOR integer the version of libzmq that it was built with
+---@field VERSION_PATCH integer the version of libzmq that it was built with
+---@field VMCI_BUFFER_MAX_SIZE integer an option of sockets
+---@field VMCI_BUFFER_MIN_SIZE integer an option of sockets
+---@field VMCI_BUFFER_SIZE integer an option of sockets
+---@field VMCI_CONNECT_TIMEOUT integer an option of sockets
+---@field XPUB integer a type of sockets
+---@field XPUB_MANUAL integer an option of sockets
+---@field XPUB_NODROP integer an option of sockets
+---@field XPUB_VERBOSE integer an option of sockets
+---@field XPUB_VERBOSER integer an option of sockets
+---@field XPUB_WELCOME_MSG integer an option of sockets
+---@field XREP integer a type of sockets
+---@field XREQ integer a type of sockets
+---@field XSUB integer a type of sockets
+---@field ZAP_DOMAIN integer an option of sockets
+---@field ZAP_ENFORCE_DOMAIN integer set it together with the option zap_domain: without a ZAP
+--- handler nobody is admitted then
 local zmq = {}
 
 ---The version of the libzmq in use.
@@ -280,3 +741,5 @@ function zmq.z85_encode(data) end
 ---@return string? message
 ---@return string? name EINVAL: not Z85
 function zmq.z85_decode(text) end
+
+return zmq

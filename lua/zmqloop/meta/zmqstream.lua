@@ -1,8 +1,5 @@
----@meta
+---@meta zmqloop.zmqstream
 
--- The part of `zmqloop.zmqstream` written in C. The part written in Lua is
--- documented in zmqstream.lua.
---
 -- On a closed stream everything but `close`, `closed`, `receiving`, `sending` and
 -- `queued` raises "stream is closed". All may be called inside callbacks.
 
@@ -11,7 +8,20 @@
 ---@class zmqloop.ZMQStream
 ---@field socket zmqloop.Socket|table|userdata the socket it was created with
 ---@field io_loop zmqloop.IOLoop the loop it was created with
+---@overload fun(socket: zmqloop.Socket|table|userdata, io_loop?: zmqloop.IOLoop): zmqloop.ZMQStream?, string?, string?
 local ZMQStream = {}
+
+---Puts a stream on a socket; `ZMQStream(...)` is the same. It receives nothing until
+---`on_recv()`. The stream owns the socket: closing one closes the other. The socket may
+---belong to another library: an object with handle() or lightuserdata(), such as lzmq's, which
+---the stream then owns, or a light userdata (LuaJIT: a pointer), which its creator must close
+---after the stream. Other code may keep using such a socket in the same thread.
+---@param socket zmqloop.Socket|table|userdata
+---@param io_loop? zmqloop.IOLoop IOLoop.current() if nil
+---@return zmqloop.ZMQStream? stream nil on failure
+---@return string? message
+---@return string? name ETERM, ENOTSUP (a thread-safe socket), ENOMEM
+function ZMQStream.new(socket, io_loop) end
 
 ---`fn(frames)` is called with each message, a list of strings; nil pauses, and
 ---messages wait in the socket, in order. Raises without an argument. Warns once on
@@ -175,3 +185,170 @@ function ZMQStream:sending() end
 ---How many messages libzmq has not yet taken.
 ---@return integer
 function ZMQStream:queued() end
+
+-- ---- methods of its socket -------------------------------------------------------------
+
+---The same as `bind` of its socket.
+---@param address string
+---@return true? ok nil on failure
+---@return string? message names the address
+---@return string? name EADDRINUSE, EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ENODEV, ETERM
+function ZMQStream:bind(address) end
+
+---The same as `bind_to_random_port` of its socket.
+---@param address string without a port, such as "tcp://127.0.0.1"
+---@param options? zmqloop.PortOptions
+---@return integer? port nil on failure
+---@return string? message
+---@return string? name EADDRINUSE, EINVAL, ETERM
+function ZMQStream:bind_to_random_port(address, options) end
+
+---The same as `connect` of its socket.
+---@param address string
+---@return true? ok nil on failure
+---@return string? message names the address
+---@return string? name EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ETERM, EMFILE
+function ZMQStream:connect(address) end
+
+---The same as `unbind` of its socket.
+---@param address string
+---@return true? ok nil on failure
+---@return string? message names the address
+---@return string? name ENOENT, EINVAL, ETERM
+function ZMQStream:unbind(address) end
+
+---The same as `disconnect` of its socket.
+---@param address string
+---@return true? ok nil on failure
+---@return string? message names the address
+---@return string? name ENOENT, EINVAL, ETERM, EFSM
+function ZMQStream:disconnect(address) end
+
+---The same as `set` of its socket.
+---@param option string|integer such as "linger" or zmq.LINGER
+---@param value string|integer|boolean|nil
+---@return true? ok nil on failure
+---@return string? message names the option
+---@return string? name EINVAL, ETERM, EFSM
+function ZMQStream:set(option, value) end
+
+---The same as `get` of its socket.
+---@param option string|integer such as "linger" or zmq.LINGER
+---@return string|integer|nil value nil on failure
+---@return string? message names the option
+---@return string? name EINVAL, ETERM, ERANGE
+function ZMQStream:get(option) end
+
+---The same as `setsockopt` of its socket.
+---@param option string|integer such as "linger" or zmq.LINGER
+---@param value string|integer|boolean|nil
+---@return true? ok nil on failure
+---@return string? message names the option
+---@return string? name EINVAL, ETERM, EFSM
+function ZMQStream:setsockopt(option, value) end
+
+---The same as `getsockopt` of its socket.
+---@param option string|integer such as "linger" or zmq.LINGER
+---@return string|integer|nil value nil on failure
+---@return string? message names the option
+---@return string? name EINVAL, ETERM, ERANGE
+function ZMQStream:getsockopt(option) end
+
+---The same as `subscribe` of its socket.
+---@param topic string|string[] one, or several
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name EINVAL (not a SUB), ETERM
+function ZMQStream:subscribe(topic) end
+
+---The same as `unsubscribe` of its socket.
+---@param topic string|string[] one, or several
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name EINVAL (not a SUB), ETERM
+function ZMQStream:unsubscribe(topic) end
+
+---The same as `monitor` of its socket, in the stream's loop.
+---@param fn fun(event: zmqloop.MonitorEvent)|nil nil is `disable_monitor()`
+---@param events? zmqloop.MonitorEvents
+---@return true? ok nil on failure
+---@return string? message
+---@return string? name ENOTSUP (another library's socket), ETERM, EMFILE
+function ZMQStream:monitor(fn, events) end
+
+---Ends `monitor`: its function gets MONITOR_STOPPED, its last event.
+function ZMQStream:disable_monitor() end
+
+-- ---- sending and receiving in other forms --------------------------------------------------
+
+---Sends a value as JSON text, by lua-cjson or else dkjson. Raises if neither is installed,
+---or if JSON cannot express the value. PyZMQ: `ZMQStream.send_json`.
+---@param value any
+---@param options? zmqloop.SendOptions|zmqloop.Callable as for `send`
+---@return true|zmqloop.Tracker|nil accepted
+---@return string? message
+---@return string? name as of `send`: EAGAIN, ESHUTDOWN, EFSM, ENOTSUP, EMSGSIZE, EHOSTUNREACH, ETERM, ENOTSOCK, ENOMEM
+function ZMQStream:send_json(value, options) end
+
+---Sends the list of frames that `serialize(value)` returns. PyZMQ:
+---`ZMQStream.send_serialized`.
+---@param value any
+---@param serialize fun(value: any): (string|zmqloop.Frame)[]
+---@param options? zmqloop.SendOptions|zmqloop.Callable as for `send`
+---@return true|zmqloop.Tracker|nil accepted
+---@return string? message
+---@return string? name as of `send`: EAGAIN, ESHUTDOWN, EFSM, ENOTSUP, EMSGSIZE, EHOSTUNREACH, ETERM, ENOTSOCK, ENOMEM
+function ZMQStream:send_serialized(value, serialize, options) end
+
+---Refuses new messages (ESHUTDOWN), sends the queued ones, then closes the stream and its
+---socket. Until then it still receives. In a callback of the loop it returns at once;
+---otherwise it runs the loop until the stream is closed or `stop()` is called.
+---@param timeout? number seconds, after which it is closed anyway; no limit if nil. The close
+--- callback gets the number of unsent messages
+---@return true|integer result in a callback true, else how many messages libzmq did not take
+function ZMQStream:drain(timeout) end
+
+---Suspends the running task until a message arrives. Messages that no task waits for stay in
+---the socket; tasks are served first in, first out. A cancelled task takes no message. A
+---paused stream delivers none until `resume()`. Raises if the stream has an `on_recv()`
+---callback; `on_recv()` raises while a task waits here. Only inside a task.
+---
+---Errors: CANCELLED (the task was cancelled)
+---@param timeout? number seconds; no limit if nil; 0: only a message that is there
+---@return string[]? frames nil on failure
+---@return string? message
+---@return string? name ETIMEDOUT, ENOTSOCK (the stream was closed), ETERM
+function ZMQStream:recv(timeout) end
+
+---An iterator over the messages that the running task receives, until the stream is closed:
+---`for frames in stream:messages() do`. Lua 5.1 cannot suspend in a `for`: call the iterator
+---in a `while` there.
+---
+---Errors: CANCELLED (the task was cancelled)
+---@return fun(): string[]? messages
+function ZMQStream:messages() end
+
+---Sends a message and suspends the running task until the socket has taken it. Waits while
+---the queue is full. A message that has timed out, or whose task was cancelled before the
+---socket had taken it, was not sent and never will be. Only inside a task.
+---
+---Errors: CANCELLED (the task was cancelled)
+---@param message string|zmqloop.Frame|(string|zmqloop.Frame)[]
+---@param timeout? number seconds; no limit if nil
+---@return true? sent nil on failure
+---@return string? text
+---@return string? name ETIMEDOUT, ESHUTDOWN, EFSM, ENOTSUP, EMSGSIZE, EHOSTUNREACH, ETERM, ENOTSOCK
+function ZMQStream:send_wait(message, timeout) end
+
+---Cancels the calls of on_recv's callback that are waiting, as `Task:cancel()` does. When
+---they have ended the stream calls its current callback again. Tasks in `recv()` and
+---`send_wait()` are left alone.
+---@return integer cancelled how many calls
+function ZMQStream:cancel() end
+
+---The module: callbacks for messages on a socket.
+---@class zmqloop.zmqstream
+---@field ZMQStream zmqloop.ZMQStream the class of streams
+local zmqstream = {}
+
+return zmqstream
