@@ -150,6 +150,8 @@ local function place_of(self, waiting)
   if not place or not place.events or place.loop ~= waiting.loop then
     place = Watch.of(waiting.loop, self)
     self.place_ = place
+  elseif self.held_up then
+    place:recheck()
   end
   return place
 end

@@ -479,6 +479,45 @@ describe("a message that a task receives part by part", function()
       end)
     end))
 
+  it("lets go of those who wait for its end, also without memory", test(function(t, loop, ctx)
+    local has_faultalloc, faultalloc = pcall(require, "faultalloc")
+    if not has_faultalloc then pending("needs the module faultalloc of the build") end
+    local fail_once, off = faultalloc.fail_once, faultalloc.off
+    local function with_failure(n, fn, ...)
+      fail_once(n)
+      return fn(...)
+    end
+    local push, pull = pair(t, ctx, "PUSH", "PULL")
+    -- In the middle of a message, while others are held up: ends it, with memory for fewer and
+    -- fewer allocations.
+    local function try(n, begin, finish, socket, method, ...)
+      begin()
+      local other = loop:spawn(socket[method], socket, ...)
+      for _ = 1, 4 do sleep(0) end -- it was ready, but not for that one
+      local ok, done = plain_pcall(with_failure, n, finish)
+      off()
+      if not (ok and done) then assert(finish()) end
+      for _ = 1, 10 do
+        if other:done() then break end
+        sleep(0.001)
+      end
+      assert.is_true(other:done(), method .. " without memory for allocation " .. n)
+      return other:result()
+    end
+    run(t, function()
+      for n = 1, 12 do
+        push:send_multipart{"a", "b"}
+        push:send_multipart{"c", "d"}
+        pull:poll()
+        assert.same({"c", "d"}, try(n, function() assert.equal("a", pull:recv()) end,
+          function() return pull:recv(zmq.DONTWAIT) end, pull, "recv_multipart"))
+        try(n, function() assert(push:send("e", zmq.SNDMORE)) end,
+          function() return push:send("f", zmq.DONTWAIT) end, push, "send_multipart", {"g"})
+        repeat local frames = pull:recv_multipart() until frames[1] == "g"
+      end
+    end)
+  end))
+
   it("loses nothing to a lack of memory, nor its task", test(function(t, loop, ctx)
     local has_faultalloc, faultalloc = pcall(require, "faultalloc")
     if not has_faultalloc then pending("needs the module faultalloc of the build") end

@@ -30,12 +30,18 @@ local function release(socket)
   socket.held_up = false
 end
 
---- Frees the side of the socket, and lets tasks that were held up try again. Never raises, since
--- something was received or sent just before: if memory is short, the next use does the rest.
+-- Never raises, since something was received or sent just before. If there is no memory even for
+-- these calls, tries twice, since some may be free again; after that the next task that waits for
+-- the socket, or the end of the owner, lets the others go on.
+local function let_go(socket)
+  return pcall(release, socket) or pcall(release, socket)
+end
+
+--- Frees the side of the socket, and lets tasks that were held up try again.
 local function free(socket, side)
   socket[side] = false
   if socket.held_up then
-    pcall(release, socket)
+    let_go(socket)
   end
 end
 
@@ -105,7 +111,7 @@ local function wait_for(socket, side, watch)
   socket.held_up[watch] = true
   if owner then
     owner:subscribe(watch.loop, function()
-      if socket[side] == who and socket.held_up then
+      if socket.held_up then
         watch:go_on()
       end
     end, false)

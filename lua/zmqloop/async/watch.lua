@@ -58,7 +58,7 @@ function Watch.of(loop, object)
       polls = {}, -- polls that include it, in order
       events = false, -- registered with the loop; false: not registered
       stall = false, -- timer, while sending is not attempted
-      held = {}, -- line -> true: another task is in the middle of a message
+      held = {readers = false, writers = false}, -- true: another task is in the middle of a message
       is_closed = false,
       attempting = false,
     }, Watch)
@@ -160,14 +160,15 @@ end
 
 -- ---- serving ---------------------------------------------------------------------------------
 
+-- Without memory for wait_for() the line is not held, and served again.
 local function hold(self, line_name)
-  self.held[line_name] = true
   owner.wait_for(self.object, SIDES[line_name], self)
+  self.held[line_name] = true
 end
 
---- Lets tasks that were held up try again.
+--- Lets tasks that were held up try again. Takes no memory itself.
 function Watch:go_on()
-  self.held = {}
+  self.held.readers, self.held.writers = false, false
   self:update()
 end
 
@@ -179,6 +180,14 @@ local function serve_line(self, line_name)
     return false
   end
   return is_first
+end
+
+--- Lets tasks go on whose message has ended when there was no memory to tell them.
+function Watch:recheck()
+  local held, socket = self.held, self.object
+  if held.readers and not socket.receiver or held.writers and not socket.sender then
+    self:go_on()
+  end
 end
 
 local function serve_polls(self)
