@@ -43,6 +43,8 @@ local function new_world(t, seed)
   math.randomseed(seed)
   self.random = math.random
   self.flip = function() return math.random(2) == 1 end
+  -- Not always: LuaJIT compiles next to nothing meanwhile.
+  self.short_memory = pcall(require, "faultalloc") and self.flip()
   t.loop:on_error(function(_, err, traceback)
     if err == PLANNED then
       self.counts.errors = self.counts.errors + 1

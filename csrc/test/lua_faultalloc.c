@@ -7,6 +7,10 @@
  * keeps calling it. For the same reason the module never leaves the process,
  * not even in lua_close(), which frees its memory after it has unloaded the
  * modules.
+ *
+ * LuaJIT crashes, later, in its collector, after an allocation of compiled code
+ * or of its compiler has failed. There, code is interpreted while allocations
+ * may fail.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,6 +19,10 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <lualib.h>
+#ifdef LUA_JITLIBNAME
+#include <luajit.h>
+#endif
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -32,6 +40,7 @@ static struct fault {
   long seen;       /* growing requests since the mode was set */
   size_t retry_of; /* size of the request that failed; 0: none */
   const void *retry_block;
+  int compiler_stopped; /* by this module */
 } fault;
 
 /* Whether this request is Lua's second try of the one that failed: the next
@@ -70,9 +79,70 @@ static void *allocate(void *ud, void *block, size_t osize, size_t nsize) {
   return fault.next(fault.next_ud, block, osize, nsize);
 }
 
+#ifdef LUA_JITLIBNAME
+
+static int compiles(lua_State *L) {
+  int yes;
+  lua_getglobal(L, LUA_JITLIBNAME);
+  lua_getfield(L, -1, "status");
+  lua_call(L, 0, 1);
+  yes = lua_toboolean(L, -1);
+  lua_pop(L, 2);
+  return yes;
+}
+
+static int interpret(lua_State *L) {
+  luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+  luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);
+  return 0;
+}
+
+static int compile_again(lua_State *L) {
+  luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+  return 0;
+}
+
+/* LuaJIT raises in a finalizer, which may have interrupted compiled code. */
+static int may_call(lua_State *L, lua_CFunction change) {
+  int done = lua_cpcall(L, change, NULL) == 0;
+  if (!done)
+    lua_pop(L, 1);
+  return done;
+}
+
+/* Returns 0 where that cannot be. */
+static int stop_compiler(lua_State *L) {
+  int compiled = compiles(L);
+  if (!may_call(L, interpret))
+    return 0;
+  fault.compiler_stopped |= compiled;
+  return 1;
+}
+
+/* In a finalizer the next call of off() does it. */
+static void resume_compiler(lua_State *L) {
+  if (fault.compiler_stopped && may_call(L, compile_again))
+    fault.compiler_stopped = 0;
+}
+
+#else
+
+static int stop_compiler(lua_State *L) {
+  (void)L;
+  return 1;
+}
+
+static void resume_compiler(lua_State *L) {
+  (void)L;
+}
+
+#endif
+
 static void arm(lua_State *L, enum fault_mode mode) {
   lua_Integer n = luaL_checkinteger(L, 1);
   luaL_argcheck(L, n >= 1 && n <= LONG_MAX, 1, "counts from 1");
+  if (!stop_compiler(L))
+    return;
   if (fault.next == NULL) {
     fault.next = lua_getallocf(L, &fault.next_ud);
     lua_setallocf(L, allocate, NULL);
@@ -83,7 +153,8 @@ static void arm(lua_State *L, enum fault_mode mode) {
   fault.mode = mode;
 }
 
-/* fail_from(n): every growing request from the n-th on fails. */
+/* fail_from(n): every growing request from the n-th on fails. Under LuaJIT
+ * neither this nor fail_once() does anything in a finalizer. */
 static int fail_from(lua_State *L) {
   arm(L, FAULT_FROM);
   return 0;
@@ -98,6 +169,7 @@ static int fail_once(lua_State *L) {
 /* off() -> number of growing requests seen since the last fail_...(). */
 static int off(lua_State *L) {
   fault.mode = FAULT_OFF;
+  resume_compiler(L);
   lua_pushinteger(L, (lua_Integer)fault.seen);
   return 1;
 }

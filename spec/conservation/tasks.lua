@@ -12,7 +12,7 @@ local green = require("zmqloop.green")
 local zmq = zmqloop.zmq
 local sleep = zmqloop.sleep
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
-local has_faultalloc, faultalloc = pcall(require, "faultalloc")
+local _, faultalloc = pcall(require, "faultalloc")
 
 local PEER = "peer"   -- how a ROUTER calls the other end
 local LINGER = 20000 -- milliseconds
@@ -124,7 +124,7 @@ end
 
 -- A call that does not wait, now and then with little memory; one that raises has done nothing.
 local function call_at_once(self, method, ...)
-  if not has_faultalloc or self.world.random(4) ~= 1 then
+  if not self.world.short_memory or self.world.random(4) ~= 1 then
     return method(...)
   end
   local n = self.world.random(8)

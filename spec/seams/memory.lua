@@ -7,19 +7,11 @@ local memory = {available = found}
 
 local armed = false
 
--- LuaJIT 2.1.0-beta3 crashes, in its collector, after an allocation of compiled code has failed.
-local jit = rawget(_G, "jit")
-
--- Removes compiled code, and compiles none; not in a finalizer that compiled code has run into.
-local function interpret()
-  return pcall(jit.off) and pcall(jit.flush)
-end
-
 --- The n-th allocation from here on fails, until off(). Or none does.
 function memory.fail_once(n)
   if not found then return end
   armed = true
-  if not jit or interpret() then faultalloc.fail_once(n) end
+  faultalloc.fail_once(n)
 end
 
 --- Allocations succeed again. Allocates nothing itself.
@@ -27,7 +19,6 @@ function memory.off()
   if armed then
     faultalloc.off()
     armed = false
-    if jit then pcall(jit.on) end
   end
 end
 
