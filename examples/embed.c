@@ -1,12 +1,15 @@
-/* A host with a loop of its own: in each frame it lets the event loop work, for
- * at most 2 ms.
+/* A host with a loop of its own, 60 frames a second: in each frame it lets the
+ * event loop work for at most 2 ms.
  *
  *   cc embed.c $(pkg-config --cflags --libs zmqloop)
  */
 #include <stdio.h>
+#include <time.h>
 #include <zmqloop.h>
 
-#define MS INT64_C(1000000) /* nanoseconds */
+#define SECOND INT64_C(1000000000) /* nanoseconds */
+#define FRAME  (SECOND / 60)
+#define MS     (SECOND / 1000)
 
 static void on_tick(zl_timer *timer, uint64_t missed, void *arg) {
   int *ticks = arg;
@@ -15,8 +18,18 @@ static void on_tick(zl_timer *timer, uint64_t missed, void *arg) {
   printf("tick %d\n", ++*ticks);
 }
 
+/* A game waits for the display instead. */
+static void wait_until(const zl_loop *loop, int64_t time_ns) {
+  int64_t rest = time_ns - zl_loop_time_ns(loop);
+  struct timespec delay = {.tv_sec = rest / SECOND, .tv_nsec = rest % SECOND};
+  if (rest > 0) {
+    nanosleep(&delay, NULL);
+  }
+}
+
 static int play(zl_loop *loop) {
   const zl_budget budget = {.time_ns = 2 * MS};
+  int64_t frame_ends = zl_loop_time_ns(loop);
   zl_timer *timer;
   int ticks = 0;
   int rc = zl_timer_new(loop, on_tick, &ticks, &timer);
@@ -24,7 +37,10 @@ static int play(zl_loop *loop) {
     rc = zl_timer_start(timer, 0, 20 * MS); /* now, and every 20 ms */
   }
   while (rc >= 0 && ticks < 3) {
-    rc = zl_loop_step(loop, 16 * MS, &budget); /* waits out the frame */
+    rc = zl_loop_step(loop, 0, &budget); /* what is pending */
+    /* here the host moves and draws */
+    frame_ends += FRAME;
+    wait_until(loop, frame_ends);
   }
   return rc;
 }

@@ -49,11 +49,22 @@ static inline void zl__budget_restore(zl__budget *budget,
   budget->ends = before->ends;
 }
 
+/* The clock of a budget of time. It is the host's time that is limited, and
+ * that passes also while a virtual clock stands still. */
+static inline int64_t zl__budget_now(const zl__clock *clock) {
+  return zl__clock_is_virtual(clock) ? zl__clock_monotonic(NULL)
+                                     : zl__clock_now(clock);
+}
+
+static inline bool zl__budget_has_limits(const zl__budget *budget) {
+  return budget->events_left != INT64_MAX || budget->ends != ZL_FOREVER;
+}
+
 /* Must the current step or run return before the next call out? */
 static inline bool zl__budget_spent(const zl__budget *budget,
                                     const zl__clock *clock) {
   return budget->events_left <= 0 ||
-         (budget->ends != ZL_FOREVER && clock->fn(clock->ud) >= budget->ends);
+         (budget->ends != ZL_FOREVER && zl__budget_now(clock) >= budget->ends);
 }
 
 /* Called before each call out. */

@@ -345,6 +345,41 @@ int zl_loop_run(zl_loop *loop, int mode) {
   return rc;
 }
 
+/* Is a step to go on after an iteration? Without a budget it does one that
+ * handles something. With a budget it does all that is pending, until the
+ * budget is used up. An iteration that handled something may not have seen all:
+ * only the next wait reports what became ready meanwhile. */
+static bool step_goes_on(zl_loop *loop, bool has_budget, int64_t handled_before,
+                         int64_t until) {
+  const zl__budget *budget = &loop->budget;
+  if (loop->terminated) {
+    return false;
+  }
+  if (has_budget &&
+      (budget->handled > handled_before || idle_time(loop) == 0)) {
+    return !zl__budget_spent(budget, &loop->clock);
+  }
+  return budget->handled == 0 && !loop->mailbox.woken &&
+         zl__clock_now(&loop->clock) < until;
+}
+
+static void set_budget(zl_loop *loop, const zl_budget *budget) {
+  if (budget && budget->events > 0) {
+    loop->budget.events_left = budget->events;
+  }
+  if (budget && budget->time_ns > 0) {
+    loop->budget.ends =
+        zl_time_add(zl__budget_now(&loop->clock), budget->time_ns);
+  }
+}
+
+static int step_result(zl_loop *loop, int rc) {
+  const int64_t most = ZL_STEP_MORE - 1;
+  int64_t handled = loop->budget.handled;
+  bool more = rc > 0 || idle_time(loop) == 0;
+  return (int)(handled < most ? handled : most) | (more ? ZL_STEP_MORE : 0);
+}
+
 int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
   int rc = begin(loop, ZL__RUN_STEP);
   if (rc < 0) {
@@ -352,29 +387,23 @@ int zl_loop_step(zl_loop *loop, int64_t timeout_ns, const zl_budget *budget) {
   }
   int64_t now = zl__clock_now(&loop->clock);
   int64_t until = timeout_ns > 0 ? zl_time_add(now, timeout_ns) : INT64_MIN;
-  if (budget && budget->events > 0) {
-    loop->budget.events_left = budget->events;
-  }
-  if (budget && budget->time_ns > 0) {
-    loop->budget.ends = zl_time_add(now, budget->time_ns);
-  }
-  /* An interrupted iteration is resumed first. It may have nothing left to do,
-   * and the timer that the wait was for belongs to the next iteration. */
-  bool resumes = loop->phase != ZL__PHASE_COLLECT;
+  int64_t handled_before;
   bool goes_on;
+  bool resumes = loop->phase != ZL__PHASE_COLLECT;
+  set_budget(loop, budget);
+  const bool has_budget = zl__budget_has_limits(&loop->budget);
   do {
+    handled_before = loop->budget.handled;
     rc = iterate_and_check(loop, resumes ? INT64_MIN : until, ONE_STEP);
-    goes_on = rc == 0 && loop->budget.handled == 0 && !loop->terminated &&
-              !loop->mailbox.woken &&
-              (resumes || zl__clock_now(&loop->clock) < until);
+    /* An interrupted iteration is resumed first. It may have nothing left to
+     * do, and the timer that the wait was for belongs to the next iteration. */
+    goes_on = rc == 0 && step_goes_on(loop, has_budget, handled_before,
+                                      resumes ? ZL_FOREVER : until);
     resumes = false;
   } while (goes_on);
   loop->terminated = false;
   if (rc >= 0) {
-    int64_t most = ZL_STEP_MORE - 1;
-    int handled =
-        (int)(loop->budget.handled < most ? loop->budget.handled : most);
-    rc = handled | (rc > 0 || idle_time(loop) == 0 ? ZL_STEP_MORE : 0);
+    rc = step_result(loop, rc);
   }
   end(loop);
   return rc;

@@ -86,7 +86,7 @@ static int wait_for_events(zl_loop *loop, int64_t timeout_ns, int64_t start) {
   zl__stats_working(loop);
   loop->looked = loop->stats.tick;
   if (loop->budget.ends != ZL_FOREVER) {
-    int64_t waited = zl_time_until(zl__clock_now(&loop->clock), start);
+    int64_t waited = zl_time_until(zl__budget_now(&loop->clock), start);
     loop->budget.ends = zl_time_add(loop->budget.ends, waited);
   }
   return rc;
@@ -98,7 +98,7 @@ int zl__wait(zl_loop *loop, int64_t wait_until) {
     zl__sockets_sweep(loop);
   }
   int64_t start =
-      loop->budget.ends != ZL_FOREVER ? zl__clock_now(&loop->clock) : 0;
+      loop->budget.ends != ZL_FOREVER ? zl__budget_now(&loop->clock) : 0;
   int64_t timeout_ns = zl__wait_time(loop, wait_until);
   zl__stretch_add(&loop->stretch, 1);
   int rc = wait_for_events(loop, timeout_ns, start);

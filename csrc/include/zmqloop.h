@@ -186,17 +186,25 @@ ZL_API int zl_loop_run(zl_loop *loop, int mode);
 typedef struct zl_budget {
   int events;      /* calls of callbacks, and messages that are received; what a
                       callback flushes does not count */
-  int64_t time_ns; /* checked before each of them */
+  int64_t time_ns; /* checked before each of them. By the loop's clock, but if
+                      that is virtual by the monotonic one: a virtual clock
+                      stands still meanwhile */
 } zl_budget;
 
 /* Added to the result of zl_loop_step(): work is pending, step again soon. */
 #define ZL_STEP_MORE 0x40000000
 
 /* Runs what is due, waiting at most timeout_ns (0: not at all, ZL_FOREVER) for
- * the first thing to do. budget may be NULL. When the budget is used up the
- * rest of the iteration waits for the next step or run, which resumes there.
+ * the first thing to do. Without a budget (NULL, or no limit in it) that is one
+ * iteration. With a budget it goes on, iteration after iteration, until nothing
+ * is pending or the budget is used up; it ends within one callback of it, and
+ * what is left waits for the next step or run, which resumes there. In a frame
+ * of a host, call it once, with timeout 0 and the time that the frame has for
+ * it.
+ *
  * Returns the number of things handled, with ZL_STEP_MORE added when work is
- * pending; on failure as zl_loop_run(), but never -ETERM. */
+ * pending; on failure as zl_loop_run(), but never -ETERM: a terminated context
+ * ends the step. */
 ZL_API int zl_loop_step(zl_loop *loop, int64_t timeout_ns,
                         const zl_budget *budget);
 

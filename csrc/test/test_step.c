@@ -231,12 +231,185 @@ static void test_step_budget_counts_messages(void) {
   end_context(context);
 }
 
-/* ---- time --------------------------------------------------------------- */
-
 static void on_take_ten(zl_loop *loop, void *arg) {
   (void)loop;
   ((virtual_clock *)arg)->now += 10;
 }
+
+static void on_take_ten_again(zl_loop *loop, void *arg) {
+  on_take_ten(loop, arg);
+  CHECK_INT(zl_loop_add_callback(loop, on_take_ten_again, arg), 0);
+}
+
+/* ---- a budget is worked off ---------------------------------------------- */
+
+static const zl_budget AMPLE = {.time_ns = 600 * SECONDS};
+
+/* More than a batch, and what becomes due on the way. */
+static void test_step_with_a_budget_goes_on_until_nothing_is_pending(void) {
+  static const zl_budget budgets[] = {{.time_ns = 60 * SECONDS},
+                                      {.events = 1000000}};
+  for (int i = 0; i < 2; i++) {
+    zl_loop *loop = new_loop();
+    zl_stream *stream;
+    int n = 0;
+    void *context = zmq_ctx_new();
+    void *pull = new_full_pull(context, FILLED);
+    CHECK_INT(zl_stream_new(loop, pull, 0, &stream), 0);
+    CHECK_INT(zl_stream_set_batch(stream, 10), 0);
+    zl_stream_on_recv(stream, on_recv_count, &n);
+    CHECK_INT(zl_loop_step(loop, 0, &budgets[i]), FILLED);
+    CHECK_INT(n, FILLED);
+    CHECK_INT(zl_loop_step(loop, 0, &budgets[i]), 0);
+    CHECK_INT(zl_stream_close(stream), 0);
+    close_loop(loop);
+    close_socket(pull);
+    end_context(context);
+  }
+}
+
+typedef struct countdown {
+  int left;
+} countdown;
+
+static void on_count_down(zl_loop *loop, void *arg) {
+  countdown *it = arg;
+  if (--it->left > 0) {
+    CHECK_INT(zl_loop_add_callback(loop, on_count_down, arg), 0);
+  }
+}
+
+static void test_step_with_a_budget_calls_what_callbacks_queue(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  countdown it = {.left = 50};
+  CHECK_INT(zl_loop_add_callback(loop, on_count_down, &it), 0);
+  CHECK_INT(zl_loop_step(loop, 0, NULL), 1 | ZL_STEP_MORE);
+  CHECK_INT(zl_loop_step(loop, 0, &AMPLE), 49);
+  CHECK_INT(it.left, 0);
+  close_loop(loop);
+}
+
+typedef struct reader {
+  int fd;
+  int bytes;
+} reader;
+
+static void on_fd_read_one(zl_fd *watch, int events, void *arg) {
+  reader *it = arg;
+  char byte;
+  (void)watch;
+  (void)events;
+  CHECK_INT(read(it->fd, &byte, 1), 1);
+  it->bytes++;
+}
+
+/* That a descriptor is ready still, only the next poll tells. */
+static void test_step_with_a_budget_serves_descriptors_until_none_is_ready(
+    void) {
+  static const int backends[] = {ZL_BACKEND_DEFAULT, ZL_BACKEND_POLL};
+  for (int b = 0; b < 2; b++) {
+    zl_config config = {.size = sizeof config, .backend = backends[b]};
+    zl_loop *loop;
+    zl_fd *watch;
+    int ends[2];
+    CHECK_INT(zl_loop_new(&config, &loop), 0);
+    CHECK_INT(pipe(ends), 0);
+    CHECK_INT(write(ends[1], "12345", 5), 5);
+    reader it = {.fd = ends[0]};
+    CHECK_INT(zl_fd_new(loop, ends[0], ZL_READ, on_fd_read_one, &it, &watch),
+              0);
+    CHECK_INT(zl_loop_step(loop, ZL_FOREVER, &AMPLE), 5);
+    CHECK_INT(it.bytes, 5);
+    close_loop(loop);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+  }
+}
+
+/* What never ends is ended by the budget, to the call. */
+static void test_step_with_a_budget_ends_with_it(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  int n = 0;
+  CHECK_INT(zl_loop_add_callback(loop, on_callback_again, &n), 0);
+  CHECK_INT(zl_loop_step(loop, 0, &(zl_budget){.events = 321}),
+            321 | ZL_STEP_MORE);
+  CHECK_INT(zl_loop_add_callback(loop, on_take_ten_again, &clock), 0);
+  CHECK_INT(zl_loop_step(loop, 0, &(zl_budget){.time_ns = 95}),
+            20 | ZL_STEP_MORE);
+  CHECK_INT(clock.now, 100);
+  close_loop(loop);
+}
+
+/* While a virtual clock stands still, the host's time passes. */
+static void test_step_with_a_budget_of_time_ends_under_a_virtual_clock(void) {
+  zl_config config = {.size = sizeof config, .flags = ZL_CONFIG_VIRTUAL_CLOCK};
+  zl_loop *loop;
+  int n = 0;
+  CHECK_INT(zl_loop_new(&config, &loop), 0);
+  CHECK_INT(zl_loop_add_callback(loop, on_callback_again, &n), 0);
+  CHECK(more(zl_loop_step(loop, 0, &(zl_budget){.time_ns = MILLISECONDS})));
+  CHECK(n > 0);
+  CHECK_INT(zl_loop_time_ns(loop), 0);
+  close_loop(loop);
+}
+
+/* It waits for the first thing only. */
+static void test_step_with_a_budget_waits_once(void) {
+  zl_config config = {.size = sizeof config, .flags = ZL_CONFIG_VIRTUAL_CLOCK};
+  zl_loop *loop;
+  zl_timer *timers[2];
+  int n = 0;
+  CHECK_INT(zl_loop_new(&config, &loop), 0);
+  for (int i = 0; i < 2; i++) {
+    CHECK_INT(zl_timer_new(loop, on_timer_count, &n, &timers[i]), 0);
+    CHECK_INT(zl_timer_start(timers[i], (i + 1) * MILLISECONDS, 0), 0);
+  }
+  CHECK_INT(zl_loop_step(loop, SECONDS, &AMPLE), 1);
+  CHECK_INT(zl_loop_time_ns(loop), MILLISECONDS);
+  CHECK_INT(zl_loop_step(loop, SECONDS, &AMPLE), 1);
+  CHECK_INT(zl_loop_time_ns(loop), 2 * MILLISECONDS);
+  close_loop(loop);
+}
+
+static void on_stop_and_go_on(zl_loop *loop, void *arg) {
+  zl_loop_stop(loop);
+  CHECK_INT(zl_loop_add_callback(loop, on_count_down, arg), 0);
+}
+
+/* A stop ends the wait of a step, not its work. */
+static void test_step_with_a_budget_takes_a_stop_as_a_wake_up(void) {
+  zl_loop *loop = new_loop();
+  countdown it = {.left = 3};
+  CHECK_INT(zl_loop_add_callback(loop, on_stop_and_go_on, &it), 0);
+  CHECK_INT(zl_loop_step(loop, ZL_FOREVER, &AMPLE), 4);
+  CHECK_INT(it.left, 0);
+  zl_loop_stop(loop);
+  CHECK_INT(zl_loop_step(loop, ZL_FOREVER, &AMPLE), 0);
+  close_loop(loop);
+}
+
+static void on_break_once(zl_loop *loop, void *arg) {
+  countdown *it = arg;
+  if (it->left-- == 2) {
+    zl_loop_break(loop);
+  }
+  CHECK_INT(zl_loop_add_callback(loop, on_count_down, arg), 0);
+}
+
+static void test_step_with_a_budget_is_left_by_a_break(void) {
+  virtual_clock clock = {0};
+  zl_loop *loop = virtual_loop(&clock);
+  countdown it = {.left = 2};
+  CHECK_INT(zl_loop_add_callback(loop, on_break_once, &it), 0);
+  CHECK_INT(zl_loop_step(loop, 0, &AMPLE), -EINTR);
+  CHECK_INT(zl_loop_step(loop, 0, &AMPLE), 1);
+  CHECK_INT(it.left, 0);
+  close_loop(loop);
+}
+
+/* ---- time --------------------------------------------------------------- */
 
 static void test_step_time_budget(void) {
   virtual_clock clock = {1000};
@@ -436,6 +609,14 @@ static const zl_test tests[] = {
     TEST(test_step_no_phase_starves_in_the_poll_backend),
     TEST(test_step_no_phase_starves_under_a_budget_of_four),
     TEST(test_step_budget_counts_messages),
+    TEST(test_step_with_a_budget_goes_on_until_nothing_is_pending),
+    TEST(test_step_with_a_budget_calls_what_callbacks_queue),
+    TEST(test_step_with_a_budget_serves_descriptors_until_none_is_ready),
+    TEST(test_step_with_a_budget_ends_with_it),
+    TEST(test_step_with_a_budget_of_time_ends_under_a_virtual_clock),
+    TEST(test_step_with_a_budget_waits_once),
+    TEST(test_step_with_a_budget_takes_a_stop_as_a_wake_up),
+    TEST(test_step_with_a_budget_is_left_by_a_break),
     TEST(test_step_time_budget),
     TEST(test_step_time_budget_begins_after_the_wait),
     TEST(test_step_of_no_time_never_blocks),

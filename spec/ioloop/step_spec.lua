@@ -1,5 +1,7 @@
 -- One iteration at a time, for a program that has a loop of its own.
 local helper = require("spec.helper")
+local zmqloop = require("zmqloop")
+
 local test = helper.test
 
 local function noop() end
@@ -70,6 +72,58 @@ describe("IOLoop", function()
         assert.is_true(handled <= 1)
       end
       assert.same({1, 2, 3, 4, 5}, seen)
+    end))
+
+    it("with a budget goes on until nothing is pending", test(function(t)
+      local out, into = t:streams("PUSH", "PULL")
+      into:set_batch(10)
+      local received = 0
+      into:on_recv(function() received = received + 1 end)
+      t:settle()
+      for _ = 1, 900 do assert(out:send("x")) end
+      local handled, more = t.loop:step(0, {seconds = 600})
+      assert.equal(900, received)
+      assert.is_true(handled >= 900)
+      assert.is_false(more)
+    end))
+
+    it("with a budget lets tasks hand over to each other", test(function(t)
+      local queue, sum = zmqloop.Queue(1), 0
+      t.loop:spawn(function()
+        for _ = 1, 100 do sum = sum + queue:get() end
+      end)
+      t.loop:spawn(function()
+        for i = 1, 100 do queue:put(i) end
+      end)
+      local _, more = t.loop:step(0, {seconds = 600})
+      assert.equal(5050, sum)
+      assert.is_false(more)
+    end))
+
+    it("with a budget does not wait a second time", test(function(t)
+      local called = {}
+      local function again()
+        called[#called + 1] = t.loop:time()
+        t.loop:call_later(0.01, again)
+      end
+      again()
+      t.loop:step(600, {seconds = 600})
+      assert.equal(2, #called)
+    end))
+
+    it("with a budget ends with it, in the middle of what never ends", test(function(t)
+      local calls = 0
+      local function again()
+        calls = calls + 1
+        t.loop:add_callback(again)
+      end
+      again()
+      local handled, more = t.loop:step(0, {events = 500})
+      assert.equal(500, handled)
+      assert.equal(501, calls)
+      assert.is_true(more)
+      t.loop:step(0, {seconds = 0.001})
+      assert.is_true(calls > 501)
     end))
 
     it("a timer cancelled between two steps of one pass does not fire", test(function(t)

@@ -203,12 +203,15 @@ function IOLoop:set_blocking_log_threshold(seconds, signal) end
 ---@return true
 function IOLoop:start() end
 
----Runs what is due, and returns; for hosts with a loop of their own. If an error
----or a budget has interrupted an iteration, resumes that first. Raises as
----`start()` does.
+---Runs what is due, and returns; for hosts with a loop of their own. Without a budget
+---that is one iteration. With a budget it goes on, iteration after iteration, until
+---nothing is pending or the budget is used up: a frame of a game calls
+---`loop:step(0, {seconds = 0.002})` once. If an error or a budget has interrupted an
+---iteration, resumes that first. Raises as `start()` does.
 ---@param timeout? number seconds to wait for the first thing to do; 0 if nil
 ---@param budget? {events?: integer, seconds?: number} stops after this many callbacks, timeouts,
---- events and messages, or when the time is over; the rest waits, in order, for the next run
+--- events and messages, or when the time is over (with a virtual clock: the real time); the rest
+--- waits, in order, for the next run
 ---@return integer handled how many were handled
 ---@return boolean more whether work is pending: step again soon
 function IOLoop:step(timeout, budget) end
