@@ -1,0 +1,145 @@
+-- Each page of the guide is followed as a reader would: its files are saved, its programs run, its
+-- commands typed, and what they print is compared. See spec/page.lua.
+local helper = require("spec.helper")
+local page = require("spec.page")
+
+local test = helper.test
+
+-- Modules that a page needs beside zmqloop: not every Lua has each.
+local NEEDS = {
+  ["docs/guide/other-event-sources.md"] = {"luv", "cqueues", "socket"},
+}
+
+local function paths()
+  local list = {}
+  local pipe = io.popen("ls docs/guide/*.md")
+  for path in pipe:lines() do list[#list + 1] = path end
+  pipe:close()
+  return list
+end
+
+local function working_directory()
+  local pipe = io.popen("pwd")
+  local path = pipe:read("*l")
+  pipe:close()
+  return path
+end
+
+-- The paths of modules, for programs in another folder.
+local function settings()
+  local here = working_directory()
+  local function absolute(path)
+    return (path:gsub("[^;]+", function(template)
+      return template:find("^/") and template or here .. "/" .. template
+    end))
+  end
+  return ("export LUA_PATH=%s LUA_CPATH=%s; "):format(helper.quote(absolute(package.path)),
+    helper.quote(absolute(package.cpath)))
+end
+
+describe("the guide:", function()
+  after_each(helper.cleanup)
+
+  for _, path in ipairs(paths()) do
+    it(path .. " is as it says", test(function(t)
+      for _, name in ipairs(NEEDS[path] or {}) do
+        if not pcall(require, name) then pending("this system has no " .. name) end
+      end
+      local folder = t:tmpname()
+      assert(os.execute("mkdir " .. folder))
+      local ok, err = pcall(page.follow, path, helper.interpreter, folder, settings())
+      os.execute("rm -r " .. folder)
+      if not ok then error(err, 0) end
+    end))
+  end
+
+  it("every page has an entry in the list of pages", function()
+    local file = assert(io.open("docs/guide/index.md"))
+    local index = file:read("*a")
+    file:close()
+    for _, path in ipairs(paths()) do
+      local name = path:match("[^/]+$")
+      assert.truthy(name == "index.md" or index:find("(" .. name .. ")", 1, true), name)
+    end
+  end)
+end)
+
+describe("a page", function()
+  after_each(helper.cleanup)
+
+  local function follow(t, text)
+    local path, folder = t:tmpname(), t:tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write((text:gsub("'''", "```")))
+    file:close()
+    assert(os.execute("mkdir " .. folder))
+    local ok, err = pcall(page.follow, path, helper.interpreter, folder, settings())
+    os.execute("rm -r " .. folder)
+    return ok, err
+  end
+
+  it("is followed if everything is as it says", test(function(t)
+    local ok, err = follow(t, [[
+Save this as `a.lua`:
+
+'''lua
+print("one") print("two") print("three")
+'''
+
+'''console
+$ lua5.4 a.lua
+one
+...
+three
+$ echo x; lua5.4 -e 'print(1)'
+x
+1
+'''
+
+'''lua
+assert(true)
+'''
+]])
+    assert.is_true(ok, err)
+  end))
+
+  it("fails on what a command does not print", test(function(t)
+    local ok, err = follow(t, "'''console\n$ echo one\ntwo\n'''\n")
+    assert.is_false(ok)
+    assert.matches(":1: echo one\nexpected:\ntwo\nseen:\none", err)
+  end))
+
+  it("fails on a program that fails", test(function(t)
+    local ok, err = follow(t, "'''lua\nerror('planned', 0)\n'''\n")
+    assert.is_false(ok)
+    assert.matches("planned", err)
+  end))
+
+  it("has terminals that go on running until ^C", test(function(t)
+    local SERVICE = [[
+Save this as `wait.lua`:
+
+'''lua
+local loop = require("zmqloop").IOLoop.instance()
+io.stdout:setvbuf("line")
+print("waits")
+local ok, err = pcall(loop.start, loop)
+print(ok, err)
+'''
+
+In one terminal:
+
+'''console
+$ lua5.4 wait.lua
+waits
+^C
+%s
+'''
+]]
+    local ok, err = follow(t, SERVICE:format("false\tinterrupted!"))
+    assert.is_true(ok, err)
+    ok, err = follow(t, SERVICE:format("true"))
+    assert.is_false(ok)
+    assert.matches("interrupted!", err)
+  end))
+end)
