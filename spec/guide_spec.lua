@@ -33,7 +33,8 @@ local function settings()
       return template:find("^/") and template or here .. "/" .. template
     end))
   end
-  return ("export LUA_PATH=%s LUA_CPATH=%s; "):format(helper.quote(absolute(package.path)),
+  local path = "./?.lua;" .. absolute(package.path)
+  return ("export LUA_PATH=%s LUA_CPATH=%s; "):format(helper.quote(path),
     helper.quote(absolute(package.cpath)))
 end
 
