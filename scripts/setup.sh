@@ -131,6 +131,10 @@ need_cqueues() { # version
   have_module "$1" cqueues || missing lua-cqueues
 }
 
+need_luasocket() { # version
+  have_module "$1" socket || missing lua-socket
+}
+
 need_procps() {
   need_command ps procps
 }

@@ -356,14 +356,14 @@ Child.__index = Child
 
 -- Under a sanitizer that is preloaded, leaks are looked for in this process: the
 -- end of a child that leaves in the middle of things is no leak.
-local SANITIZER = os.getenv("LD_PRELOAD")
+helper.SANITIZER = os.getenv("LD_PRELOAD")
   and 'export ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0"; ' or ""
 
 --- Starts a command under a time limit. Its standard output and error come
 -- from child:line() and child:finish().
 function helper.command(command, seconds, setting)
   local shell = ("%stimeout -s KILL %d sh -c %s 2>&1; echo \"status $?\""):format(
-    SANITIZER, seconds or CHILD_SECONDS, quote((setting or "") .. "echo $$; exec " .. command))
+    helper.SANITIZER, seconds or CHILD_SECONDS, quote((setting or "") .. "echo $$; exec " .. command))
   local file = assert(io.popen(shell, "r"))
   local pid = assert(tonumber(file:read("*l")), "the child gave no pid")
   return setmetatable({pid = pid, file = file}, Child)

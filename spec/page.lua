@@ -156,9 +156,9 @@ local function close_terminal(terminal)
   local function has(suffix) return read_file(terminal.out .. suffix) ~= "" end
   wait_until(function() return has(".pid") end)
   local pid = read_file(terminal.out .. ".pid")
-  os.execute("kill -INT " .. pid)
+  os.execute("kill -INT " .. pid:match("%d+") .. " 2>/dev/null")
   if not has(".end") and not wait_until(function() return has(".end") end) then
-    os.execute("kill -KILL " .. pid)
+    os.execute("kill -KILL " .. pid:match("%d+") .. " 2>/dev/null")
   end
 end
 
