@@ -1,5 +1,5 @@
--- Each page of the guide is followed as a reader would: its files are saved, its programs run, its
--- commands typed, and what they print is compared. See spec/page.lua.
+-- The README and each page of the guide are followed as a reader would: files are saved, programs
+-- run, commands typed, and what they print is compared. See spec/page.lua.
 local helper = require("spec.helper")
 local page = require("spec.page")
 
@@ -51,7 +51,9 @@ end
 describe("the guide:", function()
   after_each(helper.cleanup)
 
-  for _, path in ipairs(paths()) do
+  local followed = paths()
+  followed[#followed + 1] = "README.md"
+  for _, path in ipairs(followed) do
     it(path .. " is as it says", test(function(t)
       local lacks = NEEDS[path] and missing(NEEDS[path])
       if lacks then pending("this system has no " .. lacks) end
@@ -77,13 +79,14 @@ end)
 describe("a page", function()
   after_each(helper.cleanup)
 
-  local function follow(t, text)
+  local function follow(t, text, end_seconds)
     local path, folder = t:tmpname(), t:tmpname()
     local file = assert(io.open(path, "w"))
     file:write((text:gsub("'''", "```")))
     file:close()
     assert(os.execute("mkdir " .. folder))
-    local ok, err = pcall(page.follow, path, helper.interpreter, folder, settings())
+    local ok, err = pcall(page.follow, path, helper.interpreter, folder, settings(),
+      end_seconds)
     os.execute("rm -r " .. folder)
     return ok, err
   end
@@ -119,6 +122,15 @@ assert(true)
     assert.matches(":1: echo one\nexpected:\ntwo\nseen:\none", err)
   end))
 
+  it("fails on what a program does not print", test(function(t)
+    local PROGRAM = "'''lua\nfor i = 1, 2 do print(i) end\n--> 1\n--> %s\n'''\n"
+    local ok, err = follow(t, PROGRAM:format("2"))
+    assert.is_true(ok, err)
+    ok, err = follow(t, PROGRAM:format("3"))
+    assert.is_false(ok)
+    assert.matches(":1: lua5.4 program.lua\nexpected:\n1\n3\nseen:\n1\n2", err)
+  end))
+
   it("fails on a program that fails", test(function(t)
     local ok, err = follow(t, "'''lua\nerror('planned', 0)\n'''\n")
     assert.is_false(ok)
@@ -151,5 +163,43 @@ waits
     ok, err = follow(t, SERVICE:format("true"))
     assert.is_false(ok)
     assert.matches("interrupted!", err)
+  end))
+
+  it("leaves nothing running, also what takes no notice of Ctrl-C", test(function(t)
+    local path = t:tmpname()
+    local ok, err = follow(t, ([[
+Save this as `deaf.sh`:
+
+'''sh
+trap '' INT
+echo $$ >%s
+echo waits
+while :; do sleep 0.1; done
+'''
+
+In one terminal:
+
+'''console
+$ sh deaf.sh
+waits
+'''
+
+'''console
+$ echo one
+two
+'''
+]]):format(path), 0.2)
+    assert.is_false(ok)
+    assert.matches("expected:\ntwo\nseen:\none", err)
+    local file = assert(io.open(path))
+    local pid = file:read("*l")
+    file:close()
+    local gone = os.execute(([[
+      for _ in $(seq 200); do
+        ps -o stat= -p %s | grep -q '^[^Z]' || exit 0
+        sleep 0.05
+      done
+      exit 1]]):format(pid))
+    assert.is_true(gone == 0 or gone == true)
   end))
 end)

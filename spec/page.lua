@@ -3,8 +3,9 @@
 --
 -- In a page, a block of code whose line before ends with "`NAME`:" is a file that the reader saves.
 -- A block of Lua without a name is a program, which runs by itself. A block of console has commands
--- ("$ ...") and what they print; a line "..." stands for any lines. After "In one terminal" the
--- command goes on running; a line "^C" there ends it, and what follows is printed then.
+-- ("$ ...") and what they print; a line "..." stands for any lines. A program without a name may
+-- say what it prints by comments "--> LINE", in order. After "In one terminal" the command goes on
+-- running; a line "^C" there ends it, and what follows is printed then.
 local page = {}
 
 local COMMAND_SECONDS = 60
@@ -35,6 +36,13 @@ local function read_console(lines)
   return commands
 end
 
+-- What a program says that it prints, or any lines if it says nothing.
+local function read_prints(lines)
+  local prints = {}
+  for _, line in ipairs(lines) do prints[#prints + 1] = line:match("%-%-> (.*)$") end
+  return #prints > 0 and prints or {"..."}
+end
+
 local function new_step(language, before, lines, first)
   local step = {line = first}
   if language == "console" then
@@ -44,6 +52,7 @@ local function new_step(language, before, lines, first)
     step.text = table.concat(lines, "\n") .. "\n"
     step.file = before:match("`([^`/]+)`:$")
     step.runs = language == "lua" and not step.file
+    step.prints = read_prints(lines)
   end
   return step
 end
@@ -57,7 +66,7 @@ function page.read(path)
       if language ~= "text" then
         steps[#steps + 1] = new_step(language, before, block, first)
       end
-      block = nil
+      block, before = nil, ""
     elseif block then
       block[#block + 1] = line
     elseif fence then
@@ -130,8 +139,8 @@ function Walk:run(step, command)
 end
 
 -- Returns whether condition() held in time.
-local function wait_until(condition)
-  for _ = 1, COMMAND_SECONDS / POLL_SECONDS do
+local function wait_until(condition, seconds)
+  for _ = 1, (seconds or COMMAND_SECONDS) / POLL_SECONDS do
     if condition() then return true end
     os.execute("sleep " .. POLL_SECONDS)
   end
@@ -151,14 +160,16 @@ function Walk:open_terminal(step, command)
   if not printed then self:fail(step, command, command.prints, read_file(out)) end
 end
 
--- Presses Ctrl-C, and waits for the end.
-local function close_terminal(terminal)
+-- Presses Ctrl-C, and waits for the end. `timeout` leads a group of processes, in which is all that
+-- the command started.
+local function close_terminal(terminal, seconds)
   local function has(suffix) return read_file(terminal.out .. suffix) ~= "" end
   wait_until(function() return has(".pid") end)
   local pid = read_file(terminal.out .. ".pid")
   os.execute("kill -INT " .. pid:match("%d+") .. " 2>/dev/null")
-  if not has(".end") and not wait_until(function() return has(".end") end) then
-    os.execute("kill -KILL " .. pid:match("%d+") .. " 2>/dev/null")
+  if not wait_until(function() return has(".end") end, seconds) then
+    os.execute("kill -s KILL -- -" .. pid:match("%d+") .. " 2>/dev/null")
+    wait_until(function() return has(".end") end)
   end
 end
 
@@ -191,7 +202,7 @@ function Walk:step(step)
     end
   elseif step.runs then
     self:save("program.lua", step.text)
-    local ok, seen = self:run(step, {text = "lua5.4 program.lua", prints = {"..."}})
+    local ok, seen = self:run(step, {text = "lua5.4 program.lua", prints = step.prints})
     if not ok then
       error(("%s:%d: the program has failed:\n%s"):format(self.path, step.line, seen), 0)
     end
@@ -202,14 +213,14 @@ end
 
 --- Follows the page in an empty folder, with this interpreter in place of lua5.4. `settings` is
 --- shell code before each command, such as the paths of modules. Raises what is not as the page
---- says. Nothing goes on running.
-function page.follow(path, lua, folder, settings)
+--- says. Nothing goes on running: what does not end at Ctrl-C within `end_seconds` is killed.
+function page.follow(path, lua, folder, settings, end_seconds)
   local walk = setmetatable({path = path, lua = lua, folder = folder, settings = settings or "",
     terminals = {}}, Walk)
   local ok, err = pcall(function()
     for _, step in ipairs(page.read(path)) do walk:step(step) end
   end)
-  for i = #walk.terminals, 1, -1 do close_terminal(walk.terminals[i]) end
+  for i = #walk.terminals, 1, -1 do close_terminal(walk.terminals[i], end_seconds) end
   if not ok then error(err, 0) end
   for _, terminal in ipairs(walk.terminals) do walk:check_end(terminal) end
 end
