@@ -363,7 +363,8 @@ helper.SANITIZER = os.getenv("LD_PRELOAD")
 -- from child:line() and child:finish().
 function helper.command(command, seconds, setting)
   local shell = ("%stimeout -s KILL %d sh -c %s 2>&1; echo \"status $?\""):format(
-    helper.SANITIZER, seconds or CHILD_SECONDS, quote((setting or "") .. "echo $$; exec " .. command))
+    helper.SANITIZER, seconds or CHILD_SECONDS,
+    quote((setting or "") .. "echo $$; exec " .. command))
   local file = assert(io.popen(shell, "r"))
   local pid = assert(tonumber(file:read("*l")), "the child gave no pid")
   return setmetatable({pid = pid, file = file}, Child)

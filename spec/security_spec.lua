@@ -240,12 +240,12 @@ describe("CURVE and ZAP", function()
 
   -- A server at an address, whose messages are collected in the second result.
   local function curve_server(t, ctx, kind, more, enforced)
-    local options = {curve_server = true, curve_secretkey = server_secret}
+    local options = {curve_server = true, curve_secretkey = server_secret,
+      zap_enforce_domain = enforced or nil}
     for name, value in pairs(more or {}) do options[name] = value end
     local server = stream(t, ctx, kind or "PULL", options)
     local got = {}
     server:on_recv(function(frames) got[#got + 1] = frames end)
-    if enforced then assert(server:set(zmq.ZAP_ENFORCE_DOMAIN, true)) end
     return server, got, "tcp://127.0.0.1:" .. assert(server:bind_to_random_port("tcp://127.0.0.1"))
   end
 

@@ -29,6 +29,11 @@
 #define GET      ZLUA_OPTION_GET
 #define SET      ZLUA_OPTION_SET
 
+/* zmq.h hides it among the drafts, but libzmq has it without them too. */
+#ifndef ZMQ_ZAP_ENFORCE_DOMAIN
+#define ZMQ_ZAP_ENFORCE_DOMAIN 93
+#endif
+
 /* The number it had before libzmq 3, now unused. */
 enum { HWM_NUMBER = 1 };
 
@@ -118,9 +123,7 @@ const zlua_option zlua_socket_options[] = {
     {"vmci_buffer_min_size", ZMQ_VMCI_BUFFER_MIN_SIZE, UINT64, BOTH},
     {"vmci_buffer_max_size", ZMQ_VMCI_BUFFER_MAX_SIZE, UINT64, BOTH},
     {"vmci_connect_timeout", ZMQ_VMCI_CONNECT_TIMEOUT, INT, BOTH},
-#ifdef ZMQ_ZAP_ENFORCE_DOMAIN
     {"zap_enforce_domain", ZMQ_ZAP_ENFORCE_DOMAIN, FLAG, BOTH},
-#endif
 #ifdef ZMQ_LOOPBACK_FASTPATH
     {"loopback_fastpath", ZMQ_LOOPBACK_FASTPATH, FLAG, BOTH},
 #endif

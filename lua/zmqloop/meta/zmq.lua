@@ -110,6 +110,7 @@ function Context:socket(socket_type, options) end
 ---@field req_relaxed? boolean|integer libzmq: ZMQ_REQ_RELAXED
 ---@field conflate? boolean|integer libzmq: ZMQ_CONFLATE
 ---@field zap_domain? string libzmq: ZMQ_ZAP_DOMAIN
+---@field zap_enforce_domain? boolean with zap_domain: without a ZAP handler nobody is admitted
 ---@field router_handover? boolean|integer libzmq: ZMQ_ROUTER_HANDOVER
 ---@field tos? integer libzmq: ZMQ_TOS
 ---@field connect_routing_id? string libzmq: ZMQ_CONNECT_ROUTING_ID
