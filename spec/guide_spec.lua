@@ -11,13 +11,20 @@ local NEEDS = {
   ["docs/guide/neovim.md"] = {modules = {"jit"}, command = "nvim"}, -- Neovim's Lua is LuaJIT
 }
 
--- The first thing that a page needs and the system does not have, or nil.
+local function succeeds(command)
+  local status = os.execute(command .. " >/dev/null 2>&1")
+  return status == 0 or status == true
+end
+
+-- The first thing that a page needs and the system does not have, or nil. In a process of its own:
+-- luv does not stand being loaded twice, as busted makes of it.
 local function missing(needs)
   for _, name in ipairs(needs.modules) do
-    if not pcall(require, name) then return name end
+    if not succeeds(("%s -e 'require(%q)'"):format(helper.quote(helper.interpreter), name)) then
+      return name
+    end
   end
-  local found = os.execute(("command -v %s >/dev/null"):format(needs.command or "sh"))
-  return found ~= 0 and found ~= true and needs.command or nil
+  if needs.command and not succeeds("command -v " .. needs.command) then return needs.command end
 end
 
 local function paths()

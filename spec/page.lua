@@ -121,7 +121,7 @@ end
 
 -- `lua5.4` in a page is the interpreter that the follower was given.
 function Walk:shell(text)
-  return ("cd %s && %s%s"):format(quote(self.folder), self.settings,
+  return ("cd %s || exit; %s%s"):format(quote(self.folder), self.settings,
     (" " .. text .. " "):gsub("([ ;&(])lua5%.4 ", function(before)
       return before .. quote(self.lua) .. " "
     end))
