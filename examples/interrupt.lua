@@ -66,8 +66,8 @@ work:on_recv(function(frames)
 end)
 
 io.stdout:setvbuf("line")
-print(("work at %s, control at %s"):format(work.socket:get("last_endpoint"),
-  orders.socket:get("last_endpoint")))
+print(("work at %s, control at %s"):format(work:get("last_endpoint"),
+  orders:get("last_endpoint")))
 loop:add_signal_handler("INT", function() loop:stop() end)
 loop:start()
 orders:close()

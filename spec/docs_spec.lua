@@ -230,6 +230,17 @@ describe("the Lua modules", function()
   for path in pipe:lines() do paths[#paths + 1] = path end
   pipe:close()
 
+  -- The former name of a module, and the one that programs use for another.
+  local OTHER_NAMES = {["zmqloop.callbacks"] = true, ["zmqloop.task"] = true}
+
+  for _, path in ipairs(paths) do
+    it(path .. " is annotated, or says that it is internal", function()
+      local name = path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", ".")
+      local says_so = lines_of(path)[2]:find("^%-%- Internal: ") ~= nil
+      if not OTHER_NAMES[name] then assert.equal(annotated[name] == nil, says_so) end
+    end)
+  end
+
   for _, path in ipairs(paths) do
     -- See "LuaJIT's path" in docs/binding.md.
     it(path .. " has no loop that LuaJIT would not leave in a finalizer", function()

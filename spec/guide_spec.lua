@@ -2,6 +2,7 @@
 -- run, commands typed, and what they print is compared. See spec/page.lua.
 local helper = require("spec.helper")
 local page = require("spec.page")
+local testing = require("zmqloop.testing")
 
 local test = helper.test
 
@@ -55,6 +56,21 @@ local function settings()
     helper.quote(absolute(package.cpath)))
 end
 
+-- Replaces each port of this machine by a free one: other runs of this spec may use it.
+local function with_free_ports()
+  local ports = {}
+  return function(text)
+    return (text:gsub("127%.0%.0%.1:(55%d%d)%f[^%d]", function(port)
+      if not ports[port] then
+        local listener, free = assert(testing.bind_unused_port())
+        listener:close()
+        ports[port] = free
+      end
+      return "127.0.0.1:" .. ports[port]
+    end))
+  end
+end
+
 describe("the guide:", function()
   after_each(helper.cleanup)
 
@@ -66,7 +82,8 @@ describe("the guide:", function()
       if lacks then pending("this system has no " .. lacks) end
       local folder = t:tmpname()
       assert(os.execute("mkdir " .. folder))
-      local ok, err = pcall(page.follow, path, helper.interpreter, folder, settings())
+      local ok, err = pcall(page.follow, path, helper.interpreter, folder,
+        {settings = settings(), replace = with_free_ports()})
       os.execute("rm -r " .. folder)
       if not ok then error(err, 0) end
     end))
@@ -92,8 +109,8 @@ describe("a page", function()
     file:write((text:gsub("'''", "```")))
     file:close()
     assert(os.execute("mkdir " .. folder))
-    local ok, err = pcall(page.follow, path, helper.interpreter, folder, settings(),
-      end_seconds)
+    local ok, err = pcall(page.follow, path, helper.interpreter, folder,
+      {settings = settings(), end_seconds = end_seconds})
     os.execute("rm -r " .. folder)
     return ok, err
   end

@@ -211,16 +211,36 @@ function Walk:step(step)
   end
 end
 
---- Follows the page in an empty folder, with this interpreter in place of lua5.4. `settings` is
---- shell code before each command, such as the paths of modules. Raises what is not as the page
---- says. Nothing goes on running: what does not end at Ctrl-C within `end_seconds` is killed.
-function page.follow(path, lua, folder, settings, end_seconds)
-  local walk = setmetatable({path = path, lua = lua, folder = folder, settings = settings or "",
+-- Replaces what stands in the files, in the commands and in what they print.
+local function replace_in(steps, replace)
+  local function replace_all(lines)
+    for i, line in ipairs(lines or {}) do lines[i] = replace(line) end
+  end
+  for _, step in ipairs(steps) do
+    step.text = step.text and replace(step.text)
+    for _, command in ipairs(step.commands or {}) do
+      command.text = replace(command.text)
+      replace_all(command.prints)
+      replace_all(command.after_interrupt)
+    end
+  end
+end
+
+--- Follows the page in an empty folder, with this interpreter in place of lua5.4. Raises what is
+--- not as the page says. Nothing goes on running. More options:
+---   settings     shell code before each command, such as the paths of modules
+---   replace      applied to every text, for example to use other ports
+---   end_seconds  what does not end at Ctrl-C within these is killed
+function page.follow(path, lua, folder, options)
+  options = options or {}
+  local walk = setmetatable({path = path, lua = lua, folder = folder, settings = options.settings or "",
     terminals = {}}, Walk)
   local ok, err = pcall(function()
-    for _, step in ipairs(page.read(path)) do walk:step(step) end
+    local steps = page.read(path)
+    if options.replace then replace_in(steps, options.replace) end
+    for _, step in ipairs(steps) do walk:step(step) end
   end)
-  for i = #walk.terminals, 1, -1 do close_terminal(walk.terminals[i], end_seconds) end
+  for i = #walk.terminals, 1, -1 do close_terminal(walk.terminals[i], options.end_seconds) end
   if not ok then error(err, 0) end
   for _, terminal in ipairs(walk.terminals) do walk:check_end(terminal) end
 end

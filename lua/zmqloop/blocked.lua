@@ -1,4 +1,5 @@
 --- zmqloop.blocked: reports callbacks that keep the loop from its wait.
+-- Internal: programs do not require it, and it may change at any time.
 -- PyZMQ's and Tornado's set_blocking_signal_threshold() and set_blocking_log_threshold(), as
 -- methods of loops.
 local core = require("zmqloop.core")

@@ -1,4 +1,5 @@
 --- zmqloop.check: checks of arguments.
+-- Internal: programs do not require it, and it may change at any time.
 -- The errors name the method and the number of the argument, and are raised at the user's line.
 local core = require("zmqloop.core")
 

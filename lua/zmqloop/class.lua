@@ -1,4 +1,5 @@
 --- zmqloop.class: helpers to define the classes and modules of this library.
+-- Internal: programs do not require it, and it may change at any time.
 local core = require("zmqloop.core")
 
 -- Every module that users require by name requires this one.

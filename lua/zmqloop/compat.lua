@@ -1,4 +1,5 @@
 --- zmqloop.compat: differences between versions of Lua that matter to tasks.
+-- Internal: programs do not require it, and it may change at any time.
 local core = require("zmqloop.core")
 local classes = require("zmqloop.class")
 

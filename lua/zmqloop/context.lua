@@ -1,4 +1,5 @@
 --- zmqloop.context: contexts, reached through zmqloop.zmq.
+-- Internal: programs do not require it, and it may change at any time.
 --
 -- The methods of Context, and the files that define them:
 --   csrc/lua/context_life.c   term destroy shutdown closed handle

@@ -1,4 +1,5 @@
 --- zmqloop.jit: receiving and sending of streams as code that LuaJIT compiles.
+-- Internal: programs do not require it, and it may change at any time.
 -- Calls between C and Lua are interpreted; calls of C through the FFI are compiled. So here the
 -- loop over the messages of a turn is written in Lua, which LuaJIT compiles together with the
 -- user's callback, and so is sending. csrc/lua/stream_jit.c is the other half; anything that

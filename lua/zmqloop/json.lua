@@ -1,4 +1,5 @@
 --- zmqloop.json: the installed JSON library, lua-cjson or else dkjson.
+-- Internal: programs do not require it, and it may change at any time.
 -- Loaded when JSON is first used; raises if neither is installed.
 
 for _, library in ipairs({"cjson", "dkjson"}) do

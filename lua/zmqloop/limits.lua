@@ -1,4 +1,5 @@
 --- zmqloop.limits: limits for peers that are not trusted: zmq.Context{limits = "internet"}.
+-- Internal: programs do not require it, and it may change at any time.
 -- Internal. SECURITY.md says what each limit protects from.
 local classes = require("zmqloop.class")
 

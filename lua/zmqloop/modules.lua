@@ -1,4 +1,5 @@
 --- zmqloop.modules: the modules that are loaded on first use.
+-- Internal: programs do not require it, and it may change at any time.
 -- By then the program may be out of descriptors, in another folder or without access to files. So
 -- their source is read together with the first module of this library, which costs little, kept
 -- outside Lua's memory, and compiled when needed.

@@ -1,4 +1,5 @@
 --- zmqloop.periodic: PeriodicCallback and DelayedCallback, which count in milliseconds.
+-- Internal: programs do not require it, and it may change at any time.
 -- PyZMQ's and Tornado's; reached through zmqloop.ioloop.
 --
 -- The methods of PeriodicCallback, and the files that define them:

@@ -1,4 +1,5 @@
 --- zmqloop.poll: zmq.Poller, for programs that poll instead of using callbacks.
+-- Internal: programs do not require it, and it may change at any time.
 -- Times are milliseconds and events zmq.POLLIN, zmq.POLLOUT and zmq.POLLERR, as in libzmq;
 -- ZMQPoller of zmqloop.ioloop uses seconds and the events of loops.
 --

@@ -1,4 +1,5 @@
 --- zmqloop.poller: ZMQPoller, for programs that poll instead of using callbacks.
+-- Internal: programs do not require it, and it may change at any time.
 -- PyZMQ's eventloop.ioloop.ZMQPoller, but seconds keep their fractions; reached through
 -- zmqloop.ioloop.
 --

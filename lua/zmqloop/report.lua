@@ -1,4 +1,5 @@
 --- zmqloop.report: writes errors of callbacks to io.stderr.
+-- Internal: programs do not require it, and it may change at any time.
 -- A callback that fails for every message would repeat the same text, so it is written once, and
 -- then only how often it has occurred. Control characters, which a peer may have sent, are
 -- escaped.

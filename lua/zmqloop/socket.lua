@@ -1,4 +1,5 @@
 --- zmqloop.socket: sockets, reached through zmqloop.zmq.
+-- Internal: programs do not require it, and it may change at any time.
 --
 -- The methods of Socket, and the files that define them:
 --   csrc/lua/socket_address.c bind connect unbind disconnect join leave

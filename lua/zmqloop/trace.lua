@@ -1,4 +1,5 @@
 --- zmqloop.trace: where errors were raised, and through which tasks they passed.
+-- Internal: programs do not require it, and it may change at any time.
 -- An error keeps its value. Its trace is a separate text: the error, the stack where it was raised
 -- and where each task awaited it. A failed future keeps the trace; when the error is raised again
 -- it is noted here, for traceback().

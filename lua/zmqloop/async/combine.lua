@@ -1,4 +1,5 @@
 --- zmqloop.async.combine: shield(), gather() and as_completed(): futures built from futures.
+-- Internal: programs do not require it, and it may change at any time.
 local core = require("zmqloop.core")
 local classes = require("zmqloop.class")
 

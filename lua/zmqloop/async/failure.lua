@@ -1,4 +1,5 @@
 --- zmqloop.async.failure: how an error that ended a coroutine ends its task.
+-- Internal: programs do not require it, and it may change at any time.
 local core = require("zmqloop.core")
 local compat = require("zmqloop.compat")
 local future = require("zmqloop.async.future")

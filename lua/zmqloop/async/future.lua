@@ -1,4 +1,5 @@
 --- zmqloop.async.future: results that arrive later.
+-- Internal: programs do not require it, and it may change at any time.
 -- Names of Tornado's and asyncio's Future. Callbacks and waiting tasks are always called by the
 -- loop, in its next iteration, never inside set_result() or await().
 --

@@ -1,4 +1,5 @@
 --- zmqloop.async.locks: Event, Condition, Semaphore, BoundedSemaphore and Lock, for tasks.
+-- Internal: programs do not require it, and it may change at any time.
 -- Names and semantics of Tornado's locks. Tasks are served first in, first out, and what was
 -- handed to one of them cannot be taken by another. Timeouts are in seconds; nil waits for ever,
 -- and 0 not at all, which works outside tasks too. A timeout returns nil, "ETIMEDOUT: ...",

@@ -1,4 +1,5 @@
 --- zmqloop.async.message_owner: which task owns a message that a green socket moves in parts.
+-- Internal: programs do not require it, and it may change at any time.
 -- Others wait until that message ends. Whether a message has begun is the socket's state in C
 -- (core.message_begun); its owner, as returned by task.who_runs(), is in the socket's fields
 -- `sender` and `receiver`. libzmq gets a message only with its last part, so an owner that ends

@@ -1,4 +1,5 @@
 --- zmqloop.async.operation: try now, else wait in line until the object is ready.
+-- Internal: programs do not require it, and it may change at any time.
 -- The mechanism of green sockets and of stream:send_wait().
 --
 -- A place is where tasks wait for an object: a table with the fields `object`, `is_closed`,

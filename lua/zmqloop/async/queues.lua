@@ -1,4 +1,5 @@
 --- zmqloop.async.queues: Queue, PriorityQueue and LifoQueue, to pass items between tasks.
+-- Internal: programs do not require it, and it may change at any time.
 -- Names and semantics of Tornado's queues; timeouts, waiting and cancelling as in async.locks. An
 -- item is in the queue once put() has returned, and out of it once get() has: a call that was
 -- cancelled or timed out has put nothing in and taken nothing out.

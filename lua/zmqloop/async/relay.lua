@@ -1,4 +1,5 @@
 --- zmqloop.async.relay: proxy() and device() of zmqloop.green.
+-- Internal: programs do not require it, and it may change at any time.
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")
 local classes = require("zmqloop.class")

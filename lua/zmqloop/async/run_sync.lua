@@ -1,4 +1,5 @@
 --- zmqloop.async.run_sync: methods of IOLoop for futures: add_future() and run_sync().
+-- Internal: programs do not require it, and it may change at any time.
 -- Loaded when one of them is first used.
 local core = require("zmqloop.core")
 local classes = require("zmqloop.class")

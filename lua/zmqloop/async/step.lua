@@ -1,4 +1,5 @@
 --- zmqloop.async.step: tasks, and the callbacks that become tasks, run from one wait to the next.
+-- Internal: programs do not require it, and it may change at any time.
 local core = require("zmqloop.core")
 local classes = require("zmqloop.class")
 

@@ -1,4 +1,5 @@
 --- zmqloop.async.stream_tasks: recv(), messages(), send_wait() and cancel() of ZMQStream.
+-- Internal: programs do not require it, and it may change at any time.
 -- Loaded when one of them is first used.
 local core = require("zmqloop.core")
 local check = require("zmqloop.check")

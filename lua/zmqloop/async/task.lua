@@ -1,4 +1,5 @@
 --- zmqloop.async.task: functions that wait without blocking the loop.
+-- Internal: programs do not require it, and it may change at any time.
 -- loop:spawn(fn) runs fn in a coroutine, which calls such as sleep() and Future:await() suspend
 -- without blocking the loop. A task is a future of what its function returns.
 local core = require("zmqloop.core")

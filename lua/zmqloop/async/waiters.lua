@@ -1,4 +1,5 @@
 --- zmqloop.async.waiters: tasks queued in a line, first in first out.
+-- Internal: programs do not require it, and it may change at any time.
 -- For async.locks, and for tasks that wait for sockets and streams. A waiter leaves the line when
 -- it is woken or served, when it times out, or when its task is cancelled. A woken waiter runs in
 -- the next iteration; if it is cancelled before that, what it was woken with is given back. A

@@ -1,4 +1,5 @@
 --- zmqloop.async.watch: tasks that wait until sockets and descriptors are ready.
+-- Internal: programs do not require it, and it may change at any time.
 -- A watch is the handler of an object on a loop; it exists while a task waits for the object.
 -- Tasks that want to receive or send are queued. The operation is attempted for the first task of
 -- a line, which is resumed only with a result: a task that stops waiting has taken nothing. A task

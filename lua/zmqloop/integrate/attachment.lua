@@ -1,4 +1,5 @@
 --- zmqloop.integrate.attachment: shared by the modules that attach a loop to another one.
+-- Internal: programs do not require it, and it may change at any time.
 -- An attachment ends with detach(), or when the loop is closed or stopped. If a callback of the
 -- other loop runs the loop itself, by start(), run() or run_sync(), stop() ends that run instead.
 local pairs_of = pairs -- not by its name, see "LuaJIT's path" in docs/binding.md

@@ -6,12 +6,12 @@
 ---Like `zmqloop.zmq`'s, but its sockets are green. `instance()` is another context than
 ---that of `zmqloop.zmq`.
 ---@class zmqloop.green.Context: zmqloop.Context
----@overload fun(options?: zmqloop.ContextOptions|lightuserdata): zmqloop.green.Context?, string?, string?
+---@overload fun(options?: zmqloop.ContextOptions|lightuserdata): zmqloop.green.Context, string?, string?
 local Context = {}
 
 ---Creates a context; `green.Context(options)` is the same.
 ---@param options? zmqloop.ContextOptions|lightuserdata
----@return zmqloop.green.Context? context nil on failure
+---@return zmqloop.green.Context context nil on failure
 ---@return string? message
 ---@return string? name EINVAL, EMFILE, ENOMEM
 function Context.new(options) end
@@ -23,7 +23,7 @@ function Context.instance() end
 ---Creates a green socket. Like `Context:socket` of `zmqloop.zmq`.
 ---@param socket_type zmqloop.SocketType|integer such as "REP" or zmq.REP
 ---@param options? zmqloop.SocketOptions
----@return zmqloop.green.Socket? socket nil on failure
+---@return zmqloop.green.Socket socket nil on failure
 ---@return string? message names the option or address
 ---@return string? name EADDRINUSE, EINVAL, EMFILE, ETERM; those of `bind` and `connect`
 function Context:socket(socket_type, options) end
@@ -43,7 +43,7 @@ function Socket:set(option, value) end
 
 ---Reads an option; "rcvmore" is about the last part that this task received.
 ---@param option string|integer
----@return string|integer|nil value nil on failure
+---@return any value a string or an integer; nil on failure
 ---@return string? message names the option
 ---@return string? name EINVAL, ETERM, ERANGE
 function Socket:get(option) end
@@ -58,7 +58,7 @@ function Socket:setsockopt(option, value) end
 
 ---The same as `get`.
 ---@param option string|integer
----@return string|integer|nil value nil on failure
+---@return any value a string or an integer; nil on failure
 ---@return string? message
 ---@return string? name EINVAL, ETERM, ERANGE
 function Socket:getsockopt(option) end
@@ -71,9 +71,10 @@ function Socket:getsockopt(option) end
 ---Errors: CANCELLED
 ---@param flags? integer zmq.DONTWAIT
 ---@param copy? boolean false: a Frame in place of a string
----@return string|zmqloop.Frame|nil frame nil on failure
+---@return string? frame nil on failure
 ---@return string? message
 ---@return string? name EAGAIN, ENOTSOCK (it was closed meanwhile), EFSM, ENOTSUP, ETERM
+---@overload fun(self: zmqloop.green.Socket, flags: integer?, copy: false): zmqloop.Frame?, string?, string?
 function Socket:recv(flags, copy) end
 
 ---Receives a whole message, or the rest of the one that this task has begun to receive.
@@ -82,9 +83,10 @@ function Socket:recv(flags, copy) end
 ---Errors: CANCELLED
 ---@param flags? integer zmq.DONTWAIT
 ---@param copy? boolean false: Frames in place of strings
----@return string[]|zmqloop.Frame[]|nil frames nil on failure
+---@return string[]? frames nil on failure
 ---@return string? message
 ---@return string? name EAGAIN, ENOTSOCK (it was closed meanwhile), EFSM, ENOTSUP, ETERM
+---@overload fun(self: zmqloop.green.Socket, flags: integer?, copy: false): zmqloop.Frame[]?, string?, string?
 function Socket:recv_multipart(flags, copy) end
 
 ---Sends one frame; waits as long as the option sndtimeo says, unless flags include

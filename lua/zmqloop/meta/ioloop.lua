@@ -15,7 +15,7 @@
 ---@field READ 1 readable
 ---@field WRITE 4 writable
 ---@field ERROR 24 errors and hang-up, always delivered
----@overload fun(options?: zmqloop.LoopOptions): zmqloop.IOLoop?, string?, string?
+---@overload fun(options?: zmqloop.LoopOptions): zmqloop.IOLoop, string?, string?
 local IOLoop = {}
 
 ---What `IOLoop` takes.
@@ -27,7 +27,7 @@ local IOLoop = {}
 ---Creates a loop of the configured class, with the configured options and these;
 ---`IOLoop(options)` is the same. The caller closes it.
 ---@param options? zmqloop.LoopOptions
----@return zmqloop.IOLoop? loop nil on failure
+---@return zmqloop.IOLoop loop nil on failure
 ---@return string? message
 ---@return string? name EMFILE, ENFILE, ENOMEM
 function IOLoop.new(options) end

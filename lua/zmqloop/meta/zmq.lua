@@ -13,14 +13,14 @@
 ---second for unsent messages. On a closed one everything but `term`, `destroy` and
 ---`closed` raises "context is closed".
 ---@class zmqloop.Context
----@overload fun(options?: zmqloop.ContextOptions|lightuserdata): zmqloop.Context?, string?, string?
+---@overload fun(options?: zmqloop.ContextOptions|lightuserdata): zmqloop.Context, string?, string?
 local Context = {}
 
 ---Creates a context; `zmq.Context(options)` is the same. A light userdata, from another
 ---context's `handle()`, is borrowed: its sockets belong to this state, which never terminates
 ---the context. An unknown option raises.
 ---@param options? zmqloop.ContextOptions|lightuserdata
----@return zmqloop.Context? context nil on failure
+---@return zmqloop.Context context nil on failure
 ---@return string? message
 ---@return string? name EINVAL, EMFILE, ENOMEM
 function Context.new(options) end
@@ -40,7 +40,7 @@ function Context.derive(class) end
 ---before connect. An unknown type or option raises. A failure closes the socket.
 ---@param socket_type zmqloop.SocketType|integer such as "REP" or zmq.REP
 ---@param options? zmqloop.SocketOptions
----@return zmqloop.Socket? socket nil on failure
+---@return zmqloop.Socket socket nil on failure
 ---@return string? message names the option or address
 ---@return string? name EADDRINUSE, EINVAL, EMFILE, ETERM; those of `bind` and `connect`
 function Context:socket(socket_type, options) end
@@ -340,9 +340,10 @@ function Socket:send_multipart(frames, flags) end
 ---follow.
 ---@param flags? integer zmq.DONTWAIT
 ---@param copy? boolean false: a Frame in place of a string
----@return string|zmqloop.Frame|nil data nil on failure
+---@return string? data nil on failure
 ---@return string? message
 ---@return string? name EAGAIN, EFSM, ENOTSUP, ETERM
+---@overload fun(self: zmqloop.Socket, flags: integer?, copy: false): zmqloop.Frame?, string?, string?
 function Socket:recv(flags, copy) end
 
 ---Receives a whole message. If a multipart message has arrived at a socket with
@@ -350,9 +351,10 @@ function Socket:recv(flags, copy) end
 ---fails with EPROTO.
 ---@param flags? integer zmq.DONTWAIT
 ---@param copy? boolean false: Frames in place of strings
----@return string[]|zmqloop.Frame[]|nil frames nil on failure
+---@return string[]? frames nil on failure
 ---@return string? message
 ---@return string? name EAGAIN, EFSM, ENOTSUP, ETERM
+---@overload fun(self: zmqloop.Socket, flags: integer?, copy: false): zmqloop.Frame[]?, string?, string?
 function Socket:recv_multipart(flags, copy) end
 
 ---Waits until the socket is ready.
@@ -380,7 +382,7 @@ function Socket:set(option, value) end
 ---Reads an option: flags are 0 or 1, "hwm" is sndhwm, text comes without the
 ---trailing NUL.
 ---@param option string|integer such as "linger" or zmq.LINGER
----@return string|integer|nil value nil on failure
+---@return any value a string or an integer; nil on failure
 ---@return string? message names the option
 ---@return string? name EINVAL, ETERM; ERANGE: beyond 2^53, before Lua 5.3
 function Socket:get(option) end
@@ -395,7 +397,7 @@ function Socket:setsockopt(option, value) end
 
 ---The same as `get`.
 ---@param option string|integer
----@return string|integer|nil value
+---@return any value a string or an integer
 ---@return string? message
 ---@return string? name
 function Socket:getsockopt(option) end

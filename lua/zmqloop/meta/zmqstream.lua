@@ -8,7 +8,7 @@
 ---@class zmqloop.ZMQStream
 ---@field socket zmqloop.Socket|table|userdata the socket it was created with
 ---@field io_loop zmqloop.IOLoop the loop it was created with
----@overload fun(socket: zmqloop.Socket|table|userdata, io_loop?: zmqloop.IOLoop): zmqloop.ZMQStream?, string?, string?
+---@overload fun(socket: zmqloop.Socket|table|userdata, io_loop?: zmqloop.IOLoop): zmqloop.ZMQStream, string?, string?
 local ZMQStream = {}
 
 ---Puts a stream on a socket; `ZMQStream(...)` is the same. It receives nothing until
@@ -18,7 +18,7 @@ local ZMQStream = {}
 ---after the stream. Other code may keep using such a socket in the same thread.
 ---@param socket zmqloop.Socket|table|userdata
 ---@param io_loop? zmqloop.IOLoop IOLoop.current() if nil
----@return zmqloop.ZMQStream? stream nil on failure
+---@return zmqloop.ZMQStream stream nil on failure
 ---@return string? message
 ---@return string? name ETERM, ENOTSUP (a thread-safe socket), ENOMEM
 function ZMQStream.new(socket, io_loop) end
@@ -234,7 +234,7 @@ function ZMQStream:set(option, value) end
 
 ---The same as `get` of its socket.
 ---@param option string|integer such as "linger" or zmq.LINGER
----@return string|integer|nil value nil on failure
+---@return any value a string or an integer; nil on failure
 ---@return string? message names the option
 ---@return string? name EINVAL, ETERM, ERANGE
 function ZMQStream:get(option) end
@@ -249,7 +249,7 @@ function ZMQStream:setsockopt(option, value) end
 
 ---The same as `getsockopt` of its socket.
 ---@param option string|integer such as "linger" or zmq.LINGER
----@return string|integer|nil value nil on failure
+---@return any value a string or an integer; nil on failure
 ---@return string? message names the option
 ---@return string? name EINVAL, ETERM, ERANGE
 function ZMQStream:getsockopt(option) end
