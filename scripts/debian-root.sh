@@ -3,10 +3,11 @@
 # scripts/setup.sh; must be used as root.
 #
 # Environment:
-#   ZMQLOOP_ROOTS=DIR    where the folders are; build/roots by default
+#   ZMQLOOP_ROOTS=DIR    where the folders are; not in the tree, since tools that look
+#                        through it would look through them: /var/tmp/zmqloop-roots
 #   ZMQLOOP_MIRROR=URL   the mirror of Debian's packages
 
-roots=${ZMQLOOP_ROOTS:-$ROOT/build/roots}
+roots=${ZMQLOOP_ROOTS:-/var/tmp/zmqloop-roots}
 mirror=${ZMQLOOP_MIRROR:-http://deb.debian.org/debian}
 
 need_root() {
