@@ -233,8 +233,8 @@ end
 ---   end_seconds  what does not end at Ctrl-C within these is killed
 function page.follow(path, lua, folder, options)
   options = options or {}
-  local walk = setmetatable({path = path, lua = lua, folder = folder, settings = options.settings or "",
-    terminals = {}}, Walk)
+  local walk = setmetatable({path = path, lua = lua, folder = folder,
+    settings = options.settings or "", terminals = {}}, Walk)
   local ok, err = pcall(function()
     local steps = page.read(path)
     if options.replace then replace_in(steps, options.replace) end
