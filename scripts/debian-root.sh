@@ -47,12 +47,12 @@ enter() { # folder architecture command...
       exec chroot "$0" "$@"' "$folder" "$@"
 }
 
-# The folder of a release, made if there is none, as $root. One user at a time.
+# The folder of a release, made if there is none, as $machine. One user at a time.
 take_root() { # release architecture
-  root=$roots/$1-$2
+  machine=$roots/$1-$2
   mkdir -p "$roots"
-  exec {lock}>"$root.lock"
+  exec {lock}>"$machine.lock"
   flock "$lock"
-  [ -d "$root" ] || make_root "$root" "$1" "$2"
-  cp /etc/resolv.conf "$root/etc/resolv.conf"
+  [ -d "$machine" ] || make_root "$machine" "$1" "$2"
+  cp /etc/resolv.conf "$machine/etc/resolv.conf"
 }

@@ -1,5 +1,5 @@
 -- Twenty wrong uses of zmqloop. An editor with lua-language-server must mark each line that ends
--- with `--> NAME`, by the diagnostic of that name, and no other. Checked by scripts/types; never run.
+-- with `--> NAME`, by the diagnostic of that name, and no other. Checked by scripts/types.
 local zmqloop = require("zmqloop")
 local green = require("zmqloop.green")
 local testing = require("zmqloop.testing")
