@@ -1,5 +1,6 @@
--- The README and each page of the guide are followed as a reader would: files are saved, programs
--- run, commands typed, and what they print is compared. See spec/page.lua.
+-- The README, each page of the guide and the examples of the reference are followed as a reader
+-- would: files are saved, programs run, commands typed, and what they print is compared. See
+-- spec/page.lua.
 local helper = require("spec.helper")
 local page = require("spec.page")
 local testing = require("zmqloop.testing")
@@ -76,6 +77,9 @@ describe("the guide:", function()
 
   local followed = paths()
   followed[#followed + 1] = "README.md"
+  for path in io.popen("grep -l '^## Example' docs/reference/*.md"):lines() do
+    followed[#followed + 1] = path
+  end
   for _, path in ipairs(followed) do
     it(path .. " is as it says", test(function(t)
       local lacks = NEEDS[path] and missing(NEEDS[path])

@@ -83,6 +83,16 @@ describe("the reference", function()
     assert.is_true(count >= 100)
   end)
 
+  it("has a page for each of its examples", function()
+    local pipe = io.popen("ls examples/reference")
+    for file in pipe:lines() do
+      local program = content("examples/reference/" .. file)
+      local shown = content("docs/reference/" .. file:gsub("lua$", "md"))
+      assert.truthy(shown:find("\n## Example\n\n```lua\n" .. program .. "```", 1, true), file)
+    end
+    pipe:close()
+  end)
+
   it("explains each error that an annotation names", function()
     for _, file in ipairs(model.files) do
       for _, class in ipairs(file.classes) do

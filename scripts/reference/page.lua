@@ -98,7 +98,7 @@ end
 
 function Page:method(method)
   self:heading(3, self.model:heading_of(method))
-  self:code("lua", signature(self.model, method))
+  self:code("text", signature(self.model, method))
   self:paragraphs(method.text)
   self:params(method)
   self:returns(method)

@@ -1,0 +1,11 @@
+local zmqloop = require("zmqloop")
+local context = require("zmqloop.green").Context.instance()
+zmqloop.IOLoop.instance():run_sync(function()
+  local pull = context:socket("PULL", {bind = "inproc://pipe"})
+  local push = context:socket("PUSH", {connect = "inproc://pipe"})
+  zmqloop.spawn(function()
+    zmqloop.sleep(0.001)
+    push:send("hello")
+  end)
+  print(pull:recv()) --> hello
+end)

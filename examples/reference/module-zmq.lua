@@ -1,0 +1,3 @@
+local zmq = require("zmqloop.zmq")
+local major = zmq.version()
+print(type(major), zmq.SNDMORE) --> number	2
