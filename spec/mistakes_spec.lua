@@ -163,6 +163,8 @@ local mistakes = {
   -- at the wrong time or place
   {"zmqloop.sleep(1)",
     "1: sleep: only inside a task; start it with loop:spawn()"},
+  {"local queue = zmqloop.Queue() queue:join()",
+    "1: join: only inside a task; start it with loop:spawn()"},
   {"future:await()",
     "1: await: only inside a task; start it with loop:spawn()"},
   {"future:set_result(1)\nfuture:set_result(2)",

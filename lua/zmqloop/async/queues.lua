@@ -319,6 +319,7 @@ end
 -- Returns true, or nil, message, "ETIMEDOUT".
 function Queue:join(timeout)
   check_self(self, "Queue", "join")
+  begin_wait("join", 1, timeout) -- its errors name join()
   return self.finished:wait(timeout)
 end
 

@@ -68,83 +68,83 @@ function Context:socket(socket_type, options) end
 ---@field subscribe? string|string[] topics of a SUB
 ---@field join? string|string[] groups of a DISH, a draft of libzmq
 ---@field hwm? integer messages: sndhwm and rcvhwm
----@field affinity? integer libzmq: ZMQ_AFFINITY
+---@field affinity? integer which I/O threads serve new connections, a bit for each; 0, the default: any
 ---@field routing_id? string bytes by which a ROUTER knows it
----@field identity? string libzmq: ZMQ_IDENTITY
----@field rate? integer kilobits per second
----@field recovery_ivl? integer milliseconds
----@field sndbuf? integer bytes
----@field rcvbuf? integer bytes
+---@field identity? string the former name of routing_id
+---@field rate? integer kilobits per second of pgm; default 100
+---@field recovery_ivl? integer milliseconds for which lost packets of pgm can be asked for; default 10000
+---@field sndbuf? integer bytes that the system buffers for each connection; -1, the default: the system's
+---@field rcvbuf? integer bytes that the system buffers for each connection; -1, the default: the system's
 ---@field linger? integer milliseconds for which unsent messages are sent after a close, -1: for ever
----@field reconnect_ivl? integer milliseconds
----@field backlog? integer connections that wait to be accepted
----@field reconnect_ivl_max? integer milliseconds
+---@field reconnect_ivl? integer milliseconds until a lost connection is tried again; default 100, -1: never
+---@field backlog? integer connections that wait to be accepted; default 100
+---@field reconnect_ivl_max? integer milliseconds to which reconnect_ivl grows, doubling; 0, the default: it does not grow
 ---@field maxmsgsize? integer bytes in a frame, -1: no limit
----@field sndhwm? integer messages to be sent, for each connection
----@field rcvhwm? integer messages received and not yet read, for each connection
----@field multicast_hops? integer libzmq: ZMQ_MULTICAST_HOPS
+---@field sndhwm? integer messages to be sent, for each connection; default 1000, 0: no limit
+---@field rcvhwm? integer messages received and not yet read, for each connection; default 1000, 0: no limit
+---@field multicast_hops? integer routers that pgm may pass; default 1
 ---@field rcvtimeo? integer milliseconds, -1: no limit
 ---@field sndtimeo? integer milliseconds, -1: no limit
----@field router_mandatory? boolean|integer libzmq: ZMQ_ROUTER_MANDATORY
----@field fail_unroutable? boolean|integer libzmq: ZMQ_FAIL_UNROUTABLE
----@field router_behavior? boolean|integer libzmq: ZMQ_ROUTER_BEHAVIOR
----@field tcp_keepalive? integer libzmq: ZMQ_TCP_KEEPALIVE
----@field tcp_keepalive_cnt? integer libzmq: ZMQ_TCP_KEEPALIVE_CNT
----@field tcp_keepalive_idle? integer seconds
----@field tcp_keepalive_intvl? integer seconds
----@field immediate? boolean|integer libzmq: ZMQ_IMMEDIATE
----@field delay_attach_on_connect? boolean|integer libzmq: ZMQ_DELAY_ATTACH_ON_CONNECT
----@field xpub_verbose? boolean|integer libzmq: ZMQ_XPUB_VERBOSE
----@field router_raw? boolean|integer libzmq: ZMQ_ROUTER_RAW
----@field ipv6? boolean|integer libzmq: ZMQ_IPV6
----@field ipv4only? boolean|integer libzmq: ZMQ_IPV4ONLY
----@field plain_server? boolean|integer libzmq: ZMQ_PLAIN_SERVER
----@field plain_username? string libzmq: ZMQ_PLAIN_USERNAME
----@field plain_password? string libzmq: ZMQ_PLAIN_PASSWORD
----@field curve_server? boolean|integer libzmq: ZMQ_CURVE_SERVER
+---@field router_mandatory? boolean|integer ROUTER: a message to an unknown peer fails with EHOSTUNREACH; by default it is dropped
+---@field fail_unroutable? boolean|integer a former name of router_mandatory
+---@field router_behavior? boolean|integer a former name of router_mandatory
+---@field tcp_keepalive? integer 1 on, 0 off, -1, the default: as the system has it
+---@field tcp_keepalive_cnt? integer probes without an answer until the connection is closed; -1, the default: the system's
+---@field tcp_keepalive_idle? integer seconds of silence before the first probe; -1, the default: the system's
+---@field tcp_keepalive_intvl? integer seconds between probes; -1, the default: the system's
+---@field immediate? boolean|integer messages go only to connections that are complete; else they wait for the peer, the default
+---@field delay_attach_on_connect? boolean|integer the former name of immediate
+---@field xpub_verbose? boolean|integer XPUB: repeated subscriptions are received too
+---@field router_raw? boolean|integer ROUTER: peers are plain TCP, as with STREAM, which replaces it
+---@field ipv6? boolean|integer uses IPv6 where an address has it, and IPv4; off by default
+---@field ipv4only? boolean|integer the contrary of ipv6, its former name
+---@field plain_server? boolean|integer this is the server of PLAIN: clients send a name and a password, not encrypted
+---@field plain_username? string client of PLAIN: its name
+---@field plain_password? string client of PLAIN: its password
+---@field curve_server? boolean|integer this is the server of CURVE; needs curve_secretkey
 ---@field curve_publickey? string 40 characters of Z85, or 32 bytes
 ---@field curve_secretkey? string 40 characters of Z85, or 32 bytes
 ---@field curve_serverkey? string 40 characters of Z85, or 32 bytes
----@field probe_router? boolean|integer libzmq: ZMQ_PROBE_ROUTER
----@field req_correlate? boolean|integer libzmq: ZMQ_REQ_CORRELATE
----@field req_relaxed? boolean|integer libzmq: ZMQ_REQ_RELAXED
----@field conflate? boolean|integer libzmq: ZMQ_CONFLATE
----@field zap_domain? string libzmq: ZMQ_ZAP_DOMAIN
+---@field probe_router? boolean|integer a connection begins with an empty message, from which a ROUTER learns who is there
+---@field req_correlate? boolean|integer REQ: each request has a number, and other answers are dropped
+---@field req_relaxed? boolean|integer REQ: a further request may be sent before the answer; with req_correlate
+---@field conflate? boolean|integer only the newest message is kept; for messages of one frame. Before bind or connect
+---@field zap_domain? string the domain that a ZAP handler is told
 ---@field zap_enforce_domain? boolean with zap_domain: without a ZAP handler nobody is admitted
----@field router_handover? boolean|integer libzmq: ZMQ_ROUTER_HANDOVER
----@field tos? integer libzmq: ZMQ_TOS
----@field connect_routing_id? string libzmq: ZMQ_CONNECT_ROUTING_ID
----@field connect_rid? string libzmq: ZMQ_CONNECT_RID
----@field gssapi_server? boolean|integer libzmq: ZMQ_GSSAPI_SERVER
----@field gssapi_principal? string libzmq: ZMQ_GSSAPI_PRINCIPAL
----@field gssapi_service_principal? string libzmq: ZMQ_GSSAPI_SERVICE_PRINCIPAL
----@field gssapi_plaintext? boolean|integer libzmq: ZMQ_GSSAPI_PLAINTEXT
----@field gssapi_principal_nametype? integer libzmq: ZMQ_GSSAPI_PRINCIPAL_NAMETYPE
----@field gssapi_service_principal_nametype? integer libzmq: ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE
----@field handshake_ivl? integer milliseconds
----@field socks_proxy? string libzmq: ZMQ_SOCKS_PROXY
----@field xpub_nodrop? boolean|integer libzmq: ZMQ_XPUB_NODROP
----@field xpub_manual? boolean|integer libzmq: ZMQ_XPUB_MANUAL
----@field xpub_welcome_msg? string libzmq: ZMQ_XPUB_WELCOME_MSG
----@field xpub_verboser? boolean|integer libzmq: ZMQ_XPUB_VERBOSER
----@field stream_notify? boolean|integer libzmq: ZMQ_STREAM_NOTIFY
----@field invert_matching? boolean|integer libzmq: ZMQ_INVERT_MATCHING
----@field heartbeat_ivl? integer milliseconds
----@field heartbeat_ttl? integer milliseconds
----@field heartbeat_timeout? integer milliseconds
----@field connect_timeout? integer milliseconds
----@field tcp_maxrt? integer milliseconds
----@field multicast_maxtpdu? integer libzmq: ZMQ_MULTICAST_MAXTPDU
----@field use_fd? integer libzmq: ZMQ_USE_FD
----@field bindtodevice? string libzmq: ZMQ_BINDTODEVICE
----@field tcp_accept_filter? string libzmq: ZMQ_TCP_ACCEPT_FILTER
----@field ipc_filter_pid? integer libzmq: ZMQ_IPC_FILTER_PID
----@field ipc_filter_uid? integer libzmq: ZMQ_IPC_FILTER_UID
----@field ipc_filter_gid? integer libzmq: ZMQ_IPC_FILTER_GID
----@field vmci_buffer_size? integer libzmq: ZMQ_VMCI_BUFFER_SIZE
----@field vmci_buffer_min_size? integer libzmq: ZMQ_VMCI_BUFFER_MIN_SIZE
----@field vmci_buffer_max_size? integer libzmq: ZMQ_VMCI_BUFFER_MAX_SIZE
----@field vmci_connect_timeout? integer libzmq: ZMQ_VMCI_CONNECT_TIMEOUT
+---@field router_handover? boolean|integer ROUTER: a newcomer takes the routing id of a peer over. Not for untrusted peers
+---@field tos? integer type of service in IP packets; default 0
+---@field connect_routing_id? string ROUTER, STREAM: the routing id of the peer that is connected to next
+---@field connect_rid? string the former name of connect_routing_id
+---@field gssapi_server? boolean|integer this is the server of GSSAPI
+---@field gssapi_principal? string GSSAPI: the principal of this side
+---@field gssapi_service_principal? string client of GSSAPI: the principal of the server
+---@field gssapi_plaintext? boolean|integer GSSAPI without encryption
+---@field gssapi_principal_nametype? integer GSSAPI: the kind of name of gssapi_principal, such as zmq.GSSAPI_NT_HOSTBASED
+---@field gssapi_service_principal_nametype? integer GSSAPI: that of gssapi_service_principal
+---@field handshake_ivl? integer milliseconds in which a new connection must have said what it is; default 30000, 0: no limit
+---@field socks_proxy? string HOST:PORT of a SOCKS5 proxy for tcp connections
+---@field xpub_nodrop? boolean|integer XPUB: a message for a peer whose queue is full fails with EAGAIN; by default it is dropped
+---@field xpub_manual? boolean|integer XPUB: the program decides about each subscription, by subscribe()
+---@field xpub_welcome_msg? string XPUB: the first message that a new subscriber gets
+---@field xpub_verboser? boolean|integer XPUB: repeated subscriptions and unsubscriptions are received too
+---@field stream_notify? boolean|integer STREAM: an empty message tells of each connection and its end; on by default
+---@field invert_matching? boolean|integer PUB, XPUB, SUB: messages that match a subscription are the ones that are not sent
+---@field heartbeat_ivl? integer milliseconds between heartbeats; 0, the default: none
+---@field heartbeat_ttl? integer milliseconds after which the peer gives up, if no heartbeat comes; 0, the default: never
+---@field heartbeat_timeout? integer milliseconds to wait for an answer to a heartbeat; default: heartbeat_ivl
+---@field connect_timeout? integer milliseconds; 0, the default: the system's
+---@field tcp_maxrt? integer milliseconds until unacknowledged data end a tcp connection; 0, the default: the system's
+---@field multicast_maxtpdu? integer bytes of a packet of pgm; default 1500
+---@field use_fd? integer the number of a listening descriptor for the next bind, such as one of a service manager
+---@field bindtodevice? string the name of the network interface that is used; Linux, as root
+---@field tcp_accept_filter? string an address such as 192.168.0.0/16 from which connections are accepted; may be set several times
+---@field ipc_filter_pid? integer a process from which ipc connections are accepted
+---@field ipc_filter_uid? integer a user from whom ipc connections are accepted
+---@field ipc_filter_gid? integer a group from which ipc connections are accepted
+---@field vmci_buffer_size? integer bytes of the buffer of a vmci connection
+---@field vmci_buffer_min_size? integer bytes, at least
+---@field vmci_buffer_max_size? integer bytes, at most
+---@field vmci_connect_timeout? integer milliseconds; -1, the default: the system's
 
 ---Makes blocking calls on its sockets, and loops that watch them, end with ETERM.
 ---The sockets must still be closed. Not for a borrowed context.
