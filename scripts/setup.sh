@@ -135,6 +135,12 @@ need_luasocket() { # version
   have_module "$1" socket || missing lua-socket
 }
 
+# Debian's, even if another python3 comes first on the path.
+need_mkdocs() {
+  [ -x /usr/bin/mkdocs ] || missing mkdocs
+  /usr/bin/python3 -c 'import material' 2>/dev/null || missing mkdocs-material
+}
+
 need_procps() {
   need_command ps procps
 }
